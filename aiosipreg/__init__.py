@@ -1,0 +1,1 @@
+"""Keeps SIP accounts registered."""

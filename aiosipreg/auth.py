@@ -1,0 +1,98 @@
+"""Credentials and how they are asked for (floor 0)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from aiosipreg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aiosipreg.proxy import ProxyConfig
+
+__all__ = ["AuthChallenge", "AuthInfo", "AuthProvider"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthInfo:
+    """One user's secret and where it may be used.
+
+    Attributes:
+        username: The SIP user this belongs to.
+        userid: The digest user name when it differs from ``username``; may contain ``@`` (AUTH-26).
+        password: The clear password; never shown.
+        ha1: Stored H(user:realm:password) instead of the password; needs ``realm``; never shown (AUTH-33).
+        algorithm: The algorithm that ``ha1`` was made with (``MD5`` when absent); beside a password, the only
+            algorithm it may answer.
+        realm: The realm it answers; ``None`` answers any realm of the account's own servers (SEC-5).
+        domain: The SIP domain of the accounts it serves; ``None`` serves any.
+
+    Raises:
+        ConfigError: Both or neither of ``password`` and ``ha1``; a ``ha1`` without ``realm``; a name that is empty,
+            has a colon (AUTH-32) or control characters (SEC-11).
+    """
+
+    username: str
+    _: KW_ONLY
+    userid: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ha1: str | None = field(default=None, repr=False)
+    algorithm: str | None = None
+    realm: str | None = None
+    domain: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.username:
+            raise ConfigError("username", self.username, "a user name")
+        for name in ("username", "userid", "algorithm", "realm", "domain"):
+            value = getattr(self, name)
+            if value is not None and _CONTROL.search(value):
+                raise ConfigError(name, value, "no control characters or line breaks")
+        if ":" in self.digest_username:
+            raise ConfigError("userid", self.digest_username, "a name without a colon, which digest cannot carry")
+        if (self.password is None) == (self.ha1 is None):
+            raise ConfigError("password", "(hidden)", "exactly one of password and ha1")
+        if self.ha1 is not None and (self.realm is None or not re.fullmatch(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{64}", self.ha1)):
+            raise ConfigError("ha1", "(hidden)", "32 or 64 hex digits, together with the realm they were made for")
+
+    @property
+    def digest_username(self) -> str:
+        """The name that goes into the digest."""
+        return self.userid if self.userid is not None else self.username
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthChallenge:
+    """What an auth provider is told when a server asks for credentials.
+
+    Attributes:
+        proxy_config: The account.
+        username: User part of its address-of-record.
+        realm: Realm of the challenge: the text to look the secret up by.
+        domain: Host of the address-of-record.
+        scheme: ``Digest``.
+        algorithms: What the server offers for this realm, in its order.
+        attempt: 1 for the first question in a row; 2 and more when the previous answer was refused.
+        secure: Whether the request travels encrypted.
+        stale: Whether the server said that only the nonce was old.
+        server: Where the challenge came from (``udp:192.0.2.1:5060``).
+    """
+
+    proxy_config: ProxyConfig
+    username: str
+    realm: str
+    domain: str
+    scheme: str = "Digest"
+    algorithms: tuple[str, ...] = ()
+    attempt: int = 1
+    secure: bool = False
+    stale: bool = False
+    server: str = ""
+
+
+AuthProvider: TypeAlias = Callable[[AuthChallenge], Awaitable[AuthInfo | None]]
+"""An ``async`` callable that answers a challenge, or ``None`` when it has nothing to say."""
