@@ -1,0 +1,372 @@
+"""SIP digest as pure functions and values (floor 2): RFC 8760, RFC 7616, and the forms of RFC 2617 and 2069.
+
+::
+
+    choose(challenges, policy, info)            -> the challenge to answer, or None
+    DigestSession(challenge, info, policy)      -> these credentials on this nonce: keeps HA1 and HA2
+        .authorization(method, uri, nc, cnonce) -> value of an Authorization header
+        .verify(authentication_info, ...)       -> did the server prove that it knows the secret
+        .renewed(nextnonce)                     -> the session on the server's next nonce
+
+Which nonce is current, its count, refusals and rounds are the authenticator's business; randomness comes in as
+``cnonce``.
+"""
+
+from __future__ import annotations
+
+import enum
+import hmac
+import re
+import unicodedata
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote as percent_encode
+
+from aiosipreg.engine.algorithms import ALGORITHMS, TRUNCATED, Algorithm
+from aiosipreg.errors import ConfigError, ParseError
+from aiosipreg.wire.grammar import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aiosipreg.auth import AuthInfo
+    from aiosipreg.wire import Challenge
+
+__all__ = ["Algorithm", "DigestPolicy", "DigestSession", "Qop", "choose", "digest_response", "usable"]
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+_ATTR_CHAR: Final = "!#$&+-.^_`|~"  # what RFC 5987 leaves unescaped besides letters and digits
+
+# Challenge floods (SEC-23): rows looked at, and characters of what would be echoed.
+_MAX_ROWS: Final = 20
+_MAX_REALM: Final = 1024
+_MAX_NONCE: Final = 4096
+_MAX_OPAQUE: Final = 4096
+
+
+class Qop(enum.Enum):
+    """Quality of protection of an answer."""
+
+    NONE = ""
+    """The challenge names none: the form of RFC 2069, without qop, nc and cnonce (AUTH-13)."""
+    AUTH = "auth"
+    AUTH_INT = "auth-int"
+    """The body is hashed too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestPolicy:
+    """Which challenges may be answered, and how.
+
+    Attributes:
+        minimum_algorithm: ``MD5``, ``SHA-256`` or ``SHA-512-256``: anything weaker is left unanswered (SEC-3). With
+            ``SHA-256`` this is liblinphone's ``allow_md5=False``.
+        strongest_first: Answer the strongest algorithm of a realm (RFC 7616 5.8) instead of the topmost (RFC 8760 2.4).
+        prefer_auth_int: Take ``auth-int`` when the server offers ``auth`` too.
+        allow_no_qop: Answer challenges without qop, in the old form that such servers expect (RFC 2617 3.2.2).
+        userhash: Hide the user name from servers that offer ``userhash=true`` (RFC 7616 3.4.4).
+        sha512_truncated: Take SHA-512 cut to 256 bits for SHA-512-256, as the example printed in RFC 7616 3.9.2 does by
+            mistake, for a registrar that copied it.
+
+    Raises:
+        ConfigError: ``minimum_algorithm`` is none of the three names.
+    """
+
+    minimum_algorithm: str = "MD5"
+    strongest_first: bool = False
+    prefer_auth_int: bool = False
+    allow_no_qop: bool = True
+    userhash: bool = True
+    sha512_truncated: bool = False
+
+    def __post_init__(self) -> None:
+        algorithm = ALGORITHMS.get(self.minimum_algorithm.lower())
+        if algorithm is None or algorithm.session:
+            raise ConfigError("minimum_algorithm", self.minimum_algorithm, "MD5, SHA-256 or SHA-512-256")
+
+    def algorithm(self, name: str | None) -> Algorithm | None:
+        """The algorithm that a challenge names, if it is known and strong enough (AUTH-7).
+
+        Args:
+            name: As received; ``None`` means MD5.
+        """
+        key = "md5" if name is None else name.lower()
+        algorithm = ALGORITHMS.get(key)
+        if algorithm is None or algorithm.strength < ALGORITHMS[self.minimum_algorithm.lower()].strength:
+            return None
+        return TRUNCATED.get(key, algorithm) if self.sha512_truncated else algorithm
+
+    def qop(self, offered: tuple[str, ...]) -> Qop | None:
+        """The qop to answer with, ``None`` if there is none that we know and may use (AUTH-12, AUTH-13).
+
+        Args:
+            offered: The list of the challenge, unknown values included; empty when it has no qop.
+        """
+        if not offered:
+            return Qop.NONE if self.allow_no_qop else None
+        known = {value.strip().lower() for value in offered}
+        order = (Qop.AUTH_INT, Qop.AUTH) if self.prefer_auth_int else (Qop.AUTH, Qop.AUTH_INT)
+        return next((qop for qop in order if qop.value in known), None)
+
+
+def usable(challenge: Challenge, policy: DigestPolicy, info: AuthInfo | None = None) -> Algorithm | None:
+    """The algorithm that answers a challenge, ``None`` if we must not or cannot answer it.
+
+    Basic and other schemes, unknown algorithms, unknown qop lists and texts that could not be echoed safely (SEC-12) or
+    are absurdly long (SEC-23) make a row unusable; that is never an error (AUTH-1, AUTH-3).
+
+    Args:
+        challenge: One challenge row.
+        policy: What is allowed.
+        info: With it, the row must also be one that these credentials can answer: right realm, and an HA1 or a named
+            algorithm only for its own algorithm (AUTH-33).
+    """
+    algorithm = policy.algorithm(challenge.algorithm)
+    if challenge.scheme.lower() != "digest" or algorithm is None or not _echoable(challenge):
+        return None
+    qop = policy.qop(challenge.qop)
+    # A -sess key is made with the cnonce, which an answer without qop does not carry: no server could check it.
+    if qop is None or (qop is Qop.NONE and algorithm.session):
+        return None
+    if info is not None and not _answers(info, challenge.realm, algorithm):
+        return None
+    return algorithm
+
+
+def choose(challenges: Iterable[Challenge], policy: DigestPolicy, info: AuthInfo | None = None) -> Challenge | None:
+    """The challenge to answer: of the topmost usable row's realm, the topmost row or the strongest (AUTH-4, AUTH-5).
+
+    Args:
+        challenges: The rows of one answer in their order; of one realm and header when every realm is to be answered
+            (AUTH-6). Rows after the 20th are not looked at.
+        policy: What is allowed, and which comes first.
+        info: The credentials at hand, see ``usable``.
+    """
+    rows = [(row, algorithm) for row in islice(challenges, _MAX_ROWS) if (algorithm := usable(row, policy, info))]
+    if not rows:
+        return None
+    topmost = rows[0][0]
+    if not policy.strongest_first:
+        return topmost
+    realm = topmost.header, topmost.realm
+    of_realm = (row for row in rows if (row[0].header, row[0].realm) == realm)
+    return max(of_realm, key=lambda row: row[1].strength)[0]
+
+
+def digest_response(
+    algorithm: Algorithm, ha1: str, ha2: str, *, nonce: str, qop: str = "", nc: str = "", cnonce: str = ""
+) -> str:
+    """The response value from its parts (RFC 7616 3.4.1; RFC 2069 2.1.2 without qop).
+
+    Args:
+        algorithm: Gives the hash.
+        ha1: H(A1), already the session key for a ``-sess`` algorithm.
+        ha2: H(A2).
+        nonce: As received, backslash pairs undone.
+        qop: ``auth``, ``auth-int`` or empty for the old form.
+        nc: The nonce count exactly as written in the header.
+        cnonce: The client's nonce.
+    """
+    middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce
+    return algorithm.hash(_octets(f"{ha1}:{middle}:{ha2}"))
+
+
+class DigestSession:
+    """Credentials applied to one challenge: what stays the same for as long as its nonce lives.
+
+    HA1, the last HA2 and the constant part of the header are kept, so that a refresh on a kept nonce costs one hash.
+
+    Attributes:
+        realm: Realm of the challenge.
+        nonce: The nonce that is answered.
+        algorithm: The algorithm in use.
+        qop: The quality of protection in use.
+        header: Where the answer goes: ``Authorization`` or ``Proxy-Authorization`` (AUTH-2).
+
+    Raises:
+        ValueError: ``usable(challenge, policy, info)`` is ``None``.
+    """
+
+    __slots__ = (
+        "_base", "_cnonce", "_ha1", "_ha2", "_ha2_of", "_head", "_identity", "_quoted_nonce", "_tail", "_uri",
+        "algorithm", "header", "nonce", "qop", "realm",
+    )  # fmt: skip
+
+    def __init__(self, challenge: Challenge, info: AuthInfo, policy: DigestPolicy) -> None:
+        algorithm = usable(challenge, policy, info)
+        qop = policy.qop(challenge.qop)
+        if algorithm is None or qop is None:
+            raise ValueError(f"the challenge for realm {challenge.realm!r} cannot be answered with these credentials")
+        self.algorithm = algorithm
+        self.qop = qop
+        self.realm = challenge.realm
+        self.header = "Authorization" if challenge.header.lower() == "www-authenticate" else "Proxy-Authorization"
+        self._base = _base_ha1(algorithm, info, challenge)
+        username, realm = _username(algorithm, info, challenge, policy), _echo(challenge, "realm", challenge.realm)
+        self._identity = f"Digest {username}, realm={realm}"
+        # Echoed as received, in letter case too (AUTH-7); absent stays absent, an empty opaque stays empty (AUTH-18).
+        self._tail = f", algorithm={challenge.algorithm}" if challenge.algorithm is not None else ""
+        if challenge.opaque is not None:
+            self._tail += f", opaque={_echo(challenge, 'opaque', challenge.opaque)}"
+        if policy.userhash and challenge.userhash:
+            self._tail += ", userhash=true"
+        self._start(challenge.nonce, _echo(challenge, "nonce", challenge.nonce))
+
+    def __repr__(self) -> str:
+        return f"DigestSession(realm={self.realm!r}, algorithm={self.algorithm.name}, qop={self.qop.value!r})"
+
+    def authorization(self, method: str, uri: str, nc: int, cnonce: str, body: bytes = b"") -> str:
+        """The value of the header that answers the challenge.
+
+        Args:
+            method: Method of the request.
+            uri: Its Request-URI exactly as sent (AUTH-14).
+            nc: How many requests this nonce has been used for, this one included (AUTH-16).
+            cnonce: Fresh random text; for a ``-sess`` algorithm the first one is used for all (AUTH-10).
+            body: The body, which ``auth-int`` covers.
+        """
+        if self.algorithm.session:
+            cnonce = self._cnonce = self._cnonce or cnonce
+        if uri != self._uri:
+            self._uri = uri
+            self._head = f"{self._identity}, nonce={self._quoted_nonce}, uri={quote(uri)}{self._tail}"
+        ha1, ha2 = self._key(cnonce), self._a2(method, uri, body)
+        if self.qop is Qop.NONE:
+            return f'{self._head}, response="{digest_response(self.algorithm, ha1, ha2, nonce=self.nonce)}"'
+        qop, count = self.qop.value, f"{nc:08x}"
+        response = digest_response(self.algorithm, ha1, ha2, nonce=self.nonce, qop=qop, nc=count, cnonce=cnonce)
+        return f'{self._head}, response="{response}", qop={qop}, nc={count}, cnonce={quote(cnonce)}'
+
+    def verify(
+        self, authentication_info: Mapping[str, str], *, uri: str, nc: int, cnonce: str, body: bytes = b""
+    ) -> bool | None:
+        """Whether the server proved that it knows the secret (RFC 7616 3.5, AUTH-30).
+
+        Args:
+            authentication_info: Parameters of the (Proxy-)Authentication-Info of the answer, names in lower case.
+            uri: Request-URI of the request that was answered.
+            nc: Nonce count of that request.
+            cnonce: The cnonce given to ``authorization`` for that request.
+            body: Body of the answer.
+
+        Returns:
+            ``None`` when the server sent no proof: no ``rspauth``, or an empty one.
+        """
+        claimed = authentication_info.get("rspauth")
+        if not claimed:
+            return None
+        if self.algorithm.session:
+            cnonce = self._cnonce or cnonce
+        count = f"{nc:08x}"
+        if authentication_info.get("cnonce", cnonce) != cnonce or authentication_info.get("nc", count).lower() != count:
+            return False
+        # The server may protect its answer by the other qop (RFC 7616 3.5), but not without the cnonce: that could be
+        # an old answer played again.
+        qop = authentication_info.get("qop", self.qop.value).lower()
+        if qop not in (("",) if self.qop is Qop.NONE else ("auth", "auth-int")):
+            return False
+        a2 = f":{uri}:{self.algorithm.hash(body)}" if qop == "auth-int" else f":{uri}"
+        expected = digest_response(
+            self.algorithm, self._key(cnonce), self.algorithm.hash(_octets(a2)),
+            nonce=self.nonce, qop=qop, nc=count, cnonce=cnonce,
+        )  # fmt: skip
+        return hmac.compare_digest(_octets(expected), _octets(claimed.lower()))
+
+    def renewed(self, nonce: str) -> DigestSession:
+        """The same session on another nonce, from ``nextnonce`` (AUTH-29); its count starts at 1 again.
+
+        A ``-sess`` key is made anew: servers that keep no state compute it from the nonce and cnonce they receive.
+
+        Args:
+            nonce: The value of ``nextnonce``, unquoted.
+
+        Raises:
+            ParseError: The nonce cannot be echoed safely (SEC-12), or is longer than 4096 characters.
+        """
+        if not nonce or len(nonce) > _MAX_NONCE or _CONTROL.search(nonce):
+            raise ParseError(nonce, 0, f"a nonce of 1 to {_MAX_NONCE} characters without control characters")
+        other = object.__new__(DigestSession)
+        for name in ("algorithm", "header", "qop", "realm", "_base", "_identity", "_tail"):
+            setattr(other, name, getattr(self, name))
+        other._start(nonce, quote(nonce))
+        return other
+
+    def _start(self, nonce: str, quoted_nonce: str) -> None:
+        self.nonce = nonce
+        self._cnonce = ""
+        self._ha1 = "" if self.algorithm.session else self._base
+        self._quoted_nonce = quoted_nonce
+        self._uri: str | None = None
+        self._head = ""
+        self._ha2 = ""
+        self._ha2_of: tuple[str, str, bytes] | None = None
+
+    def _key(self, cnonce: str) -> str:
+        if not self._ha1:
+            self._ha1 = self.algorithm.hash(_octets(f"{self._base}:{self.nonce}:{cnonce}"))
+        return self._ha1
+
+    def _a2(self, method: str, uri: str, body: bytes) -> str:
+        covered = body if self.qop is Qop.AUTH_INT else b""
+        if self._ha2_of != (method, uri, covered):
+            a2 = f"{method}:{uri}"
+            if self.qop is Qop.AUTH_INT:
+                a2 += f":{self.algorithm.hash(body)}"
+            self._ha2_of = method, uri, covered
+            self._ha2 = self.algorithm.hash(_octets(a2))
+        return self._ha2
+
+
+def _octets(text: str) -> bytes:
+    # Text of the network carries octets that are not UTF-8 as surrogates, and is hashed as received (GRM-26).
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _echoable(challenge: Challenge) -> bool:
+    limits = ((challenge.realm, _MAX_REALM), (challenge.nonce, _MAX_NONCE), (challenge.opaque or "", _MAX_OPAQUE))
+    return all(len(text) <= limit and not _CONTROL.search(text) for text, limit in limits)
+
+
+def _echo(challenge: Challenge, name: str, value: str) -> str:
+    """The quoted form to send back: octet by octet as received, unless that was no quoted string."""
+    raw = challenge.params.get(name) or ""
+    return raw if _QUOTED.fullmatch(raw) and not _CONTROL.search(raw) else quote(value)
+
+
+def _answers(info: AuthInfo, realm: str, algorithm: Algorithm) -> bool:
+    if info.realm is not None and info.realm != realm:
+        return False
+    if info.ha1 is not None:
+        made_with = ALGORITHMS.get((info.algorithm or "MD5").lower())
+        if made_with is None or made_with.family != algorithm.family:
+            return False
+        return len(info.ha1) == algorithm.hex_digits
+    return info.algorithm is None or info.algorithm.lower() == algorithm.name.lower()
+
+
+def _is_utf8(challenge: Challenge) -> bool:
+    return (challenge.charset or "").lower() == "utf-8"
+
+
+def _normalised(text: str, challenge: Challenge) -> str:
+    # Only a server that says charset=UTF-8 has promised to compare in NFC (RFC 7616 4, AUTH-32).
+    return unicodedata.normalize("NFC", text) if _is_utf8(challenge) else text
+
+
+def _base_ha1(algorithm: Algorithm, info: AuthInfo, challenge: Challenge) -> str:
+    if info.ha1 is not None:
+        return info.ha1.lower()
+    name = _normalised(info.digest_username, challenge)
+    password = _normalised(info.password or "", challenge)
+    return algorithm.hash(_octets(f"{name}:{challenge.realm}:{password}"))
+
+
+def _username(algorithm: Algorithm, info: AuthInfo, challenge: Challenge, policy: DigestPolicy) -> str:
+    name = _normalised(info.digest_username, challenge)
+    if policy.userhash and challenge.userhash:
+        return f"username={quote(algorithm.hash(_octets(f'{name}:{challenge.realm}')))}"
+    if _is_utf8(challenge) and not name.isascii():
+        return f"username*=UTF-8''{percent_encode(name, safe=_ATTR_CHAR)}"
+    return f"username={quote(name)}"
