@@ -1,0 +1,103 @@
+"""Guards around every test: no stray task, no unhandled exception in an event loop, no socket left open.
+
+Warnings are errors (``pyproject.toml``), so an unclosed transport or a coroutine never awaited fails a test; what is
+done here makes sure that it fails the test that left it behind and not one of the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+pytest_plugins = ["pytester"]
+if find_spec("aiosipreg.testing.plugin"):
+    pytest_plugins.append("aiosipreg.testing.plugin")
+
+settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=5000, derandomize=False)
+settings.load_profile("default")
+
+LOOPS = ("asyncio", "uvloop")
+PURE = {"wire", "engine"}  # tests of these floors open nothing: no need to spend 2 ms on each
+UNHANDLED = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--loop", choices=LOOPS, default="asyncio", help="the event loop that tests run on")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect what an event loop has no one to tell, of loops that tests make themselves too."""
+    unhandled = config.stash[UNHANDLED] = []
+    patch = pytest.MonkeyPatch()
+    patch.setattr(
+        asyncio.BaseEventLoop, "default_exception_handler", lambda _, context: unhandled.append(describe(context))
+    )
+    config.add_cleanup(patch.undo)
+
+
+def describe(context: dict[str, Any]) -> str:
+    return f"{context['message']}: " + ", ".join(f"{key}={context[key]!r}" for key in context if key != "message")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The virtual clock where a test is marked so, else the loop of ``--loop``."""
+    if item.get_closest_marker("virtual_clock"):
+        from aiosipreg.testing import VirtualClockLoop
+
+        return {"virtual": VirtualClockLoop}
+    if config.getoption("--loop") == "uvloop":
+        import uvloop
+
+        def reporting() -> asyncio.AbstractEventLoop:
+            loop = uvloop.new_event_loop()
+            loop.set_exception_handler(lambda _, context: config.stash[UNHANDLED].append(describe(context)))
+            return loop
+
+        return {"uvloop": reporting}
+    return {"asyncio": asyncio.SelectorEventLoop}
+
+
+@pytest.fixture(autouse=True)
+def _no_task_left(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("asyncio"):
+        request.getfixturevalue("_task_guard")
+
+
+@pytest.fixture
+async def _task_guard() -> AsyncIterator[None]:
+    """Fail a test whose tasks outlive it and its fixtures; a task that has its end before it may take one turn."""
+    yield
+    await asyncio.sleep(0)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, f"tasks left over: {left}"
+
+
+def pytest_runtestloop() -> None:
+    """What exists before the first test is no test's garbage: out of the collector's way, a collection costs little."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """After the last fixture of a test: let garbage complain now, while it is known whose it is.
+
+    pytest's own hook runs next and turns a complaint (``ResourceWarning``, "never awaited") into an error of the test.
+    """
+    if item.get_closest_marker("asyncio") or not PURE.intersection(item.path.parts):
+        gc.collect()
+    unhandled = item.config.stash[UNHANDLED]
+    told, unhandled[:] = list(unhandled), []
+    assert not told, "unhandled in the event loop: " + "; ".join(told)
