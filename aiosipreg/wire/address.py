@@ -1,0 +1,126 @@
+"""Addresses in headers: From, To, Contact, Route and their kin (RFC 3261 section 20.10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from aiosipreg.errors import ParseError
+from aiosipreg.wire.grammar import (
+    BLANKS,
+    Params,
+    check_text,
+    leading_quoted,
+    parse_quality,
+    parse_seconds,
+    quote,
+    tame,
+    unquote,
+)
+from aiosipreg.wire.uri import OtherUri, SipUri, parse_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["STAR", "NameAddr"]
+
+STAR: Final = OtherUri("*")
+"""The address in ``Contact: *``."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameAddr:
+    """A display name, a URI and header parameters.
+
+    Attributes:
+        uri: The address; `OtherUri` for any scheme but sip and sips.
+        display_name: The name without quotes, or ``None``.
+        params: The parameters behind the brackets. Those within brackets belong to the URI (MSG-15).
+
+    ``str()`` always writes angle brackets, since without them the parameters would change sides. ``Contact: *`` is an
+    address whose ``is_star`` is true.
+
+    Raises:
+        ConfigError: Control characters in the name or in a parameter (SEC-11).
+    """
+
+    uri: SipUri | OtherUri
+    display_name: str | None = None
+    params: Mapping[str, str | None] = field(default_factory=Params)
+
+    def __post_init__(self) -> None:
+        if self.display_name is not None:
+            check_text("display_name", self.display_name)
+        if not isinstance(self.params, Params):
+            object.__setattr__(self, "params", Params(self.params))
+        for name, value in self.params.items():
+            check_text("params", name)
+            if value is not None:
+                check_text(name, value)
+
+    @classmethod
+    def parse(cls, text: str) -> NameAddr:
+        """Read one address, with or without angle brackets.
+
+        Raises:
+            ParseError: A quote or bracket is not closed, the URI is malformed, or text is left over.
+        """
+        text = tame(text).strip(BLANKS)
+        if text == "*":
+            return cls(STAR)
+        name, bracket, rest = _display_name(text)
+        if not bracket:
+            # RFC 3261 section 20: without brackets everything behind the semicolon is of the header.
+            address, semicolon, rest = text.partition(";")
+            return cls(parse_uri(address.rstrip(BLANKS)), None, Params.parse(rest) if semicolon else _NONE)
+        address, bracket, rest = rest.partition(">")
+        rest = rest.lstrip(BLANKS)
+        if not bracket or (rest and rest[0] != ";"):
+            raise ParseError(text, len(text) - len(rest), "'>' behind the URI, then parameters only")
+        return cls(parse_uri(address.strip(BLANKS)), name or None, Params.parse(rest) if rest else _NONE)
+
+    @property
+    def is_star(self) -> bool:
+        """Whether this is the ``*`` of ``Contact: *``, which stands for all bindings (RFC 3261 section 10.2.2)."""
+        return self.uri is STAR or self.uri == STAR
+
+    @property
+    def expires(self) -> int | None:
+        """The ``expires`` parameter in seconds; ``None`` if absent or no number (MSG-18)."""
+        value = self.params.get("expires")
+        return parse_seconds(value) if value else None
+
+    @property
+    def q(self) -> float | None:
+        """The ``q`` parameter; ``None`` if absent or malformed (GRM-8)."""
+        value = self.params.get("q")
+        return parse_quality(value) if value else None
+
+    @property
+    def tag(self) -> str | None:
+        """The ``tag`` parameter as sent; tags compare without case (GRM-18)."""
+        return self.params.get("tag")
+
+    def __str__(self) -> str:
+        if self.is_star:
+            return "*"
+        name = f"{quote(self.display_name)} " if self.display_name else ""
+        return f"{name}<{self.uri}>{self.params}"
+
+
+_NONE: Final = Params()
+
+
+def _display_name(text: str) -> tuple[str, str, str]:
+    """Display name, the bracket if there is one, and what follows it."""
+    if text[:1] == '"':
+        quoted = leading_quoted(text)
+        if quoted is None:
+            raise ParseError(text, 0, "a closed quoted string")
+        rest = text[len(quoted) :].lstrip(BLANKS)
+        if rest[:1] != "<":
+            raise ParseError(text, len(text) - len(rest), "'<' behind the display name")
+        return unquote(quoted), "<", rest[1:]
+    name, bracket, rest = text.partition("<")
+    # A semicolon first means that the bracket stands in a parameter: sip:a@h;+sip.instance="<urn:uuid:...>".
+    return ("", "", "") if ";" in name else (name.rstrip(BLANKS), bracket, rest)

@@ -1,0 +1,201 @@
+"""Challenges and credentials: WWW-Authenticate and its kin (RFC 3261 section 25.1, RFC 7616, RFC 8760)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiosipreg.errors import ParseError
+from aiosipreg.wire.grammar import BLANKS, Params, is_token, leading_quoted, split_list, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Challenge", "parse_auth_info", "parse_challenges"]
+
+# SEC-23: what a challenge may cost us.
+MAX_NONCE: Final = 4096
+MAX_REALM: Final = 1024
+MAX_OPAQUE: Final = 4096
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SEPARATORS = re.compile(r"[ \t,]*+")
+_WORD = re.compile(r"[^ \t,=\"]++")
+_EQUALS = re.compile(r"[ \t]*+=[ \t]*+")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)
+_VALUE = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[^ \t,"]*+', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    r"""A server's question for credentials.
+
+    Attributes:
+        header: ``WWW-Authenticate`` or ``Proxy-Authenticate``.
+        scheme: ``Digest`` or another scheme, as sent.
+        params: Every directive by its name in lower case, in the form it was sent: quoted strings with their quotes
+            and backslashes, so that they can be echoed octet by octet (AUTH-18).
+
+    Of a directive that occurs twice the first counts.
+    """
+
+    header: str
+    scheme: str
+    params: Mapping[str, str | None]
+
+    @classmethod
+    def parse(cls, text: str, header: str = "WWW-Authenticate") -> Challenge:
+        """Read one challenge, or with another header name one set of credentials.
+
+        Raises:
+            ParseError: There is not exactly one, or a Digest one lacks realm or nonce.
+        """
+        found, dropped = parse_challenges(header, text)
+        if len(found) != 1 or dropped:
+            raise ParseError(text, 0, "exactly one challenge, with realm and nonce")
+        return found[0]
+
+    @property
+    def realm(self) -> str:
+        """The realm without quotes and backslashes; empty if absent, as in Bearer challenges."""
+        return self._text("realm") or ""
+
+    @property
+    def nonce(self) -> str:
+        """The nonce without quotes and backslashes; empty if absent."""
+        return self._text("nonce") or ""
+
+    @property
+    def algorithm(self) -> str | None:
+        """The algorithm as sent, ``None`` if absent or empty, which means MD5."""
+        return self._text("algorithm") or None
+
+    @property
+    def qop(self) -> tuple[str, ...]:
+        """Qualities of protection in lower case, known and unknown ones; empty if absent or empty (GRM-23)."""
+        return tuple(split_list((self._text("qop") or "").lower()))
+
+    @property
+    def opaque(self) -> str | None:
+        """The opaque text; ``None`` if absent. An empty one is kept, since it is echoed (GRM-25)."""
+        return self._text("opaque")
+
+    @property
+    def stale(self) -> bool:
+        """Whether only the nonce was too old."""
+        return (self._text("stale") or "").lower() == "true"
+
+    @property
+    def domain(self) -> str | None:
+        """The protection space as sent, or ``None``."""
+        return self._text("domain")
+
+    @property
+    def charset(self) -> str | None:
+        """The character set of user name and password, or ``None``."""
+        return self._text("charset")
+
+    @property
+    def userhash(self) -> bool:
+        """Whether the server accepts a hashed user name (RFC 7616 section 3.4.4)."""
+        return (self._text("userhash") or "").lower() == "true"
+
+    def _text(self, name: str) -> str | None:
+        value = self.params.get(name)
+        return None if value is None else unquote(value)
+
+
+def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int]:
+    """The challenges of one header row, and how many were left out because they are malformed.
+
+    Several challenges in one row are told apart by the scheme, a word that no ``=`` follows (MSG-6, GRM-21).
+    """
+    if _CONTROL.search(text):
+        return (), 1
+    found: list[Challenge] = []
+    dropped = 0
+    for scheme, directives in _challenges(text):
+        challenge = _challenge(header, scheme, directives)
+        if challenge is None:
+            dropped += 1
+        else:
+            found.append(challenge)
+    return tuple(found), dropped
+
+
+def _challenges(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    scheme = None
+    directives: list[tuple[str, str]] = []
+    for word, value, alone in _words(text):
+        if value is not None:
+            directives.append((word, value))
+        elif scheme is None or not alone:
+            if scheme is not None or directives:
+                yield scheme or "", directives
+            scheme, directives = word, []
+    if scheme is not None or directives:
+        yield scheme or "", directives
+
+
+def _words(text: str) -> Iterator[tuple[str, str | None, bool]]:
+    """Word, value (``None`` without ``=``) and, for a word without value, whether a comma or the end follows it."""
+    end = len(text)
+    position = _end(_SEPARATORS.match(text))
+    while position < end:
+        word = _WORD.match(text, position)
+        if word is None:
+            # A stray quoted string or equals sign belongs to nothing; a missing comma before it does no harm.
+            position = _end(_QUOTED.match(text, position)) or position + 1
+        elif equals := _EQUALS.match(text, word.end()):
+            value = _VALUE.match(text, equals.end())
+            position = _end(value)
+            yield word[0], value[0] if value else "", False
+        else:
+            position = word.end()
+            blanks = _SEPARATORS.match(text, position)
+            alone = _end(blanks) == end or "," in text[position : _end(blanks)]
+            yield word[0], None, alone
+        position = _end(_SEPARATORS.match(text, position))
+
+
+def _end(match: re.Match[str] | None) -> int:
+    return match.end() if match else 0
+
+
+def _challenge(header: str, scheme: str, directives: list[tuple[str, str]]) -> Challenge | None:
+    values: dict[str, str | None] = {}
+    doubled = set()
+    for name, value in directives:
+        name = name.lower()
+        if name in values:
+            doubled.add(name)
+        elif value[:1] == '"' and leading_quoted(value) != value:
+            return None
+        else:
+            values[name] = value
+    challenge = Challenge(header, scheme, Params(values))
+    sound = is_token(scheme) and len(challenge.nonce) <= MAX_NONCE and len(challenge.realm) <= MAX_REALM
+    if not sound or len(challenge.opaque or "") > MAX_OPAQUE or doubled & {"realm", "nonce"}:
+        return None
+    if scheme.lower() == "digest" and not {"realm", "nonce"} <= values.keys():
+        return None
+    return challenge
+
+
+def parse_auth_info(text: str) -> Params:
+    """The directives of Authentication-Info without quotes (RFC 7615); empty ones count as absent (GRM-29).
+
+    Raises:
+        ParseError: A quoted string is not closed, or there are control characters.
+    """
+    if _CONTROL.search(text):
+        raise ParseError(text, 0, "no control characters")
+    values: dict[str, str | None] = {}
+    for part in split_list(text):
+        name, _, value = (word.strip(BLANKS) for word in part.partition("="))
+        if value[:1] == '"' and leading_quoted(value) != value:
+            raise ParseError(text, 0, "a closed quoted string")
+        if name and unquote(value):
+            values.setdefault(name.lower(), unquote(value))
+    return Params(values)

@@ -1,0 +1,211 @@
+"""Values of headers other than addresses and challenges: Via, CSeq, Warning, Retry-After, Security-Server."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from aiosipreg.errors import ConfigError, ParseError
+from aiosipreg.wire.grammar import (
+    BLANKS,
+    Params,
+    check_text,
+    is_token,
+    leading_quoted,
+    parse_seconds,
+    skip_comment,
+    tame,
+    unquote,
+)
+from aiosipreg.wire.host import format_host, parse_hostport, parse_ip, parse_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CSeq", "ParamValue", "Via", "Warning", "parse_retry_after"]
+
+MAX_CSEQ: Final = 2**32 - 1
+
+_VIA = re.compile(r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([^ \t/;,]++)[ \t]++([^;]++)", re.IGNORECASE)
+_CSEQ = re.compile(r"([0-9]++)[ \t]++([^ \t]++)")
+_WARNING = re.compile(r"([0-9]{3})[ \t]++([^ \t\"]++)[ \t]++")
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """One hop of a message's way (RFC 3261 section 20.42).
+
+    Attributes:
+        transport: Transport in upper case (``UDP``); unknown ones are kept (GRM-14).
+        host: Host of sent-by as in `SipUri.host`: IPv6 addresses have no brackets here.
+        port: Port of sent-by, or ``None``.
+        params: All parameters; ``branch``, ``received`` and ``rport`` are read from here. To ask for ``rport``, put
+            ``{"rport": None}``.
+
+    Raises:
+        ConfigError: A part that no Via can have.
+    """
+
+    transport: str
+    host: str
+    port: int | None = None
+    params: Mapping[str, str | None] = field(default_factory=Params)
+
+    def __post_init__(self) -> None:
+        if not is_token(self.transport):
+            raise ConfigError("transport", self.transport, "a token such as 'UDP'")
+        if self.port is not None and not 1 <= self.port <= 65535:
+            raise ConfigError("port", self.port, "a port from 1 to 65535")
+        if not isinstance(self.params, Params):
+            object.__setattr__(self, "params", Params(self.params))
+        for name, value in self.params.items():
+            check_text("params", name if value is None else name + value)
+
+    @classmethod
+    def parse(cls, text: str) -> Via:
+        """Read one value; blanks may stand around ``/``, ``:``, ``;`` and ``=``, never inside the host (GRM-13).
+
+        Raises:
+            ParseError: It is no Via, or of another protocol version.
+        """
+        text = tame(text).strip(BLANKS)
+        match = _VIA.match(text)
+        if match is None or not is_token(match[1]):
+            raise ParseError(text, 0, "SIP/2.0/transport and a host")
+        host, port = parse_hostport(match[2].rstrip(BLANKS))
+        return cls(match[1].upper(), host, port, Params.parse(text[match.end() :]))
+
+    @property
+    def branch(self) -> str | None:
+        """The ``branch`` parameter as sent; branches compare without case (GRM-17)."""
+        return self.params.get("branch")
+
+    @property
+    def received(self) -> str | None:
+        """The ``received`` address in canonical form, ``None`` if absent or no IP address (GRM-15)."""
+        value = self.params.get("received")
+        return parse_ip(value) if value else None
+
+    @property
+    def rport(self) -> int | None:
+        """The ``rport`` port that the far end saw; ``None`` if absent, empty or out of range (GRM-16)."""
+        value = self.params.get("rport")
+        return parse_port(value) if value else None
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/2.0/{self.transport} {format_host(self.host)}{port}{self.params}"
+
+
+@dataclass(frozen=True, slots=True)
+class CSeq:
+    """The number and method of a request (RFC 3261 section 20.16).
+
+    Attributes:
+        number: 0 to 2**32 - 1.
+        method: The method; letter case counts (GRM-19).
+
+    Raises:
+        ConfigError: Number out of range, or the method is no token.
+    """
+
+    number: int
+    method: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number <= MAX_CSEQ:
+            raise ConfigError("number", self.number, "a number from 0 to 2**32 - 1")
+        if not is_token(self.method):
+            raise ConfigError("method", self.method, "a token such as 'REGISTER'")
+
+    @classmethod
+    def parse(cls, text: str) -> CSeq:
+        """Read ``0009 REGISTER``.
+
+        Raises:
+            ParseError: It is no number and method, or the number exceeds 2**32 - 1 (MSG-17).
+        """
+        match = _CSEQ.fullmatch(text.strip(BLANKS))
+        if match is None or not is_token(match[2]):
+            raise ParseError(text, 0, "a number and a method")
+        digits = match[1].lstrip("0")
+        if len(digits) > 10 or (number := int(digits or "0")) > MAX_CSEQ:
+            raise ParseError(text, 0, "a CSeq number below 2**32")
+        return cls(number, match[2])
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """One entry of a Warning header (RFC 3261 section 20.43).
+
+    Attributes:
+        code: Three digits.
+        agent: Who warns: host, host and port, or a token (GRM-44).
+        text: The text without quotes.
+    """
+
+    code: int
+    agent: str
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Warning:
+        """Read one entry.
+
+        Raises:
+            ParseError: It is not a code, an agent and a quoted string.
+        """
+        text = tame(text).strip(BLANKS)
+        match = _WARNING.match(text)
+        if match is None or leading_quoted(text[match.end() :]) != text[match.end() :]:
+            raise ParseError(text, 0, "a three-digit code, an agent and a quoted text")
+        return cls(int(match[1]), match[2], unquote(text[match.end() :]))
+
+
+@dataclass(frozen=True, slots=True)
+class ParamValue:
+    """A word with parameters: an entry of Security-Server (RFC 3329) or Feature-Caps (RFC 6809).
+
+    Attributes:
+        value: The word, such as ``ipsec-3gpp``; ``*`` in Feature-Caps (GRM-42).
+        params: Its parameters.
+        text: The entry as sent, for the headers that must repeat it exactly (GRM-41).
+    """
+
+    value: str
+    params: Mapping[str, str | None]
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> ParamValue:
+        """Read one entry.
+
+        Raises:
+            ParseError: It does not begin with a token, or a quoted string is not closed.
+        """
+        text = tame(text).strip(BLANKS)
+        value, _, params = text.partition(";")
+        if not is_token(value := value.rstrip(BLANKS)):
+            raise ParseError(text, 0, "a token")
+        return cls(value, Params.parse(params), text)
+
+
+def parse_retry_after(text: str) -> int | None:
+    """The seconds of a Retry-After header; ``None`` if it does not follow RFC 3261 section 20.33 (GRM-31).
+
+    A comment, which may nest, and parameters may follow the number; what they say is not used (MSG-19).
+    """
+    text = text.strip(BLANKS)
+    rest = text.lstrip("0123456789")
+    seconds = parse_seconds(text[: len(text) - len(rest)])
+    rest = rest.lstrip(BLANKS)
+    try:
+        if rest[:1] == "(":
+            rest = skip_comment(rest).lstrip(BLANKS)
+    except ParseError:
+        return None
+    return seconds if not rest or rest[0] == ";" else None

@@ -1,0 +1,257 @@
+"""The words of the SIP grammar that every header shares: tokens, quoted strings, lists, parameters (RFC 3261 25.1).
+
+Every function here takes time linear in its input and none recurses, because the text comes from the network (ROB-3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from aiosipreg.errors import ConfigError, ParseError
+
+__all__ = [
+    "MAX_SECONDS",
+    "Params",
+    "check_text",
+    "is_token",
+    "leading_quoted",
+    "parse_quality",
+    "parse_seconds",
+    "quote",
+    "skip_comment",
+    "split_list",
+    "split_params",
+    "tame",
+    "unquote",
+]
+
+BLANKS: Final = " \t"
+"""What may surround a word. ``str.strip()`` alone would also take octets that belong to a UTF-8 value."""
+
+MAX_SECONDS: Final = 2**32 - 1
+"""The largest delta-seconds (RFC 3261 section 20.19)."""
+
+MAX_COMMENT_DEPTH: Final = 16
+
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]")
+# The possessive quantifier and the end of text as closing quote keep an unbalanced quote linear: it ends the scan.
+_QUOTED = r'"(?:[^"\\]|\\.?)*+(?:"|\Z)'
+_QUOTED_STRING = re.compile(_QUOTED, re.DOTALL)
+_CLOSED_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_LIST_MARKS = re.compile(_QUOTED + r"|<[^<>]*>|,", re.DOTALL)
+_PARAM_MARKS = re.compile(_QUOTED + r"|<[^<>]*>|;", re.DOTALL)
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_NEEDS_ESCAPE = re.compile(r'(["\\])')
+_COMMENT_MARKS = re.compile(r"\\.|[()]", re.DOTALL)
+
+
+def is_token(text: str) -> bool:
+    """Whether the text is a token (RFC 3261 section 25.1): a method, an option tag, an unquoted parameter value."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def check_text(field: str, text: str) -> str:
+    """The text itself, if it can be written into a message.
+
+    Raises:
+        ConfigError: It has control characters, or characters that UTF-8 cannot carry (SEC-11). Nothing is ever
+            cleaned away silently, since that would hide an attempt to smuggle in a header.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if _CONTROL.search(text):
+        raise ConfigError(field, text, "no control characters or line breaks")
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ConfigError(field, text, "text that UTF-8 can carry") from None
+    return text
+
+
+def tame(text: str) -> str:
+    """Make received text safe to hold: control characters in quoted strings become U+FFFD (GRM-58).
+
+    Raises:
+        ParseError: A control character stands outside a quoted string, where the grammar has no place for it.
+    """
+    if text.isprintable() or not _CONTROL.search(text):
+        return text
+    text = _QUOTED_STRING.sub(lambda match: _CONTROL.sub(_replacement, match[0]), text)
+    text = text.replace("\t", " ")
+    if stray := _CONTROL.search(text):
+        raise ParseError(text, stray.start(), "no control character outside a quoted string")
+    return text
+
+
+def _replacement(match: re.Match[str]) -> str:
+    return " " if match[0] == "\t" else "\ufffd"
+
+
+def quote(text: str) -> str:
+    r"""The text as a quoted string: ``"`` and ``\`` get a backslash (RFC 3261 section 25.1).
+
+    Raises:
+        ConfigError: The text has control characters; no quoted pair can carry CR or LF.
+    """
+    return '"' + _NEEDS_ESCAPE.sub(r"\\\1", check_text("quoted string", text)) + '"'
+
+
+def unquote(text: str) -> str:
+    """The text without its surrounding quotes and backslashes; text that is not quoted is returned as it is."""
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    text = text[1:-1]
+    return _QUOTED_PAIR.sub(r"\1", text) if "\\" in text else text
+
+
+def leading_quoted(text: str) -> str | None:
+    """The complete quoted string that the text begins with, quotes included; ``None`` if it never ends."""
+    match = _CLOSED_STRING.match(text)
+    return match[0] if match else None
+
+
+def split_list(text: str) -> list[str]:
+    """The elements between the commas, stripped, without empty ones (GRM-3, GRM-4, GRM-22).
+
+    Commas in quoted strings and in angle brackets do not split. A bracket that is never closed is a plain character,
+    so that it spoils its own element only (ROB-4).
+    """
+    if "," not in text:
+        parts = [text]
+    elif '"' not in text and "<" not in text:
+        parts = text.split(",")
+    else:
+        parts = _split(text, _LIST_MARKS, ",")
+    return [part for part in (part.strip(BLANKS) for part in parts) if part]
+
+
+def split_params(text: str) -> list[str]:
+    """The parts between the semicolons, stripped, empty ones included; quotes and brackets as in `split_list`."""
+    parts = _split(text, _PARAM_MARKS, ";") if '"' in text or "<" in text else text.split(";")
+    return [part.strip(BLANKS) for part in parts]
+
+
+def _split(text: str, marks: re.Pattern[str], separator: str) -> list[str]:
+    parts = []
+    start = 0
+    for match in marks.finditer(text):
+        if match[0] == separator:
+            parts.append(text[start : match.start()])
+            start = match.end()
+    parts.append(text[start:])
+    return parts
+
+
+def parse_seconds(text: str) -> int | None:
+    """Delta-seconds, cut to 2**32 - 1 (MSG-18); ``None`` if the text is anything but digits (GRM-31, GRM-32)."""
+    text = text.strip(BLANKS)
+    if not (text.isascii() and text.isdigit()):
+        return None
+    # int() of thousands of digits is slow, and refused by Python altogether.
+    digits = text.lstrip("0")
+    return min(int(digits or "0"), MAX_SECONDS) if len(digits) <= 10 else MAX_SECONDS
+
+
+def parse_quality(text: str) -> float | None:
+    """A ``q`` value, 0 to 1 with up to three decimals; ``None`` if it is none (GRM-8)."""
+    return float(text) if _QUALITY.fullmatch(text) else None
+
+
+def skip_comment(text: str) -> str:
+    """What follows the parenthesised comment that the text begins with (MSG-19).
+
+    Raises:
+        ParseError: The comment never ends, or nests deeper than 16.
+    """
+    depth = 0
+    for match in _COMMENT_MARKS.finditer(text):
+        if match[0] == "(":
+            depth += 1
+            if depth > MAX_COMMENT_DEPTH:
+                break
+        elif match[0] == ")":
+            depth -= 1
+            if depth == 0:
+                return text[match.end() :]
+    raise ParseError(text, 0, f"a comment that ends and nests at most {MAX_COMMENT_DEPTH} deep")
+
+
+class Params(Mapping[str, str | None]):
+    """Header or URI parameters: an immutable mapping that ignores the case of names (MSG-3).
+
+    A parameter without ``=`` has the value ``None``, which differs from an empty one (GRM-12). Quotes are removed from
+    values. Of a header parameter that occurs twice the first counts. Names are iterated in lower case, in the order
+    they were sent. Two are equal when names and values are.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str | None] | None = None) -> None:
+        self._values = {name.lower(): value for name, value in values.items()} if values else {}
+
+    @classmethod
+    def parse(cls, text: str) -> Params:
+        """Read ``;name=value;flag="quoted"``.
+
+        Raises:
+            ParseError: A quoted string is not closed or has something behind it.
+        """
+        values: dict[str, str | None] = {}
+        for part in split_params(text):
+            name, equals, value = part.partition("=")
+            if not name:
+                continue
+            if equals:
+                name, value = name.rstrip(BLANKS), value.lstrip(BLANKS)
+                if value[:1] == '"':
+                    if leading_quoted(value) != value:
+                        raise ParseError(text, max(text.find(value), 0), "a closed quoted string")
+                    value = unquote(value)
+            values.setdefault(name.lower(), value if equals else None)
+        return cls._of(values)
+
+    @classmethod
+    def _of(cls, values: dict[str, str | None]) -> Params:
+        self = cls.__new__(cls)
+        self._values = values
+        return self
+
+    def __getitem__(self, name: str) -> str | None:
+        return self._values[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Params):
+            return self._values == other._values
+        return self._values == Params(other)._values if isinstance(other, Mapping) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        return f"Params({self._values!r})"
+
+    def __str__(self) -> str:
+        """``;name=value;flag``, quoted where a token cannot carry the value."""
+        return "".join([f";{name}{_equals(name, value)}" for name, value in self._values.items()])
+
+
+def _equals(name: str, value: str | None) -> str:
+    if value is None:
+        return ""
+    # RFC 3840 section 9: the value of a feature parameter is quoted even when it would be a token.
+    plain = not name.startswith("+") and (_TOKEN.fullmatch(value) or _ADDRESS.fullmatch(value))
+    return f"={value}" if plain else f"={quote(value)}"

@@ -1,0 +1,141 @@
+"""The head of a message: where it ends, its start line, its rows, and its limits (RFC 3261 section 7)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from aiosipreg.errors import ParseError
+from aiosipreg.wire.grammar import BLANKS, is_token
+from aiosipreg.wire.headers import Headers
+
+__all__ = ["Head", "content_length", "find_end", "parse_head"]
+
+MAX_HEAD: Final = 64 * 1024
+MAX_START_LINE: Final = 8 * 1024
+MAX_ROW: Final = 16 * 1024
+MAX_ROWS: Final = 200
+
+_STATUS_LINE = re.compile(r"SIP/2\.0[ \t]++([0-9]++)(?:[ \t](.*))?", re.IGNORECASE | re.DOTALL)
+
+
+class Head(NamedTuple):
+    """A parsed head.
+
+    Attributes:
+        status: Status code of a response, ``None`` for a request.
+        words: Method and Request-URI, or the reason phrase alone.
+        headers: The rows.
+        dropped: How many rows were left out.
+        oddities: What was tolerated.
+    """
+
+    status: int | None
+    words: tuple[str, ...]
+    headers: Headers
+    dropped: int
+    oddities: tuple[str, ...]
+
+
+def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None:
+    """Where the head ends and the body begins; ``None`` if there is no empty line yet. Bare LF counts (ROB-7)."""
+    mark = data.find(b"\n\r\n", start)
+    bare = data.find(b"\n\n", start, mark + 1 if mark >= 0 else len(data))
+    if mark < 0 and bare < 0:
+        return None
+    end, body = (bare, bare + 2) if bare >= 0 else (mark, mark + 3)
+    return (end - 1 if end and data[end - 1] == 13 else end), body
+
+
+def parse_head(data: bytes | bytearray) -> Head:
+    """Read start line and header rows.
+
+    Args:
+        data: Everything before the empty line.
+
+    Raises:
+        ParseError: The start line is not that of SIP/2.0, or a limit is exceeded.
+    """
+    if len(data) > MAX_HEAD:
+        raise ParseError(_shown(data), MAX_HEAD, f"a head of at most {MAX_HEAD} octets")
+    text = data.decode("utf-8", "surrogateescape")
+    oddities: set[str] = set()
+    lines = text.split("\r\n")
+    if text.count("\n") != len(lines) - 1:
+        oddities.add("bare LF")
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
+    if "\n " in text or "\n\t" in text:
+        lines = _unfold(lines)
+    if "\t" in text:
+        lines[1:] = [_without_tabs(line) for line in lines[1:]]
+    if len(lines[0]) > MAX_START_LINE or len(lines) > MAX_ROWS + 1 or len(max(lines, key=len)) > MAX_ROW:
+        raise ParseError(_shown(data), 0, f"at most {MAX_ROWS} rows of at most {MAX_ROW} octets")
+    if lines[0][:4].upper() == "SIP/":
+        status, words = _status_line(lines[0], oddities)
+    else:
+        status, words = None, _request_line(lines[0], oddities)
+    headers, dropped = Headers.of_lines(lines[1:], oddities)
+    return Head(status, words, headers, dropped, tuple(sorted(oddities)))
+
+
+def _status_line(line: str, oddities: set[str]) -> tuple[int, tuple[str, ...]]:
+    code = line[8:11]
+    if line[:8] == "SIP/2.0 " and line[11:12] == " " and code.isascii() and code.isdigit():
+        reason = line[12:]
+    else:
+        match = _STATUS_LINE.fullmatch(line)
+        if match is None or len(match[1]) != 3:
+            raise ParseError(line, 0, "SIP/2.0 and a status code of three digits")
+        oddities.add("status line")
+        code, reason = match[1], (match[2] or "").strip(BLANKS)
+    status = int(code)
+    if not 100 <= status <= 699:
+        raise ParseError(line, 8, "a status code from 100 to 699")
+    return status, (reason,)
+
+
+def _request_line(line: str, oddities: set[str]) -> tuple[str, ...]:
+    words = line.split(" ")
+    if len(words) != 3:
+        words = line.split()
+        oddities.add("request line")
+    if len(words) != 3 or not is_token(words[0]) or not words[1].isprintable():
+        raise ParseError(line, 0, "a method, a URI and SIP/2.0")
+    if words[2].upper() != "SIP/2.0":
+        raise ParseError(line, len(line) - len(words[2]), "SIP/2.0")
+    return words[0], words[1]
+
+
+def _unfold(lines: list[str]) -> list[str]:
+    """Join continuation lines with one blank (MSG-4); a row whose colon is not on its first line is dropped later."""
+    rows: list[list[str]] = []
+    for line in lines:
+        if line[:1] not in (" ", "\t") or len(rows) < 2:
+            rows.append([line])
+        elif ":" in rows[-1][0]:
+            rows[-1].append(line.strip(BLANKS))
+    return [" ".join([row[0].rstrip(BLANKS), *row[1:]]) if len(row) > 1 else row[0] for row in rows]
+
+
+def _without_tabs(line: str) -> str:
+    """A tab is as good as a blank outside quoted strings, and a header that we repeat may not have one (SEC-12)."""
+    return line if '"' in line else line.replace("\t", " ")
+
+
+def content_length(headers: Headers) -> int | None:
+    """The announced length of the body in octets, ``None`` if there is none.
+
+    Raises:
+        ParseError: It is no number, or two rows differ (MSG-13, GRM-56).
+    """
+    rows = headers.get_all("Content-Length")
+    if not rows:
+        return None
+    text = rows[0]
+    if len(set(rows)) > 1 or not (text.isascii() and text.isdigit()) or len(text) > 10:
+        raise ParseError(", ".join(rows), 0, "one Content-Length, a number")
+    return int(text)
+
+
+def _shown(data: bytes | bytearray) -> str:
+    return data[:120].decode("utf-8", "replace")

@@ -1,0 +1,127 @@
+"""The header rows of a message, in order, by name (RFC 3261 sections 7.3 and 20)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiosipreg.wire.grammar import BLANKS, is_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["Headers", "canonical_name"]
+
+_COMPACT: Final = {
+    "c": "content-type",
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "o": "event",
+    "s": "subject",
+    "t": "to",
+    "u": "allow-events",
+    "v": "via",
+}
+
+_USUAL: Final = """
+    Via From To Call-ID CSeq Contact Expires Content-Length WWW-Authenticate Proxy-Authenticate Server User-Agent Allow
+    Supported Require Max-Forwards Path Service-Route P-Associated-URI Date Authorization
+"""
+_AS_SENT: Final = {name: name.lower() for name in _USUAL.split()}
+"""The spellings that nearly every message uses: one look-up instead of two."""
+
+
+def canonical_name(name: str) -> str:
+    """The name in lower case, compact forms written out (MSG-3, MSG-7)."""
+    known = _AS_SENT.get(name)
+    if known is None:
+        known = name.lower()
+        known = _COMPACT.get(known, known)
+    return known
+
+
+class Headers:
+    """An immutable, ordered multimap of header rows.
+
+    Names are looked up without regard to case and compact forms are known (``headers.get("m")`` is the Contact). Values
+    are the text of one row: unfolded, without surrounding blanks. Iteration gives the names as sent, row by row.
+    """
+
+    __slots__ = ("_index", "_rows")
+
+    def __init__(self, rows: Iterable[tuple[str, str]] = ()) -> None:
+        self._rows = tuple(rows)
+        self._index: dict[str, list[str]] = {}
+        for name, value in self._rows:
+            self._index.setdefault(canonical_name(name), []).append(value)
+
+    @classmethod
+    def of_lines(cls, lines: Iterable[str], oddities: set[str]) -> tuple[Headers, int]:
+        """Read unfolded header lines.
+
+        Args:
+            lines: One row each, without line ends.
+            oddities: Collects what was tolerated (ROB-7).
+
+        Returns:
+            The headers and how many lines were left out because they are no header rows.
+        """
+        self = cls.__new__(cls)
+        rows = []
+        index: dict[str, list[str]] = {}
+        dropped = 0
+        for line in lines:
+            name, colon, value = line.partition(":")
+            key = _AS_SENT.get(name)
+            if key is None:
+                if name[-1:] in BLANKS:
+                    name = name.rstrip(BLANKS)
+                    oddities.add("blank before colon")
+                if not colon or not is_token(name):
+                    dropped += 1
+                    continue
+                key = canonical_name(name)
+            value = value.strip(BLANKS)
+            rows.append((name, value))
+            if key in index:
+                index[key].append(value)
+            else:
+                index[key] = [value]
+        self._rows = tuple(rows)
+        self._index = index
+        return self, dropped
+
+    def get(self, name: str) -> str | None:
+        """The first row of that name, ``None`` if there is none."""
+        rows = self._index.get(canonical_name(name))
+        return rows[0] if rows else None
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """All rows of that name, in order; lists within a row are not split."""
+        return tuple(self._index.get(canonical_name(name), ()))
+
+    def items(self) -> tuple[tuple[str, str], ...]:
+        """All rows as pairs of name, as sent, and value."""
+        return self._rows
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and canonical_name(name) in self._index
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name, _ in self._rows])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __eq__(self, other: object) -> bool:
+        return self._rows == other._rows if isinstance(other, Headers) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._rows)
+
+    def __repr__(self) -> str:
+        names = ", ".join(self)
+        return f"<Headers {names}>"

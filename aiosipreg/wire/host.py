@@ -1,0 +1,80 @@
+"""Hosts and ports, as URIs and Via share them (RFC 3261 section 25.1, RFC 5954)."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+
+from aiosipreg.errors import ParseError
+from aiosipreg.wire.grammar import BLANKS
+
+__all__ = ["format_host", "parse_host", "parse_hostport", "parse_ip", "parse_port"]
+
+# Underscores are no host name characters, but servers have them (GRM-49). The trailing dot makes a name absolute.
+_NAME = re.compile(r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+\.?")
+_MAPPED = 0xFFFF
+
+
+def parse_port(text: str) -> int | None:
+    """A port, 1 to 65535 (GRM-51); ``None`` if the text is none."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0")
+    return port if 0 < len(digits) <= 5 and (port := int(digits)) <= 65535 else None
+
+
+def parse_ip(text: str) -> str | None:
+    """An IP literal, with or without brackets, in canonical form without them (RFC 5952); ``None`` if it is none.
+
+    The triple colon before a dotted quad, which the grammar of RFC 3261 allowed by mistake, is read as two (RFC 5118
+    section 4.10).
+    """
+    if text[:1] == "[" and text[-1:] == "]":
+        text = text[1:-1]
+    try:
+        if ":" not in text:
+            return str(IPv4Address(text))
+        if "%" in text:
+            return None
+        address = IPv6Address(text.replace(":::", "::", 1) if "." in text else text)
+    except ValueError:
+        return None
+    # RFC 5952 section 5 writes the mapped form with a dotted quad; the standard library does so from 3.13 on only.
+    value = int(address)
+    return f"::ffff:{IPv4Address(value & 0xFFFFFFFF)}" if value >> 32 == _MAPPED else str(address)
+
+
+def parse_host(text: str) -> str:
+    """A host name as sent, or an IP literal in canonical form without brackets.
+
+    Raises:
+        ParseError: It is neither; an IPv6 literal without brackets is neither, too (GRM-50).
+    """
+    if _NAME.fullmatch(text):
+        return text
+    if text[:1] == "[" and text[-1:] == "]" and ":" in text:
+        address = parse_ip(text)
+        if address is not None:
+            return address
+    raise ParseError(text, 0, "a host name, an IPv4 address or an IPv6 address in brackets")
+
+
+def parse_hostport(text: str) -> tuple[str, int | None]:
+    """Host and port, ``None`` when there is no port; blanks may stand around the colon, as in Via (GRM-13).
+
+    Raises:
+        ParseError: The host is none, or the port is not a number from 1 to 65535.
+    """
+    bracket = text.rfind("]")
+    colon = text.find(":", bracket + 1)
+    if colon < 0:
+        return parse_host(text), None
+    port = parse_port(text[colon + 1 :].strip(BLANKS))
+    if port is None:
+        raise ParseError(text, colon + 1, "a port from 1 to 65535")
+    return parse_host(text[:colon].rstrip(BLANKS)), port
+
+
+def format_host(host: str) -> str:
+    """The host as it stands in a URI or in Via: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,389 @@
+"""Requests and responses: read as far as anyone asks, written with every value checked (RFC 3261 section 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
+
+from aiosipreg.errors import ConfigError, ParseError
+from aiosipreg.wire.address import NameAddr
+from aiosipreg.wire.challenge import Challenge, parse_auth_info, parse_challenges
+from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
+from aiosipreg.wire.grammar import Params, check_text, is_token, parse_seconds, split_list
+from aiosipreg.wire.head import Head, content_length, find_end, parse_head
+from aiosipreg.wire.headers import Headers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from aiosipreg.wire.uri import SipUri
+
+__all__ = ["Message", "Request", "Response", "build_message", "parse_message"]
+
+MAX_BODY: Final = 64 * 1024
+MAX_CONTACTS: Final = 1000
+MAX_ROUTES: Final = 50
+MAX_CHALLENGE_ROWS: Final = 20
+
+_T = TypeVar("_T")
+
+
+class _lazy(Generic[_T]):
+    """A property that is computed when first read and then found in the instance itself."""
+
+    def __init__(self, compute: Callable[[Any], _T]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, message: None, owner: type) -> _lazy[_T]: ...
+    @overload
+    def __get__(self, message: Message, owner: type) -> _T: ...
+    def __get__(self, message: Message | None, owner: type) -> _lazy[_T] | _T:
+        if message is None:
+            return self
+        value = message.__dict__[self._name] = self._compute(message)
+        return value
+
+
+class Message:
+    """What requests and responses have in common.
+
+    Attributes:
+        headers: The header rows.
+        body: The body.
+        dropped: How many malformed rows and list entries were left out so far. Lists are read when they are asked for,
+            so the number may grow.
+        oddities: What was tolerated although it is no good SIP, as short phrases.
+
+    A message cannot be changed. A header that is absent reads as ``None`` or ``()``. One that is malformed raises
+    `ParseError` whenever its property is read, and hides nothing else.
+    """
+
+    headers: Headers
+    body: bytes
+    dropped: int
+    oddities: tuple[str, ...]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a {type(self).__name__} cannot be changed: build another one")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a {type(self).__name__} cannot be changed: build another one")
+
+    @_lazy
+    def via(self) -> Via | None:
+        """The top Via."""
+        rows = self.headers.get_all("Via")
+        return Via.parse((split_list(rows[0]) or [""])[0]) if rows else None
+
+    @_lazy
+    def vias(self) -> tuple[Via, ...]:
+        """All Vias from the top; one malformed makes all unreadable, since their number matters (ROB-6)."""
+        return tuple([Via.parse(entry) for entry in self._entries("Via")])
+
+    @_lazy
+    def cseq(self) -> CSeq | None:
+        """Number and method."""
+        text = self._identity("CSeq")
+        return None if text is None else CSeq.parse(text)
+
+    @_lazy
+    def call_id(self) -> str | None:
+        """The Call-ID, octet by octet as sent."""
+        return self._identity("Call-ID")
+
+    @_lazy
+    def from_(self) -> NameAddr | None:
+        """The From header."""
+        text = self._identity("From")
+        return None if text is None else NameAddr.parse(text)
+
+    @_lazy
+    def to(self) -> NameAddr | None:
+        """The To header."""
+        text = self._identity("To")
+        return None if text is None else NameAddr.parse(text)
+
+    @_lazy
+    def contacts(self) -> tuple[NameAddr, ...]:
+        """The Contacts, at most 1000; bad entries are left out (ROB-4).
+
+        ``Contact: *`` gives one entry whose ``is_star`` is true. A star beside anything else is an error (GRM-7).
+        """
+        entries = self._entries("Contact")
+        if any(entry[0] == "*" for entry in entries) and entries != ["*"]:
+            raise ParseError(", ".join(entries), 0, "'*' alone, without parameters")
+        return self._each(NameAddr.parse, entries, MAX_CONTACTS)
+
+    @_lazy
+    def expires(self) -> int | None:
+        """The Expires header in seconds; ``None`` also if malformed or doubled (GRM-32, ROB-5)."""
+        return self._number("Expires", parse_seconds)
+
+    @_lazy
+    def content_length(self) -> int | None:
+        """The announced Content-Length."""
+        return content_length(self.headers)
+
+    @_lazy
+    def require(self) -> tuple[str, ...]:
+        """Option tags of Require, in lower case."""
+        return self._tags("Require")
+
+    @_lazy
+    def supported(self) -> tuple[str, ...]:
+        """Option tags of Supported, in lower case."""
+        return self._tags("Supported")
+
+    @_lazy
+    def path(self) -> tuple[NameAddr, ...]:
+        """The Path entries, at most 50 (RFC 3327)."""
+        return self._addresses("Path")
+
+    @_lazy
+    def feature_caps(self) -> tuple[ParamValue, ...]:
+        """The Feature-Caps entries (RFC 6809)."""
+        return self._each(ParamValue.parse, self._entries("Feature-Caps"), MAX_ROUTES)
+
+    def __bytes__(self) -> bytes:
+        """The message as it travels; Content-Length is always written, as the last row (MSG-10)."""
+        lines = [self._start_line()]
+        lines += [f"{name}: {value}" for name, value in self.headers.items() if name.lower() not in _LENGTH]
+        lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+
+    def _start_line(self) -> str:
+        raise NotImplementedError
+
+    def _count(self, dropped: int) -> None:
+        self.__dict__["dropped"] += dropped
+
+    def _identity(self, name: str) -> str | None:
+        rows = self.headers.get_all(name)
+        if len(rows) > 1:
+            raise ParseError(", ".join(rows), 0, f"one {name} header")
+        return rows[0] if rows else None
+
+    def _number(self, name: str, parse: Callable[[str], int | None]) -> int | None:
+        rows = self.headers.get_all(name)
+        if not rows:
+            return None
+        value = parse(rows[0]) if len(rows) == 1 else None
+        if value is None:
+            self._count(1)
+        return value
+
+    def _entries(self, name: str) -> list[str]:
+        return [entry for row in self.headers.get_all(name) for entry in split_list(row)]
+
+    def _each(self, parse: Callable[[str], _T], entries: list[str], limit: int) -> tuple[_T, ...]:
+        values = []
+        dropped = max(len(entries) - limit, 0)
+        for entry in entries[:limit]:
+            try:
+                values.append(parse(entry))
+            except ParseError:
+                dropped += 1
+        if dropped:
+            self._count(dropped)
+        return tuple(values)
+
+    def _addresses(self, name: str) -> tuple[NameAddr, ...]:
+        return self._each(NameAddr.parse, self._entries(name), MAX_ROUTES)
+
+    def _tags(self, name: str) -> tuple[str, ...]:
+        return self._each(_option_tag, self._entries(name), MAX_ROUTES)
+
+
+_LENGTH: Final = ("content-length", "l")
+
+
+class Request(Message):
+    """A request.
+
+    Attributes:
+        method: The method; letter case counts.
+        uri: The Request-URI as sent.
+
+    Args:
+        method: A token.
+        uri: The Request-URI.
+        headers: Rows of name and value, in order. Content-Length is computed and need not be given.
+        body: The body.
+
+    Raises:
+        ConfigError: A control character or line break anywhere (SEC-11), a name that is no token.
+    """
+
+    method: str
+    uri: str
+
+    def __init__(
+        self, method: str, uri: str | SipUri, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> None:
+        if not is_token(method):
+            raise ConfigError("method", method, "a token such as 'REGISTER'")
+        text = check_text("uri", str(uri))
+        if not text or " " in text:
+            raise ConfigError("uri", text, "a URI without blanks")
+        self.__dict__.update(_checked(headers, body), method=method, uri=text)
+
+    @_lazy
+    def routes(self) -> tuple[NameAddr, ...]:
+        """The Route entries, at most 50."""
+        return self._addresses("Route")
+
+    def _start_line(self) -> str:
+        return f"{self.method} {self.uri} SIP/2.0"
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.uri}>"
+
+
+class Response(Message):
+    """A response.
+
+    Attributes:
+        status: 100 to 699.
+        reason: The reason phrase, which decides nothing (MSG-2).
+
+    Args:
+        status: 100 to 699.
+        reason: The reason phrase.
+        headers: Rows of name and value, in order. Content-Length is computed and need not be given.
+        body: The body.
+
+    Raises:
+        ConfigError: A control character or line break anywhere (SEC-11), a name that is no token.
+    """
+
+    status: int
+    reason: str
+
+    def __init__(self, status: int, reason: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
+        if not 100 <= status <= 699:
+            raise ConfigError("status", status, "a status code from 100 to 699")
+        self.__dict__.update(_checked(headers, body), status=status, reason=check_text("reason", reason))
+
+    @_lazy
+    def challenges(self) -> tuple[Challenge, ...]:
+        """The challenges of WWW-Authenticate and Proxy-Authenticate rows in their order, from at most 20 rows."""
+        found: list[Challenge] = []
+        rows = [(_CHALLENGES.get(name.lower()), value) for name, value in self.headers.items()]
+        asked = [(header, value) for header, value in rows if header is not None]
+        for header, value in asked[:MAX_CHALLENGE_ROWS]:
+            challenges, dropped = parse_challenges(header, value)
+            found += challenges
+            self._count(dropped)
+        self._count(max(len(asked) - MAX_CHALLENGE_ROWS, 0))
+        return tuple(found)
+
+    @_lazy
+    def authentication_info(self) -> Params:
+        """The directives of Authentication-Info without quotes; empty if absent (RFC 7615)."""
+        return parse_auth_info(", ".join(self.headers.get_all("Authentication-Info")))
+
+    @_lazy
+    def min_expires(self) -> int | None:
+        """Min-Expires in seconds; ``None`` also if malformed or doubled."""
+        return self._number("Min-Expires", parse_seconds)
+
+    @_lazy
+    def retry_after(self) -> int | None:
+        """Retry-After in seconds; ``None`` also if malformed or doubled (GRM-31)."""
+        return self._number("Retry-After", parse_retry_after)
+
+    @_lazy
+    def flow_timer(self) -> int | None:
+        """Flow-Timer in seconds; ``None`` also if 0, malformed or doubled (GRM-37, RFC 5626)."""
+        return self._number("Flow-Timer", lambda text: parse_seconds(text) or None)
+
+    @_lazy
+    def service_route(self) -> tuple[NameAddr, ...]:
+        """The Service-Route entries in order, at most 50 (RFC 3608)."""
+        return self._addresses("Service-Route")
+
+    @_lazy
+    def associated_uris(self) -> tuple[NameAddr, ...]:
+        """The P-Associated-URI entries, at most 50 (RFC 7315)."""
+        return self._addresses("P-Associated-URI")
+
+    @_lazy
+    def unsupported(self) -> tuple[str, ...]:
+        """Option tags of Unsupported, in lower case."""
+        return self._tags("Unsupported")
+
+    @_lazy
+    def warnings(self) -> tuple[Warning, ...]:
+        """The Warning entries."""
+        return self._each(Warning.parse, self._entries("Warning"), MAX_ROUTES)
+
+    @_lazy
+    def security_server(self) -> tuple[ParamValue, ...]:
+        """The Security-Server mechanisms in order (RFC 3329)."""
+        return self._each(ParamValue.parse, self._entries("Security-Server"), MAX_ROUTES)
+
+    def _start_line(self) -> str:
+        return f"SIP/2.0 {self.status} {self.reason}"
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.reason}>"
+
+
+_CHALLENGES: Final = {"www-authenticate": "WWW-Authenticate", "proxy-authenticate": "Proxy-Authenticate"}
+
+
+def _option_tag(text: str) -> str:
+    if not is_token(text):
+        raise ParseError(text, 0, "an option tag")
+    return text.lower()
+
+
+def _checked(headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, object]:
+    rows = []
+    for name, value in headers:
+        if not is_token(name):
+            raise ConfigError("headers", name, "a header name, which is a token")
+        rows.append((name, check_text(name, value)))
+    return {"headers": Headers(rows), "body": bytes(body), "dropped": 0, "oddities": ()}
+
+
+def parse_message(data: bytes) -> Request | Response:
+    """Read one datagram (RFC 3261 section 18.3).
+
+    The body is as long as Content-Length says and what follows is ignored; without that header it goes to the end.
+
+    Raises:
+        ParseError: It is no SIP/2.0 message, it is cut short, or it exceeds a limit.
+    """
+    if data[:1] in (b"\r", b"\n"):
+        data = data.lstrip(b"\r\n")
+    ends = find_end(data)
+    if ends is None:
+        raise ParseError(data[:120].decode("utf-8", "replace"), len(data), "an empty line behind the headers")
+    head = parse_head(data[: ends[0]])
+    length = content_length(head.headers)
+    body = data[ends[1] :]
+    if length is not None and length != len(body):
+        if length > len(body):
+            raise ParseError(data[:120].decode("utf-8", "replace"), len(data), f"a body of {length} octets")
+        body = body[:length]
+    return build_message(head, body)
+
+
+def build_message(head: Head, body: bytes) -> Request | Response:
+    """The message of a parsed head; a response does not keep a body of more than 64 KiB."""
+    message: Request | Response
+    if head.status is None:
+        message = Request.__new__(Request)
+        message.__dict__.update(method=head.words[0], uri=head.words[1])
+    else:
+        message = Response.__new__(Response)
+        message.__dict__.update(status=head.status, reason=head.words[0])
+        if len(body) > MAX_BODY:
+            body = b""
+    message.__dict__.update(headers=head.headers, body=body, dropped=head.dropped, oddities=head.oddities)
+    return message

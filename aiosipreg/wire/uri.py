@@ -1,0 +1,325 @@
+"""SIP and SIPS URIs, and what we need of other schemes (RFC 3261 section 19.1, RFC 3966)."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote as percent_encode
+from urllib.parse import unquote as percent_decode
+
+from aiosipreg.errors import ConfigError, ParseError
+from aiosipreg.wire.grammar import Params, check_text
+from aiosipreg.wire.host import format_host, parse_host, parse_hostport, parse_ip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["OtherUri", "SipUri", "parse_uri"]
+
+MAX_LENGTH: Final = 4096
+MAX_PARAMS: Final = 50
+
+# Blanks and control characters have no place in a URI; angle brackets would end the header value around it.
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_SEPARATORS = re.compile(r"[-.() ]")
+_MARK = "-_.!~*'()"
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" + _MARK)
+# RFC 3261 section 19.1.2: every part of a URI has its own set of characters that need no escape (URI-2).
+_escape_user = partial(percent_encode, safe=_MARK + "&=+$,;?/", errors="surrogateescape")
+_escape_password = partial(percent_encode, safe=_MARK + "&=+$,", errors="surrogateescape")
+_escape_param = partial(percent_encode, safe=_MARK + "[]/:&+$", errors="surrogateescape")
+_escape_header = partial(percent_encode, safe=_MARK + "[]/?:+$", errors="surrogateescape")
+_ONE_SIDED: Final = ("user", "ttl", "method", "maddr", "transport")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SipUri:
+    """A SIP or SIPS URI.
+
+    Attributes:
+        scheme: ``sip`` or ``sips``.
+        user: User part with escapes undone (``j%40s0n`` is ``j@s0n``), or ``None``. What needs an escape gets it when
+            the URI is printed.
+        password: Password with escapes undone, or ``None``.
+        host: Name as sent, or IP literal in canonical form; an IPv6 address has no brackets here.
+        port: 1 to 65535, or ``None`` when it is not given, which differs from the default port (URI-6).
+        params: URI parameters, escapes undone; ``None`` for one without value.
+        headers: The part after ``?``, escapes undone; values of a name that occurs twice are joined with a comma.
+
+    ``str()`` gives a parsed URI exactly as it was sent. Two URIs are equal by RFC 3261 section 19.1.4, which is not
+    transitive (URI-8): search a list pairwise for an equal one, do not collect URIs in a set.
+
+    Raises:
+        ConfigError: A part that no SIP URI can have.
+    """
+
+    scheme: str
+    user: str | None
+    host: str
+    port: int | None = None
+    params: Mapping[str, str | None] = field(default_factory=Params)
+    headers: Mapping[str, str | None] = field(default_factory=Params)
+    password: str | None = field(default=None, repr=False)
+    _text: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if self._text:
+            return
+        if self.scheme not in ("sip", "sips"):
+            raise ConfigError("scheme", self.scheme, "'sip' or 'sips'")
+        if self.user == "" or (self.user is None and self.password is not None):
+            raise ConfigError("user", self.user, "a user name or None; a password needs one")
+        if self.port is not None and not 1 <= self.port <= 65535:
+            raise ConfigError("port", self.port, "a port from 1 to 65535")
+        try:
+            host = parse_ip(self.host) or parse_host(self.host)
+        except ParseError as error:
+            raise ConfigError("host", self.host, error.expected) from None
+        for name, value in (("host", host), ("params", Params(self.params)), ("headers", Params(self.headers))):
+            object.__setattr__(self, name, value)
+        userinfo = None
+        if self.user is not None:
+            password = "" if self.password is None else f":{_escape_password(self.password)}"
+            userinfo = _escape_user(self.user) + password
+        object.__setattr__(self, "_text", self._print(userinfo))
+
+    @classmethod
+    def parse(cls, text: str) -> SipUri:
+        """Read a URI.
+
+        Raises:
+            ParseError: It is no SIP or SIPS URI, is longer than 4096 characters, or has more than 50 parameters.
+        """
+        if len(text) > MAX_LENGTH:
+            raise ParseError(text, MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
+        if found := _FORBIDDEN.search(text):
+            raise ParseError(text, found.start(), "no blank, control character or angle bracket in a URI")
+        scheme, _, _ = text.partition(":")
+        if (scheme := scheme.lower()) not in ("sip", "sips"):
+            raise ParseError(text, 0, "a URI that begins with sip: or sips:")
+        userinfo, hostport, params, headers = _parts(text)
+        user = password = None
+        if userinfo is not None:
+            user, colon, password = userinfo.partition(":")
+            if not user or ":" in password:
+                raise ParseError(text, len(scheme) + 1, "a user name, and no colon in the password")
+            user, password = _decode(user), _decode(password) if colon else None
+        host, port = parse_hostport(hostport)
+        values = _params(text, params) if params else _NONE
+        return cls(scheme, user, host, port, values, _headers(headers) if headers else _NONE, password, text)
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is a SIPS URI."""
+        return self.scheme == "sips"
+
+    @property
+    def is_sip(self) -> bool:
+        """Always true, as opposed to `OtherUri`."""
+        return True
+
+    def bare(self) -> SipUri:
+        """The same URI without parameters and headers; the port is kept."""
+        return self.replace(params=_NONE, headers=_NONE) if self.params or self.headers else self
+
+    def replace(self, **changes: Any) -> SipUri:
+        """A copy with other values in some fields; user and password keep the escapes they were sent with.
+
+        Raises:
+            ConfigError: A value that no SIP URI can have.
+        """
+        changed = dataclasses.replace(self, _text="", **changes)
+        if "user" not in changes and "password" not in changes:
+            userinfo, *_ = _parts(self._text)
+            object.__setattr__(changed, "_text", changed._print(userinfo))
+        return changed
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SipUri):
+            return NotImplemented
+        return self._text == other._text or _equal(self, other)
+
+    def __hash__(self) -> int:
+        # Only what two equal URIs must share; which parameters may differ depends on the other URI.
+        return hash((self.scheme, self.user, self.host.lower()))
+
+    def _print(self, userinfo: str | None) -> str:
+        at = "" if userinfo is None else f"{userinfo}@"
+        port = "" if self.port is None else f":{self.port}"
+        params = "".join([f";{_pair(_escape_param, *item)}" for item in self.params.items()])
+        headers = "&".join([_pair(_escape_header, name, value or "") for name, value in self.headers.items()])
+        return f"{self.scheme}:{at}{format_host(self.host)}{port}{params}{'?' if headers else ''}{headers}"
+
+
+_NONE: Final = Params()
+
+
+def _parts(text: str) -> tuple[str | None, str, str, str]:
+    """Userinfo, host with port, parameters and headers, all as sent."""
+    rest = text[text.index(":") + 1 :]
+    # A user part may hold ';' and '?' (GRM-46), so the first '@' comes before everything else.
+    userinfo, at, address = rest.partition("@")
+    address, _, headers = (address if at else rest).partition("?")
+    hostport, _, params = address.partition(";")
+    return userinfo if at else None, hostport, params, headers
+
+
+def _decode(text: str) -> str:
+    return percent_decode(text, errors="surrogateescape") if "%" in text else text
+
+
+def _pair(escape: partial[str], name: str, value: str | None) -> str:
+    return escape(name) if value is None else f"{escape(name)}={escape(value)}"
+
+
+def _params(text: str, params: str) -> Params:
+    values: dict[str, str | None] = {}
+    for part in params.split(";"):
+        name, equals, value = part.partition("=")
+        if not name and not equals:
+            continue  # A stray semicolon harms nobody.
+        name = _decode(name).lower()
+        if not name or name in values or len(values) == MAX_PARAMS:
+            raise ParseError(text, text.find(part), f"at most {MAX_PARAMS} parameters, each of them named and once")
+        values[name] = _decode(value) if equals else None
+    return Params(values)
+
+
+def _headers(text: str) -> Params:
+    values: dict[str, str | None] = {}
+    joined: dict[str, list[str]] = {}
+    for part in text.split("&"):
+        name, _, value = part.partition("=")
+        if name:
+            joined.setdefault(_decode(name).lower(), []).append(_decode(value))
+    for name, parts in joined.items():
+        values[name] = ", ".join(parts)
+    return Params(values)
+
+
+def _canonical(text: str) -> str:
+    """The text with escapes of plain characters undone and all others in upper case (URI-5, GRM-48)."""
+    return _ESCAPE.sub(_canonical_escape, text) if "%" in text else text
+
+
+def _canonical_escape(match: re.Match[str]) -> str:
+    character = chr(int(match[1], 16))
+    return character if character in _PLAIN else match[0].upper()
+
+
+def _equal(one: SipUri, other: SipUri) -> bool:
+    if (one.scheme, one.port, one.host.lower()) != (other.scheme, other.port, other.host.lower()):
+        return False
+    if (one.user, one.password) != (other.user, other.password):
+        return False
+    one_parts, other_parts = _parts(str(one)), _parts(str(other))
+    if _canonical(one_parts[0] or "") != _canonical(other_parts[0] or ""):
+        return False
+    ours, theirs = _comparable(one_parts[2], ";"), _comparable(other_parts[2], ";")
+    if any(ours[name] != theirs[name] for name in ours.keys() & theirs.keys()):
+        return False
+    if any((name in ours) != (name in theirs) for name in _ONE_SIDED):
+        return False
+    return _comparable(one_parts[3], "&") == _comparable(other_parts[3], "&")
+
+
+def _comparable(text: str, separator: str) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    for part in _canonical(text).lower().split(separator):
+        name, _, value = part.partition("=")
+        if name:
+            values.setdefault(name, []).append(value)
+    return values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OtherUri:
+    """A URI of another scheme: ``tel:``, ``urn:``, ``mailto:``. It is kept and compared, never resolved (GRM-53).
+
+    Attributes:
+        text: The URI as sent; ``*`` is the wildcard of a Contact header (RFC 3261 section 10.2.2), whose scheme is "".
+
+    A tel URI equals another by RFC 3966 section 4: without visual separators, letter case and order of parameters. A
+    URN equals another by RFC 8141, with hex digits of a UUID in any case. Other schemes compare as text.
+
+    Raises:
+        ConfigError: The text has no scheme, or blanks, control characters or angle brackets.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        check_text("uri", self.text)
+        scheme, colon, rest = self.text.partition(":")
+        ok = colon and rest and _SCHEME.fullmatch(scheme) and not _FORBIDDEN.search(rest)
+        if self.text != "*" and not ok:
+            raise ConfigError("uri", self.text, "a scheme, a colon and text without blanks")
+
+    @classmethod
+    def parse(cls, text: str) -> OtherUri:
+        """Read a URI of any scheme.
+
+        Raises:
+            ParseError: The text is no URI or longer than 4096 characters.
+        """
+        if len(text) > MAX_LENGTH:
+            raise ParseError(text, MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
+        try:
+            return cls(text)
+        except ConfigError as error:
+            raise ParseError(text, 0, error.expected) from None
+
+    @property
+    def scheme(self) -> str:
+        """The scheme in lower case."""
+        return self.text.partition(":")[0].lower() if self.text != "*" else ""
+
+    @property
+    def is_sip(self) -> bool:
+        """Always false, as opposed to `SipUri`."""
+        return False
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, OtherUri) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[str, ...]:
+        scheme = self.scheme
+        rest = self.text.partition(":")[2]
+        if scheme == "tel":
+            number, *params = rest.lower().split(";")
+            return scheme, _SEPARATORS.sub("", number), *sorted(_tel_param(param) for param in params if param)
+        if scheme == "urn":
+            namespace, _, name = rest.partition(":")
+            namespace = namespace.lower()
+            return scheme, namespace, name.lower() if namespace == "uuid" else name
+        return scheme, rest
+
+
+def _tel_param(param: str) -> str:
+    name, _, value = param.partition("=")
+    # RFC 3966 section 4: separators mean nothing in numbers; a phone-context may also be a domain, where they do.
+    number = name == "ext" or (name == "phone-context" and value.startswith("+"))
+    return f"{name}={_SEPARATORS.sub('', value) if number else value}"
+
+
+def parse_uri(text: str) -> SipUri | OtherUri:
+    """Read a URI of any scheme.
+
+    Raises:
+        ParseError: The text is no URI, or a malformed SIP URI.
+    """
+    return SipUri.parse(text) if text[:5].lower().startswith(("sip:", "sips:")) else OtherUri.parse(text)
