@@ -193,6 +193,15 @@ class DigestSession:
         "_base", "_cnonce", "_ha1", "_ha2", "_ha2_of", "_head", "_identity", "_quoted_nonce", "_tail", "_uri",
         "algorithm", "header", "nonce", "qop", "realm",
     )  # fmt: skip
+    algorithm: Algorithm
+    header: str
+    nonce: str
+    qop: Qop
+    realm: str
+    _cnonce: str
+    _ha2_of: tuple[str, str, bytes] | None
+    _quoted_nonce: str
+    _uri: str | None
 
     def __init__(self, challenge: Challenge, info: AuthInfo, policy: DigestPolicy) -> None:
         algorithm = usable(challenge, policy, info)
@@ -298,10 +307,10 @@ class DigestSession:
         self._cnonce = ""
         self._ha1 = "" if self.algorithm.session else self._base
         self._quoted_nonce = quoted_nonce
-        self._uri: str | None = None
+        self._uri = None
         self._head = ""
         self._ha2 = ""
-        self._ha2_of: tuple[str, str, bytes] | None = None
+        self._ha2_of = None
 
     def _key(self, cnonce: str) -> str:
         if not self._ha1:
