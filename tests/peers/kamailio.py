@@ -1,0 +1,183 @@
+"""Debian's Kamailio as a registrar on 127.0.0.1: challenges, keeps bindings, and is asked what it keeps.
+
+Its users are ``toto`` with the password ``secret``, and ``user0000`` to ``user9999`` with ``secret0000`` to
+``secret9999``, in whatever domain they ask for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.peers import Process, free_port, require, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIG = Path(__file__).with_name("kamailio.cfg")
+READY_WITHIN = 10.0
+POLL = 0.02
+STALE = 16  # flag of the auth module's challenge functions, as are the qop values
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the registrar behaves.
+
+    Attributes:
+        algorithm: ``MD5`` or ``SHA-256``, the one it challenges with.
+        qop: Whether the challenge offers ``qop="auth"``; it then refuses a nonce count that it has seen.
+        nonce_lifetime: Seconds; an older nonce gets a challenge with ``stale=true``.
+        min_expires: Seconds; a shorter lifetime gets 423 with ``Min-Expires``. 0 takes any.
+        max_expires: Seconds; a longer lifetime is cut to it.
+        gruu: Whether a Contact with an instance id gets a public and a temporary GRUU (RFC 5627).
+        qualify: Whether it sends an OPTIONS to each contact, about every second.
+    """
+
+    algorithm: str = "MD5"
+    qop: bool = True
+    nonce_lifetime: int = 300
+    min_expires: int = 0
+    max_expires: int = 3600
+    gruu: bool = False
+    qualify: bool = False
+    realm: str = "kamailio.test"
+
+    def definitions(self) -> Iterator[str]:
+        qop = 1 if self.qop else 0
+        for value in (
+            f'ALGORITHM="{self.algorithm}"',
+            f'REALM="{self.realm}"',
+            f'CHALLENGE="{qop}"',
+            f'CHALLENGE_STALE="{qop | STALE}"',
+            f"NONCE_LIFETIME={self.nonce_lifetime}",
+            f"NONCE_COUNT={qop}",
+            f"MIN_EXPIRES={self.min_expires}",
+            f"MAX_EXPIRES={self.max_expires}",
+            f"GRUU={int(self.gruu)}",
+            *(["WITH_QUALIFY"] if self.qualify else []),
+        ):
+            yield from ("-A", value)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBinding:
+    """One contact as ``ul.dump`` tells it.
+
+    Attributes:
+        user: User part of the address of record.
+        contact: The Contact URI as sent.
+        expires: Seconds left.
+        received: The address it came from where that was recorded, as a URI.
+        socket: The registrar's own address it came in on, ``udp:127.0.0.1:5060``.
+        roundtrip: Microseconds that the last answered OPTIONS took; ``None`` as long as none was answered.
+    """
+
+    user: str
+    contact: str
+    expires: int
+    call_id: str
+    cseq: int
+    q: float | None
+    user_agent: str | None
+    received: str | None
+    path: str | None
+    socket: str | None
+    instance_id: str | None
+    reg_id: int | None
+    roundtrip: int | None
+
+
+class Kamailio:
+    """A running Kamailio."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, port: int, process: Process, options: Options) -> None:
+        self.port = port
+        self.process = process
+        self.options = options
+
+    @property
+    def uri(self) -> str:
+        return f"sip:{self.host}:{self.port}"
+
+    async def rpc(self, method: str, *params: object) -> Any:
+        """Call a command (``core.echo``) and give its result; ``RuntimeError`` tells what it objects to."""
+        return await asyncio.to_thread(self.call, method, *params)
+
+    def call(self, method: str, *params: object) -> Any:
+        """The same without an event loop."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
+        try:
+            connection.request(
+                "POST", "/RPC", json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+            )
+            with connection.getresponse() as response:
+                answer = json.load(response)
+        finally:
+            connection.close()
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']['message']}")
+        return answer["result"]
+
+    async def bindings(self, user: str | None = None) -> tuple[StoredBinding, ...]:
+        """What is registered now, of all users or of one."""
+        result = await self.rpc("ul.dump")
+        records = [entry["Info"] for domain in result["Domains"] for entry in domain["Domain"]["AoRs"]]
+        found = (stored_binding(record["AoR"], entry["Contact"]) for record in records for entry in record["Contacts"])
+        return tuple(binding for binding in found if user in (None, binding.user))
+
+
+def stored_binding(user: str, contact: dict[str, Any]) -> StoredBinding:
+    def text(name: str) -> str | None:
+        return None if contact[name] in ("[not set]", "n/a") else contact[name]
+
+    return StoredBinding(
+        user=user,
+        contact=contact["Address"],
+        expires=contact["Expires"],
+        call_id=contact["Call-ID"],
+        cseq=contact["CSeq"],
+        q=None if contact["Q"] < 0 else contact["Q"],
+        user_agent=text("User-Agent"),
+        received=text("Received"),
+        path=text("Path"),
+        socket=text("Socket"),
+        instance_id=text("Instance"),
+        reg_id=contact["Reg-Id"] or None,
+        roundtrip=contact["KA-Roundtrip"] or None,
+    )
+
+
+@contextmanager
+def kamailio_running(directory: Path, options: Options) -> Iterator[Kamailio]:
+    """Start one with files in ``directory``, wait until it answers, stop it at the end."""
+    program = require("kamailio")
+    port = free_port()
+    command = [
+        *(program, "-DD", "-E", "-f", str(CONFIG), "-Y", str(directory), "-m", "256", "-M", "32"),
+        *("-A", f"PORT={port}"),
+        *options.definitions(),
+    ]
+    with running(command, directory / "kamailio.log") as process:
+        kamailio = Kamailio(port, process, options)
+        wait_until_ready(kamailio)
+        yield kamailio
+
+
+def wait_until_ready(kamailio: Kamailio) -> None:
+    for _ in range(round(READY_WITHIN / POLL)):
+        try:
+            kamailio.call("core.echo")
+        except OSError:
+            if kamailio.process.ended(within=POLL):
+                break
+        else:
+            return
+    raise RuntimeError(f"kamailio did not start:\n{kamailio.process.output()}")
