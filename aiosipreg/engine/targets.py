@@ -18,7 +18,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aiosipreg.engine.dns import LONGEST_TTL, SHORTEST_TTL, Address, Answer, Naptr, Question, Srv
@@ -208,18 +208,21 @@ def weighted_order(records: Iterable[Srv], random: Random) -> list[Srv]:
         records: Of one name, in any order.
         random: Draws.
     """
-    waiting = list(records)
-    # "Any order, except that those with weight 0 come first": shuffled, or equal zeros would always keep their order.
-    random.shuffle(waiting)
-    waiting.sort(key=lambda record: (record.priority, record.weight > 0))
     ordered: list[Srv] = []
-    while waiting:
-        group = [record for record in waiting if record.priority == waiting[0].priority]
-        sums = list(accumulate(record.weight for record in group))
-        chosen = group[bisect_left(sums, random.randint(0, sums[-1]))]
-        ordered.append(chosen)
-        waiting.remove(chosen)
+    for _, members in groupby(sorted(records, key=_priority), key=_priority):
+        group = list(members)
+        # "Any order, except that those with weight 0 come first": shuffled, or equal zeros would always keep theirs.
+        random.shuffle(group)
+        group.sort(key=lambda record: record.weight > 0)
+        while len(group) > 1:
+            sums = list(accumulate(record.weight for record in group))
+            ordered.append(group.pop(bisect_left(sums, random.randint(0, sums[-1]))))
+        ordered += group
     return ordered
+
+
+def _priority(record: Srv) -> int:
+    return record.priority
 
 
 _Services: TypeAlias = tuple[tuple[Transport, str], ...]
