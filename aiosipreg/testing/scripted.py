@@ -299,9 +299,9 @@ class ScriptedRegistrar:
             response = self._scripted()
         else:
             decision = self._decide(request, source, now)
-            response = complete(request, decision.response, source, tag)
+            response = decision.response
             if self.hook is not None:
-                response = self.hook(request, response)
+                response = self.hook(request, complete(request, response, source, tag))
             if response is not None:
                 self._carry_out(decision, response)
         return None if response is None else complete(request, response, source, tag)
