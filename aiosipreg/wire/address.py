@@ -53,10 +53,6 @@ class NameAddr:
             check_text("display_name", self.display_name)
         if not isinstance(self.params, Params):
             object.__setattr__(self, "params", Params(self.params))
-        for name, value in self.params.items():
-            check_text("params", name)
-            if value is not None:
-                check_text(name, value)
 
     @classmethod
     def parse(cls, text: str) -> NameAddr:
@@ -72,17 +68,17 @@ class NameAddr:
         if not bracket:
             # RFC 3261 section 20: without brackets everything behind the semicolon is of the header.
             address, semicolon, rest = text.partition(";")
-            return cls(parse_uri(address.rstrip(BLANKS)), None, Params.parse(rest) if semicolon else _NONE)
+            return cls(parse_uri(address.rstrip(BLANKS)), None, Params.read(rest) if semicolon else _NONE)
         address, bracket, rest = rest.partition(">")
         rest = rest.lstrip(BLANKS)
         if not bracket or (rest and rest[0] != ";"):
             raise ParseError(text, len(text) - len(rest), "'>' behind the URI, then parameters only")
-        return cls(parse_uri(address.strip(BLANKS)), name or None, Params.parse(rest) if rest else _NONE)
+        return cls(parse_uri(address.strip(BLANKS)), name or None, Params.read(rest) if rest else _NONE)
 
     @property
     def is_star(self) -> bool:
         """Whether this is the ``*`` of ``Contact: *``, which stands for all bindings (RFC 3261 section 10.2.2)."""
-        return self.uri is STAR or self.uri == STAR
+        return self.uri == STAR
 
     @property
     def expires(self) -> int | None:

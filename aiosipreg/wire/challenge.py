@@ -174,7 +174,7 @@ def _challenge(header: str, scheme: str, directives: list[tuple[str, str]]) -> C
             return None
         else:
             values[name] = value
-    challenge = Challenge(header, scheme, Params(values))
+    challenge = Challenge(header, scheme, Params.of(values))
     sound = is_token(scheme) and len(challenge.nonce) <= MAX_NONCE and len(challenge.realm) <= MAX_REALM
     if not sound or len(challenge.opaque or "") > MAX_OPAQUE or doubled & {"realm", "nonce"}:
         return None
@@ -198,4 +198,4 @@ def parse_auth_info(text: str) -> Params:
             raise ParseError(text, 0, "a closed quoted string")
         if name and unquote(value):
             values.setdefault(name.lower(), unquote(value))
-    return Params(values)
+    return Params.of(values)

@@ -10,15 +10,15 @@ from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import (
     BLANKS,
     Params,
-    check_text,
     is_token,
     leading_quoted,
     parse_seconds,
     skip_comment,
     tame,
+    trusted,
     unquote,
 )
-from aiosipreg.wire.host import format_host, parse_hostport, parse_ip, parse_port
+from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostport, parse_ip, parse_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,12 +55,10 @@ class Via:
     def __post_init__(self) -> None:
         if not is_token(self.transport):
             raise ConfigError("transport", self.transport, "a token such as 'UDP'")
-        if self.port is not None and not 1 <= self.port <= 65535:
-            raise ConfigError("port", self.port, "a port from 1 to 65535")
+        check_port("port", self.port)
+        object.__setattr__(self, "host", check_host("host", self.host))
         if not isinstance(self.params, Params):
             object.__setattr__(self, "params", Params(self.params))
-        for name, value in self.params.items():
-            check_text("params", name if value is None else name + value)
 
     @classmethod
     def parse(cls, text: str) -> Via:
@@ -74,7 +72,8 @@ class Via:
         if match is None or not is_token(match[1]):
             raise ParseError(text, 0, "SIP/2.0/transport and a host")
         host, port = parse_hostport(match[2].rstrip(BLANKS))
-        return cls(match[1].upper(), host, port, Params.parse(text[match.end() :]))
+        params = Params.read(text[match.end() :])
+        return trusted(cls, transport=match[1].upper(), host=host, port=port, params=params)
 
     @property
     def branch(self) -> str | None:
@@ -132,7 +131,7 @@ class CSeq:
         digits = match[1].lstrip("0")
         if len(digits) > 10 or (number := int(digits or "0")) > MAX_CSEQ:
             raise ParseError(text, 0, "a CSeq number below 2**32")
-        return cls(number, match[2])
+        return trusted(cls, number=number, method=match[2])
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
@@ -191,7 +190,7 @@ class ParamValue:
         value, _, params = text.partition(";")
         if not is_token(value := value.rstrip(BLANKS)):
             raise ParseError(text, 0, "a token")
-        return cls(value, Params.parse(params), text)
+        return cls(value, Params.read(params), text)
 
 
 def parse_retry_after(text: str) -> int | None:

@@ -45,9 +45,9 @@ class Framer:
         self._length = 0
 
     @property
-    def pending(self) -> int:
-        """How many octets of an unfinished message are held; a slow peer is told by it (SEC-25)."""
-        return len(self._buffer) if self._head is None else len(self._buffer) + 1
+    def pending(self) -> bool:
+        """Whether a message has begun and is not whole yet: what the time limit for slow peers counts (SEC-25)."""
+        return self._head is not None or bool(self._buffer)
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take octets as they arrive, in any portions.
@@ -87,6 +87,8 @@ class Framer:
         return message
 
     def _ping(self) -> Ping | None:
+        if self._buffer.startswith(b"\n"):
+            del self._buffer[: len(self._buffer) - len(self._buffer.lstrip(b"\n"))]
         for ping in Ping:
             if self._buffer.startswith(ping.value):
                 del self._buffer[: len(ping.value)]

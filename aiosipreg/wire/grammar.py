@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from aiosipreg.errors import ConfigError, ParseError
 
@@ -24,6 +24,7 @@ __all__ = [
     "split_list",
     "split_params",
     "tame",
+    "trusted",
     "unquote",
 ]
 
@@ -92,6 +93,17 @@ def _replacement(match: re.Match[str]) -> str:
     return " " if match[0] == "\t" else "\ufffd"
 
 
+_T = TypeVar("_T")
+
+
+def trusted(cls: type[_T], **values: object) -> _T:
+    """An instance of a frozen dataclass without the checks of its constructor: the parser has made them."""
+    self = object.__new__(cls)
+    for name, value in values.items():
+        object.__setattr__(self, name, value)
+    return self
+
+
 def quote(text: str) -> str:
     r"""The text as a quoted string: ``"`` and ``\`` get a backslash (RFC 3261 section 25.1).
 
@@ -133,7 +145,7 @@ def split_list(text: str) -> list[str]:
 def split_params(text: str) -> list[str]:
     """The parts between the semicolons, stripped, empty ones included; quotes and brackets as in `split_list`."""
     parts = _split(text, _PARAM_MARKS, ";") if '"' in text or "<" in text else text.split(";")
-    return [part.strip(BLANKS) for part in parts]
+    return [part.strip(BLANKS) for part in parts] if " " in text or "\t" in text else parts
 
 
 def _split(text: str, marks: re.Pattern[str], separator: str) -> list[str]:
@@ -192,31 +204,37 @@ class Params(Mapping[str, str | None]):
     __slots__ = ("_values",)
 
     def __init__(self, values: Mapping[str, str | None] | None = None) -> None:
-        self._values = {name.lower(): value for name, value in values.items()} if values else {}
+        self._values: dict[str, str | None] = {}
+        for name, value in values.items() if values else ():
+            check_text(name, name if value is None else name + value)
+            self._values[name.lower()] = value
 
     @classmethod
     def parse(cls, text: str) -> Params:
         """Read ``;name=value;flag="quoted"``.
 
         Raises:
-            ParseError: A quoted string is not closed or has something behind it.
+            ParseError: A quoted string is not closed or has something behind it; a control character outside one.
         """
+        return cls.read(tame(text))
+
+    @classmethod
+    def read(cls, text: str) -> Params:
+        """Read text that is known to have no control characters; otherwise as `parse`."""
         values: dict[str, str | None] = {}
         for part in split_params(text):
             name, equals, value = part.partition("=")
-            if not name:
-                continue
             if equals:
                 name, value = name.rstrip(BLANKS), value.lstrip(BLANKS)
                 if value[:1] == '"':
-                    if leading_quoted(value) != value:
-                        raise ParseError(text, max(text.find(value), 0), "a closed quoted string")
-                    value = unquote(value)
-            values.setdefault(name.lower(), value if equals else None)
-        return cls._of(values)
+                    value = _whole_quoted(value)
+            if name:
+                values.setdefault(name.lower(), value if equals else None)
+        return cls.of(values)
 
     @classmethod
-    def _of(cls, values: dict[str, str | None]) -> Params:
+    def of(cls, values: dict[str, str | None]) -> Params:
+        """Wrap a dictionary of received values, with names in lower case, that nobody else keeps."""
         self = cls.__new__(cls)
         self._values = values
         return self
@@ -247,6 +265,12 @@ class Params(Mapping[str, str | None]):
     def __str__(self) -> str:
         """``;name=value;flag``, quoted where a token cannot carry the value."""
         return "".join([f";{name}{_equals(name, value)}" for name, value in self._values.items()])
+
+
+def _whole_quoted(text: str) -> str:
+    if leading_quoted(text) != text:
+        raise ParseError(text, 0, "a closed quoted string with nothing behind it")
+    return unquote(text)
 
 
 def _equals(name: str, value: str | None) -> str:

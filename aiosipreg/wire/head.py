@@ -16,6 +16,9 @@ MAX_START_LINE: Final = 8 * 1024
 MAX_ROW: Final = 16 * 1024
 MAX_ROWS: Final = 200
 
+_CR: Final = 13
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _STATUS_LINE = re.compile(r"SIP/2\.0[ \t]++([0-9]++)(?:[ \t](.*))?", re.IGNORECASE | re.DOTALL)
 
 
@@ -39,12 +42,11 @@ class Head(NamedTuple):
 
 def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None:
     """Where the head ends and the body begins; ``None`` if there is no empty line yet. Bare LF counts (ROB-7)."""
-    mark = data.find(b"\n\r\n", start)
-    bare = data.find(b"\n\n", start, mark + 1 if mark >= 0 else len(data))
-    if mark < 0 and bare < 0:
+    match = _EMPTY_LINE.search(data, start)
+    if match is None:
         return None
-    end, body = (bare, bare + 2) if bare >= 0 else (mark, mark + 3)
-    return (end - 1 if end and data[end - 1] == 13 else end), body
+    end = match.start()
+    return (end - 1 if end and data[end - 1] == _CR else end), match.end()
 
 
 def parse_head(data: bytes | bytearray) -> Head:
@@ -64,24 +66,24 @@ def parse_head(data: bytes | bytearray) -> Head:
     if text.count("\n") != len(lines) - 1:
         oddities.add("bare LF")
         lines = [line.removesuffix("\r") for line in text.split("\n")]
-    if "\n " in text or "\n\t" in text:
-        lines = _unfold(lines)
     if "\t" in text:
         lines[1:] = [_without_tabs(line) for line in lines[1:]]
-    if len(lines[0]) > MAX_START_LINE or len(lines) > MAX_ROWS + 1 or len(max(lines, key=len)) > MAX_ROW:
-        raise ParseError(_shown(data), 0, f"at most {MAX_ROWS} rows of at most {MAX_ROW} octets")
+    if len(lines[0]) > MAX_START_LINE:
+        raise ParseError(_shown(data), MAX_START_LINE, f"a start line of at most {MAX_START_LINE} octets")
     if lines[0][:4].upper() == "SIP/":
         status, words = _status_line(lines[0], oddities)
     else:
         status, words = None, _request_line(lines[0], oddities)
     headers, dropped = Headers.of_lines(lines[1:], oddities)
-    return Head(status, words, headers, dropped, tuple(sorted(oddities)))
+    if len(headers) + dropped > MAX_ROWS or (len(text) > MAX_ROW and _too_long(headers)):
+        raise ParseError(_shown(data), 0, f"at most {MAX_ROWS} rows of at most {MAX_ROW} octets")
+    return Head(status, words, headers, dropped, tuple(sorted(oddities)) if oddities else ())
 
 
 def _status_line(line: str, oddities: set[str]) -> tuple[int, tuple[str, ...]]:
     code = line[8:11]
     if line[:8] == "SIP/2.0 " and line[11:12] == " " and code.isascii() and code.isdigit():
-        reason = line[12:]
+        reason = line[12:].strip(BLANKS)
     else:
         match = _STATUS_LINE.fullmatch(line)
         if match is None or len(match[1]) != 3:
@@ -97,24 +99,17 @@ def _status_line(line: str, oddities: set[str]) -> tuple[int, tuple[str, ...]]:
 def _request_line(line: str, oddities: set[str]) -> tuple[str, ...]:
     words = line.split(" ")
     if len(words) != 3:
-        words = line.split()
+        words = [word for word in line.replace("\t", " ").split(" ") if word]
         oddities.add("request line")
-    if len(words) != 3 or not is_token(words[0]) or not words[1].isprintable():
+    if len(words) != 3 or not is_token(words[0]) or _CONTROL.search(words[1]):
         raise ParseError(line, 0, "a method, a URI and SIP/2.0")
     if words[2].upper() != "SIP/2.0":
         raise ParseError(line, len(line) - len(words[2]), "SIP/2.0")
     return words[0], words[1]
 
 
-def _unfold(lines: list[str]) -> list[str]:
-    """Join continuation lines with one blank (MSG-4); a row whose colon is not on its first line is dropped later."""
-    rows: list[list[str]] = []
-    for line in lines:
-        if line[:1] not in (" ", "\t") or len(rows) < 2:
-            rows.append([line])
-        elif ":" in rows[-1][0]:
-            rows[-1].append(line.strip(BLANKS))
-    return [" ".join([row[0].rstrip(BLANKS), *row[1:]]) if len(row) > 1 else row[0] for row in rows]
+def _too_long(headers: Headers) -> bool:
+    return any(len(name) + len(value) > MAX_ROW for name, value in headers.items())
 
 
 def _without_tabs(line: str) -> str:

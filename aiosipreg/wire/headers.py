@@ -34,6 +34,9 @@ _AS_SENT: Final = {name: name.lower() for name in _USUAL.split()}
 """The spellings that nearly every message uses: one look-up instead of two."""
 
 
+_FOLD: Final = (" ", "\t")
+
+
 def canonical_name(name: str) -> str:
     """The name in lower case, compact forms written out (MSG-3, MSG-7)."""
     known = _AS_SENT.get(name)
@@ -59,11 +62,11 @@ class Headers:
             self._index.setdefault(canonical_name(name), []).append(value)
 
     @classmethod
-    def of_lines(cls, lines: Iterable[str], oddities: set[str]) -> tuple[Headers, int]:
-        """Read unfolded header lines.
+    def of_lines(cls, lines: list[str], oddities: set[str]) -> tuple[Headers, int]:
+        """Read header lines, which may be folded.
 
         Args:
-            lines: One row each, without line ends.
+            lines: The lines without line ends.
             oddities: Collects what was tolerated (ROB-7).
 
         Returns:
@@ -77,7 +80,9 @@ class Headers:
             name, colon, value = line.partition(":")
             key = _AS_SENT.get(name)
             if key is None:
-                if name[-1:] in BLANKS:
+                if line[:1] in _FOLD:
+                    return cls.of_lines(_unfold(lines), oddities)
+                if name[-1:] in _FOLD:
                     name = name.rstrip(BLANKS)
                     oddities.add("blank before colon")
                 if not colon or not is_token(name):
@@ -125,3 +130,19 @@ class Headers:
     def __repr__(self) -> str:
         names = ", ".join(self)
         return f"<Headers {names}>"
+
+
+def _unfold(lines: list[str]) -> list[str]:
+    """Join continuation lines with one blank (MSG-4); a line that continues no row becomes one without a name.
+
+    A colon belongs on the first line of its row, so what is folded before it is no row.
+    """
+    rows: list[list[str]] = []
+    for line in lines:
+        if line[:1] not in _FOLD:
+            rows.append([line.rstrip(BLANKS)])
+        elif rows and ":" in rows[-1][0]:
+            rows[-1].append(line.strip(BLANKS))
+        else:
+            rows.append([":"])
+    return [" ".join(row) for row in rows]

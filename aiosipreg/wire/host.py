@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv6Address
 
-from aiosipreg.errors import ParseError
+from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import BLANKS
 
-__all__ = ["format_host", "parse_host", "parse_hostport", "parse_ip", "parse_port"]
+__all__ = ["check_host", "check_port", "format_host", "parse_host", "parse_hostport", "parse_ip", "parse_port"]
 
 # Underscores are no host name characters, but servers have them (GRM-49). The trailing dot makes a name absolute.
 _NAME = re.compile(r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+\.?")
@@ -57,6 +57,28 @@ def parse_host(text: str) -> str:
         if address is not None:
             return address
     raise ParseError(text, 0, "a host name, an IPv4 address or an IPv6 address in brackets")
+
+
+def check_host(field: str, text: str) -> str:
+    """A host that was given, with or without brackets, as `parse_host` returns it.
+
+    Raises:
+        ConfigError: It is no host name and no IP address.
+    """
+    try:
+        return parse_ip(text) or parse_host(text)
+    except ParseError as error:
+        raise ConfigError(field, text, error.expected) from None
+
+
+def check_port(field: str, port: int | None) -> None:
+    """Refuse what is no port.
+
+    Raises:
+        ConfigError: The number is not from 1 to 65535.
+    """
+    if port is not None and not 1 <= port <= 65535:
+        raise ConfigError(field, port, "a port from 1 to 65535, or None")
 
 
 def parse_hostport(text: str) -> tuple[str, int | None]:

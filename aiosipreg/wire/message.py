@@ -22,7 +22,7 @@ __all__ = ["Message", "Request", "Response", "build_message", "parse_message"]
 MAX_BODY: Final = 64 * 1024
 MAX_CONTACTS: Final = 1000
 MAX_ROUTES: Final = 50
-MAX_CHALLENGE_ROWS: Final = 20
+MAX_CHALLENGES: Final = 20
 
 _T = TypeVar("_T")
 
@@ -270,16 +270,17 @@ class Response(Message):
 
     @_lazy
     def challenges(self) -> tuple[Challenge, ...]:
-        """The challenges of WWW-Authenticate and Proxy-Authenticate rows in their order, from at most 20 rows."""
+        """The challenges of WWW-Authenticate and Proxy-Authenticate rows in their order, at most 20."""
         found: list[Challenge] = []
         rows = [(_CHALLENGES.get(name.lower()), value) for name, value in self.headers.items()]
         asked = [(header, value) for header, value in rows if header is not None]
-        for header, value in asked[:MAX_CHALLENGE_ROWS]:
+        for header, value in asked[:MAX_CHALLENGES]:
             challenges, dropped = parse_challenges(header, value)
             found += challenges
             self._count(dropped)
-        self._count(max(len(asked) - MAX_CHALLENGE_ROWS, 0))
-        return tuple(found)
+        # SEC-23: neither rows nor challenges within one row without end.
+        self._count(max(len(asked) - MAX_CHALLENGES, 0) + max(len(found) - MAX_CHALLENGES, 0))
+        return tuple(found[:MAX_CHALLENGES])
 
     @_lazy
     def authentication_info(self) -> Params:
@@ -347,7 +348,8 @@ def _checked(headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, objec
     for name, value in headers:
         if not is_token(name):
             raise ConfigError("headers", name, "a header name, which is a token")
-        rows.append((name, check_text(name, value)))
+        if name.lower() not in _LENGTH:
+            rows.append((name, check_text(name, value)))
     return {"headers": Headers(rows), "body": bytes(body), "dropped": 0, "oddities": ()}
 
 
@@ -383,7 +385,8 @@ def build_message(head: Head, body: bytes) -> Request | Response:
     else:
         message = Response.__new__(Response)
         message.__dict__.update(status=head.status, reason=head.words[0])
-        if len(body) > MAX_BODY:
-            body = b""
-    message.__dict__.update(headers=head.headers, body=body, dropped=head.dropped, oddities=head.oddities)
+    oddities = head.oddities
+    if len(body) > MAX_BODY and head.status is not None:
+        body, oddities = b"", (*oddities, "long body")
+    message.__dict__.update(headers=head.headers, body=body, dropped=head.dropped, oddities=oddities)
     return message

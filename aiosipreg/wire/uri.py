@@ -11,8 +11,8 @@ from urllib.parse import quote as percent_encode
 from urllib.parse import unquote as percent_decode
 
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire.grammar import Params, check_text
-from aiosipreg.wire.host import format_host, parse_host, parse_hostport, parse_ip
+from aiosipreg.wire.grammar import Params, check_text, trusted
+from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,8 @@ MAX_PARAMS: Final = 50
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
-_SEPARATORS = re.compile(r"[-.() ]")
+_SEPARATORS = re.compile(r"[-.()]")
+_PASSWORD = re.compile(r":[^:@]*+:[^@]*+@")
 _MARK = "-_.!~*'()"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" + _MARK)
 # RFC 3261 section 19.1.2: every part of a URI has its own set of characters that need no escape (URI-2).
@@ -35,6 +36,7 @@ _escape_password = partial(percent_encode, safe=_MARK + "&=+$,", errors="surroga
 _escape_param = partial(percent_encode, safe=_MARK + "[]/:&+$", errors="surrogateescape")
 _escape_header = partial(percent_encode, safe=_MARK + "[]/?:+$", errors="surrogateescape")
 _ONE_SIDED: Final = ("user", "ttl", "method", "maddr", "transport")
+_NO_PARAMS: Final = Params()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,17 +47,17 @@ class SipUri:
         scheme: ``sip`` or ``sips``.
         user: User part with escapes undone (``j%40s0n`` is ``j@s0n``), or ``None``. What needs an escape gets it when
             the URI is printed.
-        password: Password with escapes undone, or ``None``.
         host: Name as sent, or IP literal in canonical form; an IPv6 address has no brackets here.
         port: 1 to 65535, or ``None`` when it is not given, which differs from the default port (URI-6).
         params: URI parameters, escapes undone; ``None`` for one without value.
         headers: The part after ``?``, escapes undone; values of a name that occurs twice are joined with a comma.
+        password: Password with escapes undone, or ``None``.
 
     ``str()`` gives a parsed URI exactly as it was sent. Two URIs are equal by RFC 3261 section 19.1.4, which is not
     transitive (URI-8): search a list pairwise for an equal one, do not collect URIs in a set.
 
     Raises:
-        ConfigError: A part that no SIP URI can have.
+        ConfigError: A part that no SIP URI can have, or control characters (SEC-11).
     """
 
     scheme: str
@@ -65,28 +67,17 @@ class SipUri:
     params: Mapping[str, str | None] = field(default_factory=Params)
     headers: Mapping[str, str | None] = field(default_factory=Params)
     password: str | None = field(default=None, repr=False)
-    _text: str = field(default="", repr=False)
+    _text: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self._text:
-            return
         if self.scheme not in ("sip", "sips"):
             raise ConfigError("scheme", self.scheme, "'sip' or 'sips'")
-        if self.user == "" or (self.user is None and self.password is not None):
-            raise ConfigError("user", self.user, "a user name or None; a password needs one")
-        if self.port is not None and not 1 <= self.port <= 65535:
-            raise ConfigError("port", self.port, "a port from 1 to 65535")
-        try:
-            host = parse_ip(self.host) or parse_host(self.host)
-        except ParseError as error:
-            raise ConfigError("host", self.host, error.expected) from None
-        for name, value in (("host", host), ("params", Params(self.params)), ("headers", Params(self.headers))):
-            object.__setattr__(self, name, value)
-        userinfo = None
-        if self.user is not None:
-            password = "" if self.password is None else f":{_escape_password(self.password)}"
-            userinfo = _escape_user(self.user) + password
-        object.__setattr__(self, "_text", self._print(userinfo))
+        check_port("port", self.port)
+        object.__setattr__(self, "host", check_host("host", self.host))
+        for name in ("params", "headers"):
+            if not isinstance(values := getattr(self, name), Params):
+                object.__setattr__(self, name, Params(values))
+        object.__setattr__(self, "_text", self._print(_userinfo(self.user, self.password)))
 
     @classmethod
     def parse(cls, text: str) -> SipUri:
@@ -96,22 +87,31 @@ class SipUri:
             ParseError: It is no SIP or SIPS URI, is longer than 4096 characters, or has more than 50 parameters.
         """
         if len(text) > MAX_LENGTH:
-            raise ParseError(text, MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
+            raise ParseError(_shown(text), MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
         if found := _FORBIDDEN.search(text):
-            raise ParseError(text, found.start(), "no blank, control character or angle bracket in a URI")
+            raise ParseError(_shown(text), found.start(), "no blank, control character or angle bracket in a URI")
         scheme, _, _ = text.partition(":")
         if (scheme := scheme.lower()) not in ("sip", "sips"):
-            raise ParseError(text, 0, "a URI that begins with sip: or sips:")
+            raise ParseError(_shown(text), 0, "a URI that begins with sip: or sips:")
         userinfo, hostport, params, headers = _parts(text)
         user = password = None
         if userinfo is not None:
             user, colon, password = userinfo.partition(":")
             if not user or ":" in password:
-                raise ParseError(text, len(scheme) + 1, "a user name, and no colon in the password")
+                raise ParseError(_shown(text), len(scheme) + 1, "a user name, and no colon in the password")
             user, password = _decode(user), _decode(password) if colon else None
         host, port = parse_hostport(hostport)
-        values = _params(text, params) if params else _NONE
-        return cls(scheme, user, host, port, values, _headers(headers) if headers else _NONE, password, text)
+        return trusted(
+            cls,
+            scheme=scheme,
+            user=user,
+            host=host,
+            port=port,
+            params=_params(params) if params else _NO_PARAMS,
+            headers=_headers(headers) if headers else _NO_PARAMS,
+            password=password,
+            _text=text,
+        )
 
     @property
     def secure(self) -> bool:
@@ -125,7 +125,7 @@ class SipUri:
 
     def bare(self) -> SipUri:
         """The same URI without parameters and headers; the port is kept."""
-        return self.replace(params=_NONE, headers=_NONE) if self.params or self.headers else self
+        return self.replace(params=_NO_PARAMS, headers=_NO_PARAMS) if self.params or self.headers else self
 
     def replace(self, **changes: Any) -> SipUri:
         """A copy with other values in some fields; user and password keep the escapes they were sent with.
@@ -133,11 +133,14 @@ class SipUri:
         Raises:
             ConfigError: A value that no SIP URI can have.
         """
-        changed = dataclasses.replace(self, _text="", **changes)
-        if "user" not in changes and "password" not in changes:
-            userinfo, *_ = _parts(self._text)
-            object.__setattr__(changed, "_text", changed._print(userinfo))
-        return changed
+        if "user" in changes or "password" in changes:
+            return dataclasses.replace(self, **changes)
+        # `sip:a%3Bb@h` is not `sip:a;b@h` (GRM-48), so the user part must not be decoded and escaped again.
+        userinfo, *_ = _parts(self._text)
+        changed = dataclasses.replace(self, user=None, password=None, **changes)
+        names = ("scheme", "host", "port", "params", "headers")
+        values: dict[str, Any] = {name: getattr(changed, name) for name in names}
+        return trusted(SipUri, **values, user=self.user, password=self.password, _text=changed._print(userinfo))
 
     def __str__(self) -> str:
         return self._text
@@ -159,7 +162,23 @@ class SipUri:
         return f"{self.scheme}:{at}{format_host(self.host)}{port}{params}{'?' if headers else ''}{headers}"
 
 
-_NONE: Final = Params()
+def _userinfo(user: str | None, password: str | None) -> str | None:
+    if user is None and password is None:
+        return None
+    if not user:
+        raise ConfigError("user", user, "a user name, or None for both user and password")
+    text = _escape_user(check_text("user", user))
+    if password is None:
+        return text
+    try:
+        return f"{text}:{_escape_password(check_text('password', password))}"
+    except ConfigError as error:
+        raise ConfigError("password", "(hidden)", error.expected) from None
+
+
+def _shown(text: str) -> str:
+    """The text for an error message, without its password."""
+    return _PASSWORD.sub(":(hidden)@", text, count=1)
 
 
 def _parts(text: str) -> tuple[str | None, str, str, str]:
@@ -180,9 +199,9 @@ def _pair(escape: partial[str], name: str, value: str | None) -> str:
     return escape(name) if value is None else f"{escape(name)}={escape(value)}"
 
 
-def _params(text: str, params: str) -> Params:
+def _params(text: str) -> Params:
     values: dict[str, str | None] = {}
-    for part in params.split(";"):
+    for part in text.split(";"):
         name, equals, value = part.partition("=")
         if not name and not equals:
             continue  # A stray semicolon harms nobody.
@@ -190,19 +209,16 @@ def _params(text: str, params: str) -> Params:
         if not name or name in values or len(values) == MAX_PARAMS:
             raise ParseError(text, text.find(part), f"at most {MAX_PARAMS} parameters, each of them named and once")
         values[name] = _decode(value) if equals else None
-    return Params(values)
+    return Params.of(values)
 
 
 def _headers(text: str) -> Params:
-    values: dict[str, str | None] = {}
-    joined: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for part in text.split("&"):
         name, _, value = part.partition("=")
         if name:
-            joined.setdefault(_decode(name).lower(), []).append(_decode(value))
-    for name, parts in joined.items():
-        values[name] = ", ".join(parts)
-    return Params(values)
+            values.setdefault(_decode(name).lower(), []).append(_decode(value))
+    return Params.of({name: ", ".join(parts) for name, parts in values.items()})
 
 
 def _canonical(text: str) -> str:
@@ -258,9 +274,8 @@ class OtherUri:
 
     def __post_init__(self) -> None:
         check_text("uri", self.text)
-        scheme, colon, rest = self.text.partition(":")
-        ok = colon and rest and _SCHEME.fullmatch(scheme) and not _FORBIDDEN.search(rest)
-        if self.text != "*" and not ok:
+        scheme, _, rest = self.text.partition(":")
+        if self.text != "*" and (not rest or not _SCHEME.fullmatch(scheme) or _FORBIDDEN.search(rest)):
             raise ConfigError("uri", self.text, "a scheme, a colon and text without blanks")
 
     @classmethod
@@ -280,7 +295,8 @@ class OtherUri:
     @property
     def scheme(self) -> str:
         """The scheme in lower case."""
-        return self.text.partition(":")[0].lower() if self.text != "*" else ""
+        scheme, colon, _ = self.text.partition(":")
+        return scheme.lower() if colon else ""
 
     @property
     def is_sip(self) -> bool:
