@@ -33,7 +33,7 @@ check: ## Lint, format, types, documentation
 
 docs: ## Build the documentation into docs/_build/html, warnings are errors
 	@.ci/venv $(VENV) dev $(PYTHON)
-	@echo "docs: build" && $(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs: build" && $(BIN)/sphinx-build -q -E -W --keep-going -b html docs docs/_build/html
 
 bench: ## Measure, and print the figures beside their limits
 	@.ci/venv $(VENV) dev $(PYTHON)
