@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +17,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-pytest_plugins = ["pytester"]
-if find_spec("aiosipreg.testing.plugin"):
-    pytest_plugins.append("aiosipreg.testing.plugin")
+pytest_plugins = ["pytester", "aiosipreg.testing.plugin"]
 
 settings.register_profile("default", deadline=None, derandomize="CI" in os.environ)
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=5000, derandomize=False)
@@ -49,24 +46,18 @@ def describe(context: dict[str, Any]) -> str:
     return f"{context['message']}: " + ", ".join(f"{key}={context[key]!r}" for key in context if key != "message")
 
 
-def pytest_asyncio_loop_factories(
-    config: pytest.Config, item: pytest.Item
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The virtual clock where a test is marked so, else the loop of ``--loop``."""
-    if item.get_closest_marker("virtual_clock"):
-        from aiosipreg.testing import VirtualClockLoop
+def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop of ``--loop``; the marker ``virtual_clock`` of the package's own plugin comes before it."""
+    if config.getoption("--loop") == "asyncio":
+        return {"asyncio": asyncio.SelectorEventLoop}
+    import uvloop
 
-        return {"virtual": VirtualClockLoop}
-    if config.getoption("--loop") == "uvloop":
-        import uvloop
+    def reporting() -> asyncio.AbstractEventLoop:
+        loop = uvloop.new_event_loop()
+        loop.set_exception_handler(lambda _, context: config.stash[UNHANDLED].append(describe(context)))
+        return loop
 
-        def reporting() -> asyncio.AbstractEventLoop:
-            loop = uvloop.new_event_loop()
-            loop.set_exception_handler(lambda _, context: config.stash[UNHANDLED].append(describe(context)))
-            return loop
-
-        return {"uvloop": reporting}
-    return {"asyncio": asyncio.SelectorEventLoop}
+    return {"uvloop": reporting}
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aiosipreg.testing import Registrar
+    from aiosipreg.wire import SipUri
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -114,12 +115,9 @@ def world(registrar: Registrar) -> Iterator[dict[str, Any]]:
     """Every name leads to the one registrar, so that documents may use names that read well."""
     from aiosipreg.engine.targets import Located, Target, Transport
     from aiosipreg.net.resolver import Resolver
-    from aiosipreg.wire import SipUri
-
-    address = SipUri.parse(registrar.uri)
 
     async def locate(self: Resolver, uri: SipUri, transports: object) -> Located:
-        return Located((Target(address.host, address.port, Transport.UDP, uri.host),), 60.0)
+        return Located((Target(registrar.host, registrar.port, Transport.UDP, uri.host),), 60.0)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Resolver, "locate", locate)
