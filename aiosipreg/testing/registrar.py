@@ -37,6 +37,7 @@ class RegistrarOptions(TypedDict, total=False):
     qop: Sequence[str]
     nonce_lifetime: float | None
     one_time_nonce: bool
+    next_nonce: bool
     challenge: Literal[401, 407]
     wrong_password: Literal[401, 403]
     min_expires: int | None

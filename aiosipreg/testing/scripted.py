@@ -89,6 +89,7 @@ class ScriptedRegistrar:
         qop: Sequence[str] = ("auth",),
         nonce_lifetime: float | None = None,
         one_time_nonce: bool = False,
+        next_nonce: bool = False,
         challenge: Literal[401, 407] = 401,
         wrong_password: Literal[401, 403] = 401,
         min_expires: int | None = None,
@@ -108,6 +109,7 @@ class ScriptedRegistrar:
             qop: What the challenges offer; empty for RFC 2069.
             nonce_lifetime: Seconds after which a nonce is answered with ``stale=true``; ``None`` for never.
             one_time_nonce: Whether each nonce is good for one request only.
+            next_nonce: Whether a 200 has an Authentication-Info with ``nextnonce`` and, with qop, ``rspauth``.
             challenge: 401 with WWW-Authenticate, or 407 with Proxy-Authenticate.
             wrong_password: What a wrong password gets: a new challenge (401 stands for ``challenge``), or 403.
             min_expires: Shorter lifetimes than this many seconds get a 423; ``None`` takes any.
@@ -128,6 +130,7 @@ class ScriptedRegistrar:
         self._chance = chance
         self._challenge: int = challenge
         self._wrong_password = challenge if wrong_password == 401 else wrong_password
+        self._next_nonce = next_nonce
         self._expires_in: ExpiresIn = expires_in
         self._guard = (
             None
@@ -322,6 +325,8 @@ class ScriptedRegistrar:
         except RefusedError as refused:
             return _Decision(Response(refused.status, refused.reason, refused.headers), verdict)
         listing = expiry_headers(bindings, self._expires_in, now)
+        if self._next_nonce and self._guard is not None and verdict is not None:
+            listing.append((self._name("Authentication-Info"), self._guard.info(verdict, now)))
         return _Decision(Response(200, "OK", listing), verdict, aor, bindings)
 
     def _carry_out(self, decision: _Decision, response: Response) -> None:
@@ -333,8 +338,7 @@ class ScriptedRegistrar:
     def _authenticate(self, request: Request, now: float) -> Verdict | None:
         if self._guard is None:
             return None
-        name = "Authorization" if self._challenge == 401 else "Proxy-Authorization"
-        rows = request.headers.get_all(name)
+        rows = request.headers.get_all(self._name("Authorization"))
         verdict = self._guard.check(rows, request.method, request.uri, request.body, now)
         if verdict.outcome is Outcome.GOOD:
             return verdict
@@ -342,9 +346,14 @@ class ScriptedRegistrar:
             raise RefusedError(400, f"Bad Credentials: {verdict.text}")
         if verdict.outcome is Outcome.WRONG and self._wrong_password == 403:
             raise RefusedError(403, "Forbidden")
-        name = "WWW-Authenticate" if self._challenge == 401 else "Proxy-Authenticate"
+        name = self._name("Authenticate")
         challenges = self._guard.challenges(now, stale=verdict.outcome is Outcome.STALE)
         raise RefusedError(self._challenge, phrase(self._challenge), tuple((name, row) for row in challenges))
+
+    def _name(self, header: str) -> str:
+        if self._challenge == 407:
+            return f"Proxy-{header}"
+        return f"WWW-{header}" if header == "Authenticate" else header
 
 
 def _top_via(request: Request) -> Via:

@@ -13,18 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiosipreg.errors import ConfigError
+from aiosipreg.testing.credentials import Credentials, MalformedError, parse_credentials
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Mapping, Sequence
 
-__all__ = ["DigestGuard", "Outcome", "Verdict"]
+__all__ = ["DigestGuard", "Outcome", "Verdict", "a1_hash", "expected_response"]
 
 _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
-_DIRECTIVE = re.compile(
-    r'\s*([A-Za-z0-9!#$%&\'*+.^_`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)', re.DOTALL
-)
-_COUNT = re.compile(r"[0-9a-f]{8}")
 _MOST_NONCES = 100_000
 
 
@@ -53,6 +50,7 @@ class Verdict:
         nonce: The nonce that was used, for ``GOOD``.
         count: Its nonce count, 0 without qop.
         session: H(A1) of a ``-sess`` algorithm, which lives as long as the nonce.
+        proof: What Authentication-Info says to prove that the registrar knows the secret; empty without qop.
     """
 
     outcome: Outcome
@@ -61,6 +59,7 @@ class Verdict:
     nonce: str = ""
     count: int = 0
     session: str = ""
+    proof: str = ""
 
 
 @dataclass(slots=True)
@@ -70,20 +69,6 @@ class _Nonce:
     count: int = 0
     used: bool = False
     session: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Directive:
-    raw: str
-    quoted: bool
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\\(.)", r"\1", self.raw, flags=re.DOTALL) if self.quoted else self.raw
-
-
-class _Malformed(Exception):
-    """The credentials break a rule, named by the text."""
 
 
 class DigestGuard:
@@ -154,13 +139,24 @@ class DigestGuard:
         """
         for row in rows:
             try:
-                answer = _parse(row)
-                if answer is None or "realm" not in answer or answer["realm"].text != self._realm:
-                    continue
-                return self._judge(answer, method, uri, body, now)
-            except _Malformed as error:
+                sent = parse_credentials(row, self._realm)
+                if sent is not None:
+                    return self._judge(sent, method, uri, body, now)
+            except MalformedError as error:
                 return Verdict(Outcome.MALFORMED, str(error))
         return Verdict(Outcome.MISSING)
+
+    def info(self, verdict: Verdict, now: float) -> str:
+        """Value for Authentication-Info: the proof of the registrar, and the nonce to use next.
+
+        Args:
+            verdict: A good one.
+            now: The time in seconds.
+        """
+        used = self._nonces.get(verdict.nonce)
+        algorithm = self._algorithms[0] if used is None else used.algorithm
+        following = f'nextnonce="{self._new_nonce(algorithm, now)}"'
+        return f"{following}, {verdict.proof}" if verdict.proof else following
 
     def accept(self, verdict: Verdict) -> None:
         """Count a nonce as used, once the request that carried it is answered."""
@@ -175,10 +171,7 @@ class DigestGuard:
         self._nonces.clear()
 
     def _challenge(self, algorithm: str, now: float, stale: bool) -> str:
-        nonce = self._random_text()
-        while len(self._nonces) >= _MOST_NONCES:
-            del self._nonces[next(iter(self._nonces))]
-        self._nonces[nonce] = _Nonce(algorithm, now)
+        nonce = self._new_nonce(algorithm, now)
         realm = re.sub(r'(["\\])', r"\\\1", self._realm)
         parts = [f'Digest realm="{realm}"', f'nonce="{nonce}"', f'opaque="{self._opaque}"', f"algorithm={algorithm}"]
         if self._qop:
@@ -187,34 +180,36 @@ class DigestGuard:
             parts.append("stale=true")
         return ", ".join(parts)
 
+    def _new_nonce(self, algorithm: str, now: float) -> str:
+        while len(self._nonces) >= _MOST_NONCES:
+            del self._nonces[next(iter(self._nonces))]
+        nonce = self._random_text()
+        self._nonces[nonce] = _Nonce(algorithm, now)
+        return nonce
+
     def _random_text(self) -> str:
         return f"{self._chance.getrandbits(128):032x}"
 
-    def _judge(self, answer: Mapping[str, _Directive], method: str, uri: str, body: bytes, now: float) -> Verdict:
-        _check_form(answer)
-        algorithm = self._algorithm(answer)
-        if answer["uri"].text != uri:
-            raise _Malformed("uri is not the Request-URI")
-        if answer.get("opaque", _Directive("", True)).text != self._opaque:
-            raise _Malformed("opaque was not returned")
-        qop = self._offered_qop(answer)
-        nonce = self._nonces.get(answer["nonce"].raw)
+    def _judge(self, sent: Credentials, method: str, uri: str, body: bytes, now: float) -> Verdict:
+        algorithm = self._offered(sent)
+        if sent.uri != uri:
+            raise MalformedError("uri is not the Request-URI")
+        if sent.opaque != self._opaque:
+            raise MalformedError("opaque was not returned")
+        nonce = self._nonces.get(sent.nonce)
         if nonce is not None and nonce.algorithm != algorithm:
-            raise _Malformed("the nonce was issued for another algorithm")
-        username = answer["username"].text
-        password = self._users.get(username)
+            raise MalformedError("the nonce was issued for another algorithm")
+        password = self._users.get(sent.username)
         if password is None:
             return Verdict(Outcome.WRONG)
-        session = nonce.session if nonce is not None else ""
-        secret = session or _secret(algorithm, username, self._realm, password, answer)
-        expected = _response(algorithm, secret, qop, method, body, answer)
-        if not hmac.compare_digest(_octets(expected), _octets(answer["response"].text)):
+        a1 = nonce.session if nonce is not None else ""
+        a1 = a1 or a1_hash(algorithm, sent.username, self._realm, password, sent.nonce, sent.cnonce)
+        expected = expected_response(algorithm, a1, method, sent, body)
+        if not hmac.compare_digest(_octets(expected), _octets(sent.response)):
             return Verdict(Outcome.WRONG)
-        count = int(answer["nc"].raw, 16) if qop else 0
-        if nonce is None or not self._is_fresh(nonce, count, now):
+        if nonce is None or not self._is_fresh(nonce, sent.count, now):
             return Verdict(Outcome.STALE)
-        session = secret if algorithm.endswith("-sess") else ""
-        return Verdict(Outcome.GOOD, "", username, answer["nonce"].raw, count, session)
+        return _good(algorithm, a1, sent)
 
     def _is_fresh(self, nonce: _Nonce, count: int, now: float) -> bool:
         if self._lifetime is not None and now - nonce.issued_at > self._lifetime:
@@ -222,63 +217,28 @@ class DigestGuard:
         # A count that does not grow is a replay (RFC 7616 3.4); without qop there is nothing to count.
         return not (nonce.used and (self._one_time or (count and count <= nonce.count)))
 
-    def _algorithm(self, answer: Mapping[str, _Directive]) -> str:
-        asked = answer["algorithm"].text if "algorithm" in answer else "MD5"
+    def _offered(self, sent: Credentials) -> str:
+        """The algorithm of an answer, in our spelling, if that and its qop were offered."""
+        session = sent.algorithm.lower().endswith("-sess")
+        if not self._qop and (sent.qop or sent.nc or (sent.cnonce and not session)):
+            # RFC 3261 22.4: nothing of the newer form without a qop in the challenge.
+            raise MalformedError("qop, nc or cnonce without a qop in the challenge")
+        if self._qop and sent.qop not in self._qop:
+            raise MalformedError(f"qop {sent.qop} was not offered" if sent.qop else "qop is missing")
         for algorithm in self._algorithms:
-            if algorithm.upper() == asked.upper():
+            if algorithm.upper() == sent.algorithm.upper():
                 return algorithm
-        raise _Malformed(f"algorithm {asked} was not offered")
-
-    def _offered_qop(self, answer: Mapping[str, _Directive]) -> str:
-        if not self._qop:
-            # RFC 3261 22.4: no cnonce and no nonce count without a qop in the challenge.
-            for name in ("qop", "nc", "cnonce"):
-                if name in answer and not (name == "cnonce" and "sess" in answer.get("algorithm", _NOTHING).text):
-                    raise _Malformed(f"{name} without a qop in the challenge")
-            return ""
-        for name in ("qop", "nc", "cnonce"):
-            if name not in answer:
-                raise _Malformed(f"{name} is missing")
-        if answer["qop"].raw not in self._qop:
-            raise _Malformed(f"qop {answer['qop'].raw} was not offered")
-        if not _COUNT.fullmatch(answer["nc"].raw):
-            raise _Malformed("nc is not 8 lower-case hex digits")
-        return answer["qop"].raw
+        raise MalformedError(f"algorithm {sent.algorithm} was not offered")
 
 
-_NOTHING = _Directive("", False)
-
-
-def _parse(row: str) -> dict[str, _Directive] | None:
-    """The directives of a Digest row by lower-case name, ``None`` for another scheme."""
-    scheme, _, rest = row.strip().partition(" ")
-    if scheme.lower() != "digest":
-        return None
-    found: dict[str, _Directive] = {}
-    at = 0
-    while at < len(rest.rstrip()):
-        match = _DIRECTIVE.match(rest, at)
-        if match is None:
-            raise _Malformed("not a list of name=value")
-        name = match[1].lower()
-        if name in found:
-            raise _Malformed(f"{name} twice")
-        found[name] = _Directive(match[3] or "", False) if match[2] is None else _Directive(match[2], True)
-        at = match.end()
-    return found
-
-
-def _check_form(answer: Mapping[str, _Directive]) -> None:
-    for name in ("username", "realm", "nonce", "uri", "response"):
-        if name not in answer:
-            raise _Malformed(f"{name} is missing")
-    # RFC 7616 3.4 says for each directive whether it is quoted, for the sake of old servers.
-    for name in ("username", "realm", "nonce", "uri", "response", "cnonce", "opaque"):
-        if name in answer and not answer[name].quoted:
-            raise _Malformed(f"{name} is not quoted")
-    for name in ("algorithm", "qop", "nc"):
-        if name in answer and answer[name].quoted:
-            raise _Malformed(f"{name} is quoted")
+def _good(algorithm: str, a1: str, sent: Credentials) -> Verdict:
+    proof = ""
+    if sent.qop:
+        # RFC 7616 3.5: computed without a method, and over the body of the answer, which is empty.
+        rspauth = expected_response(algorithm, a1, "", sent)
+        proof = f'qop={sent.qop}, rspauth="{rspauth}", cnonce="{sent.cnonce}", nc={sent.nc}'
+    session = a1 if algorithm.endswith("-sess") else ""
+    return Verdict(Outcome.GOOD, "", sent.username, sent.nonce, sent.count, session, proof)
 
 
 def _octets(text: str) -> bytes:
@@ -289,21 +249,33 @@ def _hash(algorithm: str, text: bytes) -> str:
     return hashlib.new(_HASHES[algorithm.removesuffix("-sess")], text, usedforsecurity=False).hexdigest()
 
 
-def _secret(algorithm: str, username: str, realm: str, password: str, answer: Mapping[str, _Directive]) -> str:
-    """H(A1), RFC 7616 3.4.2; for ``-sess`` with the cnonce of the first answer to the nonce."""
+def a1_hash(algorithm: str, username: str, realm: str, password: str, nonce: str = "", cnonce: str = "") -> str:
+    """H(A1), RFC 7616 3.4.2.
+
+    Args:
+        algorithm: Its name, with ``-sess`` or without.
+        username: Digest user name.
+        realm: Realm without quotes and backslashes.
+        password: Password.
+        nonce: For ``-sess``, the nonce of the first answer to a challenge.
+        cnonce: For ``-sess``, the cnonce of that answer.
+    """
     secret = _hash(algorithm, _octets(f"{username}:{realm}:{password}"))
-    if algorithm.endswith("-sess"):
-        cnonce = answer.get("cnonce", _NOTHING).raw
-        secret = _hash(algorithm, _octets(f"{secret}:{answer['nonce'].raw}:{cnonce}"))
-    return secret
+    return _hash(algorithm, _octets(f"{secret}:{nonce}:{cnonce}")) if algorithm.endswith("-sess") else secret
 
 
-def _response(algorithm: str, secret: str, qop: str, method: str, body: bytes, answer: Mapping[str, _Directive]) -> str:
-    """RFC 7616 3.4.1 and 3.4.3; without qop that of RFC 2069."""
-    parts = f"{method}:{answer['uri'].raw}"
-    if qop == "auth-int":
+def expected_response(algorithm: str, a1: str, method: str, sent: Credentials, body: bytes = b"") -> str:
+    """The response directive, RFC 7616 3.4.1 and 3.4.3; without qop that of RFC 2069.
+
+    Args:
+        algorithm: Its name, with ``-sess`` or without.
+        a1: H(A1).
+        method: Method of the request.
+        sent: The other directives, as they were sent.
+        body: Body of the request, which counts for ``auth-int``.
+    """
+    parts = f"{method}:{sent.uri}"
+    if sent.qop == "auth-int":
         parts = f"{parts}:{_hash(algorithm, body)}"
-    hashed = _hash(algorithm, _octets(parts))
-    nonce = answer["nonce"].raw
-    middle = f"{nonce}:{answer['nc'].raw}:{answer['cnonce'].raw}:{qop}" if qop else nonce
-    return _hash(algorithm, _octets(f"{secret}:{middle}:{hashed}"))
+    middle = f"{sent.nonce}:{sent.nc}:{sent.cnonce}:{sent.qop}" if sent.qop else sent.nonce
+    return _hash(algorithm, _octets(f"{a1}:{middle}:{_hash(algorithm, _octets(parts))}"))
