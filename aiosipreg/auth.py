@@ -56,7 +56,9 @@ class AuthInfo:
             raise ConfigError("userid", self.digest_username, "a name without a colon, which digest cannot carry")
         if (self.password is None) == (self.ha1 is None):
             raise ConfigError("password", "(hidden)", "exactly one of password and ha1")
-        if self.ha1 is not None and (self.realm is None or not re.fullmatch(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{64}", self.ha1)):
+        if self.ha1 is not None and (
+            self.realm is None or not re.fullmatch(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{64}", self.ha1)
+        ):
             raise ConfigError("ha1", "(hidden)", "32 or 64 hex digits, together with the realm they were made for")
 
     @property

@@ -1,0 +1,347 @@
+"""One attempt to register, refresh, remove or fetch, with all the round trips it needs (section 8 of the requirements).
+
+A cycle resolves, connects, sends, answers challenges, repairs what can be repaired and walks the list of targets. It
+ends with an `Outcome`; what that means for the account is decided by `engine.registration`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiosipreg.engine.authenticator import Question, Verdict
+from aiosipreg.engine.effects import (
+    Answered,
+    Ask,
+    Connect,
+    Connected,
+    Locate,
+    Located,
+    NotAnswered,
+    NotConnected,
+    NotLocated,
+    Send,
+)
+from aiosipreg.engine.register import Purpose, contact_address, mapped_address, read_grant
+from aiosipreg.engine.replies import TROUBLES, Then, decide
+from aiosipreg.engine.timers import LONGEST_RETRY_AFTER
+from aiosipreg.engine.transaction import ClientTransaction, TransactionState, new_branch
+from aiosipreg.errors import ParseError
+from aiosipreg.params import NatMode
+from aiosipreg.wire import SipUri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.register import Grant
+    from aiosipreg.engine.replies import Row
+    from aiosipreg.engine.session import Session
+    from aiosipreg.engine.targets import Target
+    from aiosipreg.wire import NameAddr, Response
+
+__all__ = ["Cycle", "Outcome", "Step"]
+
+_MOST_REQUESTS = 16
+_MOST_TARGETS = 8
+_HIGHEST_FLOOR = 86_400
+
+
+class Step(enum.Enum):
+    """What a cycle waits for."""
+
+    LOCATING = "locating"
+    CONNECTING = "connecting"
+    TRYING = "trying"
+    ASKING = "asking"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a cycle ended.
+
+    Attributes:
+        row: The row of section 8 that decided it.
+        response: The last answer, if one decided.
+        grant: What a 2xx said.
+        sent_at: When the decisive request was first sent.
+        cause: What the transport, the resolver or the provider said, for people.
+        target: Where the last request went, or was to go.
+        tried: Targets that failed, with the cause of each.
+    """
+
+    row: Row
+    response: Response | None = None
+    grant: Grant | None = None
+    sent_at: float = 0.0
+    cause: str = ""
+    target: Target | None = None
+    tried: Mapping[Target, str] = field(default_factory=dict)
+
+    @property
+    def retry_after(self) -> float | None:
+        """The Retry-After of the answer in seconds, capped (SEC-21)."""
+        wait = self.response.retry_after if self.response is not None else None
+        return None if wait is None else min(float(wait), LONGEST_RETRY_AFTER)
+
+
+class Cycle:
+    """One attempt.
+
+    Attributes:
+        purpose: What it is for.
+        step: What it waits for.
+        outcome: Set when it is over.
+        started_at: When it began.
+        requests: How many requests it has sent, retransmissions not counted.
+        tried: Targets that failed in this cycle, with the cause.
+    """
+
+    __slots__ = (
+        "_contact", "_ends_at", "_flow", "_repaired", "_session", "_target", "_targets", "_token",
+        "_transaction", "outcome", "purpose", "requests", "started_at", "step", "tried",
+    )  # fmt: skip
+
+    def __init__(self, session: Session, purpose: Purpose, now: float) -> None:
+        self.purpose = purpose
+        self.step = Step.LOCATING
+        self.outcome: Outcome | None = None
+        self.started_at = now
+        self.requests = 0
+        self.tried: dict[Target, str] = {}
+        self._session = session
+        # 128 s with the default timers (DNS-19).
+        self._ends_at = now + 4 * session.timers.timer_f
+        self._token = 0
+        self._flow = session.flow
+        self._target: Target | None = None
+        self._targets: list[Target] | None = None
+        self._transaction: ClientTransaction | None = None
+        self._contact: NameAddr | None = None
+        self._repaired: set[str] = set()
+        session.authenticator.begin()
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` is wanted next."""
+        if self.step is Step.TRYING and self._transaction is not None:
+            return min(self._transaction.deadline, self._ends_at)
+        return self._ends_at
+
+    @property
+    def branch(self) -> str | None:
+        """The branch whose answer is awaited."""
+        return self._transaction.branch if self.step is Step.TRYING and self._transaction is not None else None
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin: on the flow of the binding if there is one, else by resolving the next hop."""
+        if self._flow is not None:
+            self._target = self._flow.target
+            return self._transmit(now)
+        return self._locate()
+
+    def take(self, answer: Answer, now: float) -> list[Effect]:
+        """The answer to the open question; any other comes too late and is ignored."""
+        if answer.token != self._token or self.step in (Step.TRYING, Step.OVER):
+            return []
+        match answer:
+            case Located(targets=targets):
+                avoid = self._session.avoid
+                usable = [target for target in targets if target not in self.tried]
+                self._targets = sorted(usable, key=lambda target: target == avoid)[:_MOST_TARGETS]
+                return self._next_target(now)
+            case NotLocated(cause=cause, absent=absent):
+                return self._end(TROUBLES["RSP-DNS" if absent else "RSP-DNS2"], cause=cause)
+            case Connected(flow=flow):
+                self._flow = flow
+                return self._transmit(now)
+            case NotConnected(cause=cause):
+                return self._leave(TROUBLES["RSP-REF"], cause, now)
+            case Answered(info=info):
+                return self._authenticate(self._session.authenticator.supply(info), now)
+            case NotAnswered(cause=cause):
+                return self._end(TROUBLES["RSP-CB"], cause=cause)
+
+    def failed(self, cause: str, now: float) -> list[Effect]:
+        """The transport lost the request (TXN-8, TRA-12)."""
+        return self._leave(TROUBLES["RSP-REF"], cause, now) if self.step is Step.TRYING else []
+
+    def received(self, response: Response, now: float) -> list[Effect]:
+        """An answer to the request with our `branch`."""
+        transaction = self._transaction
+        if self.step is not Step.TRYING or transaction is None or not transaction.received(response.status):
+            return []
+        row = decide(response.status)
+        if row.then is not Then.CHALLENGE:
+            self._session.authenticator.passed()
+        match row.then:
+            case Then.SUCCEED:
+                return self._succeed(row, response, now)
+            case Then.CHALLENGE:
+                return self._challenged(response, now)
+            case Then.REPAIR:
+                return self._repair(row, response, now)
+            case Then.NEXT_TARGET:
+                return self._leave(row, f"{response.status}", now, response)
+            case _:
+                return self._end(row, response)
+
+    def tick(self, now: float) -> list[Effect]:
+        """Let time pass."""
+        transaction = self._transaction
+        if self.step is Step.TRYING and transaction is not None:
+            if transaction.tick(now) and self._flow is not None:
+                return [Send(self._flow, transaction.data, transaction.branch, again=True)]
+            if transaction.state is TransactionState.TIMED_OUT:
+                return self._leave(TROUBLES["RSP-F0"], "no answer", now)
+            if transaction.state is TransactionState.TIMED_OUT_PROCEEDING:
+                return self._end(TROUBLES["RSP-F1"])
+        if self.step is not Step.OVER and now >= self._ends_at:
+            return self._end(TROUBLES["RSP-LOC"])
+        return []
+
+    def abandon(self) -> None:
+        """Stop where it stands; nothing that still arrives has an effect (TXN-14)."""
+        self.step = Step.OVER
+
+    def _locate(self) -> list[Effect]:
+        self.step = Step.LOCATING
+        self._token += 1
+        params = self._session.params
+        # REG-31: the first Route is the next hop, without routes the Request-URI is.
+        hop = SipUri.parse(params.routes[0]) if params.routes else params.registrar
+        return [Locate(self._token, hop)]
+
+    def _leave(self, row: Row, cause: str, now: float, response: Response | None = None) -> list[Effect]:
+        """The target is no good: go on to the next one, or end with ``row``."""
+        if self._target is not None:
+            self.tried[self._target] = cause
+        self._session.flow = None
+        self._session.avoid = self._target
+        if self.purpose is Purpose.REMOVE or self.purpose is Purpose.CLEAR:
+            # Another server may not know of our binding; REG-25 leaves no time to look for it.
+            return self._end(row, response, cause=cause)
+        if self._targets is None:
+            return self._locate()
+        if not self._targets:
+            return self._end(row, response, cause=self._all_tried())
+        return self._next_target(now)
+
+    def _all_tried(self) -> str:
+        return ", ".join(f"{target}: {cause}" for target, cause in self.tried.items())
+
+    def _next_target(self, now: float) -> list[Effect]:
+        if not self._targets:
+            return self._end(TROUBLES["RSP-REF"], cause=self._all_tried())
+        if now >= self._ends_at:
+            return self._end(TROUBLES["RSP-LOC"], cause=self._all_tried())
+        self._target = self._targets.pop(0)
+        self.step = Step.CONNECTING
+        self._token += 1
+        return [Connect(self._token, self._target)]
+
+    def _transmit(self, now: float) -> list[Effect]:
+        session, flow = self._session, self._flow
+        if flow is None or self.requests >= _MOST_REQUESTS:
+            return self._end(TROUBLES["RSP-LOC"])
+        self.requests += 1
+        self.step = Step.TRYING
+        removing = self.purpose in (Purpose.REMOVE, Purpose.CLEAR)
+        contact = session.contact if removing else None
+        if contact is None:
+            contact = contact_address(session.params, flow, session.public)
+        bound = session.bound
+        stale = None if removing or bound is None or bound.uri == contact.uri else bound
+        branch = new_branch(session.random)
+        server = flow.target.name
+        data = session.series.render(
+            self.purpose,
+            flow,
+            branch,
+            contact=contact,
+            lifetime=session.lifetime,
+            authorizations=session.authenticator.authorizations("REGISTER", session.series.request_uri, server),
+            stale_contact=stale,
+        )
+        self._contact = contact
+        if self.purpose is Purpose.REGISTER:
+            session.contact = contact
+        reliable = flow.target.transport.reliable
+        self._transaction = ClientTransaction(branch, data, reliable=reliable, timers=session.timers, now=now)
+        return [Send(flow, data, branch)]
+
+    def _succeed(self, row: Row, response: Response, now: float) -> list[Effect]:
+        session, transaction, flow, contact = self._session, self._transaction, self._flow, self._contact
+        assert transaction is not None and flow is not None and contact is not None  # noqa: S101, PT018
+        session.authenticator.accepted(response)
+        session.flow = flow
+        try:
+            requested = float(session.lifetime) if self.purpose is Purpose.REGISTER else 0.0
+            grant = read_grant(response, contact, requested, transaction.started_at, flow)
+        except ParseError as error:
+            return self._end(TROUBLES["RSP-200C"], response, cause=str(error))
+        if self.purpose is Purpose.REGISTER:
+            session.bound = contact
+            session.avoid = None
+            if self._learn_public_address(grant.public, "NAT-3"):
+                return self._transmit(now)
+        return self._end(row, response, grant=grant)
+
+    def _learn_public_address(self, seen: tuple[str, int] | None, repair: str) -> bool:
+        """Note where the far end saw us (NAT-2); return whether the Contact has to follow (NAT-3, NAT-4)."""
+        session = self._session
+        if session.params.nat is NatMode.OFF or seen == session.public or session.asymmetric:
+            return False
+        if repair in self._repaired:
+            session.asymmetric = True
+            return False
+        self._repaired.add(repair)
+        session.public = seen
+        return True
+
+    def _challenged(self, response: Response, now: float) -> list[Effect]:
+        assert self._flow is not None  # noqa: S101
+        # The first Contact that gets bound is already the right one when the challenge told our public address.
+        self._learn_public_address(mapped_address(response, self._flow), "NAT-2")
+        return self._authenticate(
+            self._session.authenticator.challenged(response, self._flow.target.name), now, response
+        )
+
+    def _authenticate(self, verdict: Verdict | Question, now: float, response: Response | None = None) -> list[Effect]:
+        if isinstance(verdict, Question):
+            assert self._target is not None  # noqa: S101
+            self.step = Step.ASKING
+            self._token += 1
+            ask = Ask(self._token, verdict.realm, verdict.algorithms, verdict.attempt, verdict.stale, self._target)
+            return [ask]
+        match verdict:
+            case Verdict.ANSWER:
+                return self._transmit(now)
+            case Verdict.REFUSED:
+                return self._end(TROUBLES["AUTH-20"], response)
+            case Verdict.UNAVAILABLE:
+                return self._end(TROUBLES["AUTH-24"], response)
+            case Verdict.EXHAUSTED:
+                return self._end(TROUBLES["AUTH-23"], response)
+
+    def _repair(self, row: Row, response: Response, now: float) -> list[Effect]:
+        """423: ask for the lifetime that the registrar wants (REG-27), once, and only upwards (REG-28)."""
+        wanted = response.min_expires
+        asked = self._session.lifetime
+        usable = wanted is not None and asked < wanted <= _HIGHEST_FLOOR
+        if self.purpose is not Purpose.REGISTER or row.id in self._repaired or not usable:
+            return self._end(TROUBLES["REG-28"], response)
+        assert wanted is not None  # noqa: S101
+        self._repaired.add(row.id)
+        self._session.floor = wanted
+        return self._transmit(now)
+
+    def _end(
+        self, row: Row, response: Response | None = None, *, grant: Grant | None = None, cause: str = ""
+    ) -> list[Effect]:
+        self.step = Step.OVER
+        sent_at = self._transaction.started_at if self._transaction is not None else self.started_at
+        self.outcome = Outcome(row, response, grant, sent_at, cause, self._target, self.tried)
+        return []

@@ -1,0 +1,167 @@
+"""What the machines and the outside world say to each other.
+
+Every input of a machine returns a list of `Effect`. A question (`Locate`, `Connect`, `Ask`) carries a token, and its
+`Answer` carries the same; an answer that is no longer expected is ignored, so nothing that comes late can do harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiosipreg.auth import AuthInfo
+    from aiosipreg.engine.register import Binding
+    from aiosipreg.engine.targets import Target
+    from aiosipreg.states import Reason, RegistrationState
+    from aiosipreg.wire import SipUri
+
+__all__ = [
+    "Answer",
+    "Answered",
+    "Ask",
+    "Changed",
+    "Connect",
+    "Connected",
+    "Effect",
+    "Flow",
+    "Locate",
+    "Located",
+    "NotAnswered",
+    "NotConnected",
+    "NotLocated",
+    "Send",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Where requests leave and answers come back: one UDP 5-tuple, or one connection.
+
+    Attributes:
+        target: The far end.
+        host: Local address that the target can answer to, without brackets; never unspecified (REG-11).
+        port: Local port.
+    """
+
+    target: Target
+    host: str
+    port: int
+
+    @property
+    def sent_by(self) -> str:
+        """Local host and port as they stand in Via and Contact."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Locate:
+    """Resolve this URI to targets (RFC 3263); answer with `Located` or `NotLocated`."""
+
+    token: int
+    uri: SipUri
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Have a flow to this target; answer with `Connected` or `NotConnected`."""
+
+    token: int
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send these octets on this flow; answers with this branch belong to the sender."""
+
+    flow: Flow
+    data: bytes
+    branch: str
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Find credentials for this realm; answer with `Answered` or `NotAnswered`."""
+
+    token: int
+    realm: str
+    algorithms: tuple[str, ...]
+    attempt: int
+    stale: bool
+    target: Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """The state changed, or what it waits for did (REG-40); the fields are those of `RegistrationEvent`."""
+
+    old: RegistrationState
+    state: RegistrationState
+    reason: Reason
+    status: int
+    phrase: str
+    warnings: tuple[str, ...]
+    message: str
+    binding: Binding | None
+    expires_at: float | None
+    retry_at: float | None
+    retry_after: float | None
+    target: str | None
+
+
+Effect: TypeAlias = Locate | Connect | Send | Ask | Changed
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The resolver found these targets, in the order in which to try them."""
+
+    token: int
+    targets: Sequence[Target]
+
+
+@dataclass(frozen=True, slots=True)
+class NotLocated:
+    """The resolver found nothing: the name does not exist (``absent``), or nobody knows (DNS-21)."""
+
+    token: int
+    cause: str
+    absent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A flow to the target is there."""
+
+    token: int
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class NotConnected:
+    """There is no way to the target."""
+
+    token: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Credentials for the realm, or ``None`` when nobody has any."""
+
+    token: int
+    info: AuthInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnswered:
+    """Whoever was asked for credentials failed, or took too long."""
+
+    token: int
+    cause: str
+
+
+Answer: TypeAlias = Located | NotLocated | Connected | NotConnected | Answered | NotAnswered

@@ -1,0 +1,147 @@
+"""Where a registration stands: its state, its binding and its times, with the one writer of the state."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from aiosipreg.engine.effects import Changed
+from aiosipreg.engine.report import clean, sentence
+from aiosipreg.engine.transitions import TRANSITIONS
+from aiosipreg.states import Reason, RegistrationState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiosipreg.engine.cycle import Outcome
+    from aiosipreg.engine.register import Binding, Grant
+    from aiosipreg.engine.replies import Row
+    from aiosipreg.wire import NameAddr
+
+__all__ = ["Intent", "Lease"]
+
+_ENGAGED = (RegistrationState.PROGRESS, RegistrationState.OK, RegistrationState.REFRESHING)
+
+
+class Intent(enum.Enum):
+    """What the account wants, whatever its state."""
+
+    IDLE = "idle"
+    REGISTER = "register"
+    UNREGISTER = "unregister"
+
+
+class Lease:
+    """What is held from the registrar, and until when.
+
+    Attributes:
+        state: The public state; written by `move` alone.
+        binding: The binding in place, ``None`` without one.
+        bindings: All that the registrar listed last.
+        service_route: Route for other requests, as long as the binding lives (RFC 3608).
+        refresh_at: When the binding is renewed.
+        retry_at: When a failed attempt is repeated; ``None`` when it is not.
+        residual_until: Until then the registrar may still hold a binding whose removal was not confirmed.
+        failures: Consecutive failures (OUTB-14).
+        cause: The row that decided the last failure.
+        tried: What failed in the last attempt, by target.
+    """
+
+    __slots__ = (
+        "binding", "bindings", "cause", "failures", "refresh_at", "residual_until", "retry_at", "service_route",
+        "state", "tried",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.state = RegistrationState.NONE
+        self.binding: Binding | None = None
+        self.bindings: tuple[Binding, ...] = ()
+        self.service_route: tuple[NameAddr, ...] = ()
+        self.refresh_at: float | None = None
+        self.retry_at: float | None = None
+        self.residual_until: float | None = None
+        self.failures = 0
+        self.cause: Row | None = None
+        self.tried: Mapping[str, str] = {}
+
+    @property
+    def expires_at(self) -> float | None:
+        """End of the binding."""
+        return self.binding.expires_at if self.binding is not None else None
+
+    def alive(self, now: float) -> bool:
+        """Whether there is a binding that has not run out."""
+        return self.binding is not None and now < self.binding.expires_at
+
+    def lingers(self, now: float) -> bool:
+        """Whether the registrar may hold a binding that we gave up."""
+        return self.residual_until is not None and now < self.residual_until
+
+    def engaged(self, now: float) -> bool:
+        """Whether the registrar holds, or may hold, a binding of ours."""
+        return self.state in _ENGAGED or self.lingers(now)
+
+    def store(self, grant: Grant) -> None:
+        """Take what a 2xx granted."""
+        self.binding = grant.binding
+        self.bindings = grant.bindings
+        self.service_route = grant.service_route
+        self.residual_until = None
+
+    def drop(self, *, linger: bool = False) -> None:
+        """Give the binding up.
+
+        Args:
+            linger: The registrar was not told, or did not confirm.
+        """
+        if linger and self.binding is not None:
+            self.residual_until = self.binding.expires_at
+        self.binding = None
+        self.bindings = ()
+        self.service_route = ()
+        self.refresh_at = None
+
+    def move(
+        self,
+        name: str,
+        outcome: Outcome | None = None,
+        *,
+        reason: Reason | None = None,
+        wait: float | None = None,
+    ) -> Changed:
+        """Change the state by a row of the table, and report it (REG-40).
+
+        Args:
+            name: The row, such as ``F-05``.
+            outcome: What ended the attempt, if that is what happened.
+            reason: Instead of the reason of the outcome.
+            wait: Seconds until the next attempt.
+
+        Raises:
+            AssertionError: The row does not start in the present state: an error in the machine.
+        """
+        transition = TRANSITIONS[name]
+        if self.state not in transition.sources:
+            raise AssertionError(f"{name} does not start in {self.state}")
+        old, self.state = self.state, transition.target
+        row = outcome.row if outcome is not None else None
+        response = outcome.response if outcome is not None else None
+        target = outcome.target if outcome is not None else None
+        if outcome is not None:
+            self.tried = {str(failed): why for failed, why in outcome.tried.items()}
+        if reason is None:
+            reason = row.reason if row is not None else Reason.NONE
+        return Changed(
+            old=old,
+            state=self.state,
+            reason=reason,
+            status=response.status if response is not None else 0,
+            phrase=clean(response.reason) if response is not None else "",
+            warnings=tuple(clean(warning.text) for warning in response.warnings) if response is not None else (),
+            message=sentence(transition, outcome, reason, wait),
+            binding=self.binding,
+            expires_at=self.expires_at,
+            retry_at=self.retry_at,
+            retry_after=outcome.retry_after if outcome is not None else None,
+            target=str(target) if target is not None else None,
+        )

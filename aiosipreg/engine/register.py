@@ -1,0 +1,313 @@
+"""The REGISTER request and what its answer says, as pure functions (RFC 3261 10, RFC 5626 4, RFC 3608)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiosipreg.errors import ParseError
+from aiosipreg.params import ExpiresIn
+from aiosipreg.states import Reason
+from aiosipreg.wire import NameAddr, SipUri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from random import Random
+
+    from aiosipreg.engine.effects import Flow
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.wire import Response
+
+__all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "contact_address", "mapped_address", "read_grant"]
+
+_DEFAULT_TAGS = ("path",)
+_MOST_BINDINGS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One Contact that a registrar holds for an address-of-record.
+
+    Attributes:
+        contact: The Contact as the registrar wrote it.
+        expires: Granted lifetime in seconds.
+        expires_at: End of the lifetime in ``loop.time()``, counted from when the request was sent (REG-17).
+        q: Preference among several contacts, 0 to 1.
+        instance_id: ``+sip.instance`` without quotes and brackets.
+        reg_id: ``reg-id``.
+        pub_gruu: Public GRUU, if the registrar gave one.
+        temp_gruu: Temporary GRUU, if the registrar gave one.
+        params: All parameters of the Contact.
+    """
+
+    contact: NameAddr
+    expires: float
+    expires_at: float
+    q: float | None = None
+    instance_id: str | None = None
+    reg_id: int | None = None
+    pub_gruu: str | None = None
+    temp_gruu: str | None = None
+    params: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+
+
+class Purpose(enum.Enum):
+    """What a REGISTER is for."""
+
+    REGISTER = "register"
+    REMOVE = "remove"
+    """Take our own binding away (RFC 3261 10.2.2)."""
+    CLEAR = "clear"
+    """Take every binding of the address-of-record away: ``Contact: *`` (REG-23)."""
+    FETCH = "fetch"
+    """Ask for the list and change nothing (RFC 3261 10.2.3)."""
+
+
+class RegisterSeries:
+    """All REGISTERs that share a Call-ID: one registrar, one growing CSeq (REG-3 to REG-5).
+
+    Attributes:
+        call_id: 96 random bits; no host name, no address (SEC-14, SEC-35).
+        from_tag: 64 random bits.
+        cseq: The number that was used last.
+    """
+
+    __slots__ = ("_tail", "_user_agent", "call_id", "cseq", "from_tag", "params")
+
+    def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random) -> None:
+        self.params = params
+        self.call_id = f"{random.getrandbits(96):024x}"
+        self.from_tag = f"{random.getrandbits(64):016x}"
+        self.cseq = 0
+        self._user_agent = user_agent
+        self._tail = _fixed_headers(params, user_agent)
+
+    def adopt(self, params: ProxyParams) -> None:
+        """Go on with changed settings under the same Call-ID."""
+        self.params = params
+        self._tail = _fixed_headers(params, self._user_agent)
+
+    def render(
+        self,
+        purpose: Purpose,
+        flow: Flow,
+        branch: str,
+        *,
+        contact: NameAddr,
+        lifetime: int,
+        authorizations: Iterable[tuple[str, str]] = (),
+        stale_contact: NameAddr | None = None,
+    ) -> bytes:
+        """The next REGISTER of the series, CSeq raised by one.
+
+        Args:
+            purpose: What it is for.
+            flow: Where it will be sent.
+            branch: The branch of its transaction.
+            contact: Our Contact address.
+            lifetime: Wished lifetime in seconds.
+            authorizations: Header names and values that answer challenges.
+            stale_contact: An earlier Contact of ours, removed by the same request (NAT-3, REG-35).
+        """
+        self.cseq += 1
+        params = self.params
+        aor = params.aor
+        lines = [
+            f"REGISTER {self.request_uri} SIP/2.0",
+            f"Via: SIP/2.0/{flow.target.transport.value} {flow.sent_by};rport;branch={branch}",
+            "Max-Forwards: 70",
+            *(f"Route: <{route}>" for route in params.routes),
+            f"From: <{aor}>;tag={self.from_tag}",
+            f"To: <{aor}>",
+            f"Call-ID: {self.call_id}",
+            f"CSeq: {self.cseq} REGISTER",
+            *_contact_lines(params, purpose, contact, lifetime),
+        ]
+        if stale_contact is not None:
+            lines.append(f"Contact: <{stale_contact.uri}>;expires=0")
+        lines.extend(f"{name}: {value}" for name, value in authorizations)
+        return ("\r\n".join(lines) + self._tail).encode("utf-8", "surrogateescape")
+
+    @property
+    def request_uri(self) -> str:
+        """The registrar's URI as it stands in the start line and in the digest (REG-1, AUTH-14)."""
+        registrar = self.params.registrar
+        if registrar.params.get("transport", "") == "tls":
+            # RFC 5630 3.1.4: understood on input, never written (SIPS-5).
+            registrar = registrar.replace(params={k: v for k, v in registrar.params.items() if k != "transport"})
+        return str(registrar)
+
+    def mismatch(self, response: Response, cseq: int) -> str | None:
+        """Which header shows that an answer is not to our request with this CSeq, ``None`` if none (MSG-22, SEC-15)."""
+        try:
+            number, sender, receiver = response.cseq, response.from_, response.to
+            single = len(response.vias) == 1
+        except ParseError as error:
+            return str(error)
+        if not single:
+            return "Via"
+        if response.call_id != self.call_id:
+            return "Call-ID"
+        if number is None or number.number != cseq:
+            return "CSeq"
+        if sender is None or (sender.params.get("tag") or "").lower() != self.from_tag:
+            return "From"
+        return None if receiver is not None and receiver.uri == self.params.aor else "To"
+
+
+def _fixed_headers(params: ProxyParams, user_agent: str | None) -> str:
+    """The headers that stay the same for hours, and the end of the message."""
+    lines = [""]
+    tags = _DEFAULT_TAGS if params.supported is None else params.supported
+    if tags:
+        lines.append(f"Supported: {', '.join(tags)}")
+    if user_agent:
+        lines.append(f"User-Agent: {user_agent}")
+    lines.extend(f"{name}: {value}" for name, value in params.headers)
+    lines.append("Content-Length: 0\r\n\r\n")
+    return "\r\n".join(lines)
+
+
+def _contact_lines(params: ProxyParams, purpose: Purpose, contact: NameAddr, lifetime: int) -> list[str]:
+    if purpose is Purpose.FETCH:
+        return []
+    if purpose is Purpose.CLEAR:
+        return ["Contact: *", "Expires: 0"]
+    if purpose is Purpose.REMOVE:
+        lifetime = 0
+    in_contact = params.lifetime_in in (ExpiresIn.BOTH, ExpiresIn.CONTACT)
+    in_header = params.lifetime_in in (ExpiresIn.BOTH, ExpiresIn.HEADER)
+    if lifetime == 0 and not in_contact:
+        # A removal that does not say so would be a registration.
+        in_header = True
+    lines = [f"Contact: {contact};expires={lifetime}" if in_contact else f"Contact: {contact}"]
+    if in_header:
+        lines.append(f"Expires: {lifetime}")
+    return lines
+
+
+def contact_address(params: ProxyParams, flow: Flow, public: tuple[str, int] | None = None) -> NameAddr:
+    """Our Contact on this flow (REG-11).
+
+    Args:
+        params: The account's settings.
+        flow: The flow that requests to us shall take.
+        public: Host and port that the registrar sees instead of our own (NAT-3).
+    """
+    host, port = public if public is not None else (flow.host, flow.port)
+    uri_params = dict(params.contact_uri_params)
+    transport = flow.target.transport.value.lower()
+    if transport not in ("udp", "tls"):
+        uri_params["transport"] = transport
+    scheme = "sips" if params.registrar.secure or params.aor.secure else "sip"
+    uri = SipUri(scheme=scheme, user=params.aor.user, host=host, port=port, params=uri_params)
+    header_params = dict(params.contact_params)
+    if params.instance_id is not None:
+        header_params["+sip.instance"] = f"<{params.instance_id}>"
+    return NameAddr(uri=uri, params=header_params)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a 2xx says (REG-12 to REG-17).
+
+    Attributes:
+        binding: Our own binding; ``None`` when the registrar granted no lifetime.
+        bindings: All that the registrar listed, ours included.
+        doubt: `Reason.CONTACT_MISMATCH` when ours had to be guessed, else `Reason.NONE`.
+        listed: Whether our own Contact was found in the list.
+        service_route: Route for other requests (RFC 3608), in order.
+        path: The Path that the registrar stored.
+        associated_uris: P-Associated-URI.
+        public: Host and port that the far end saw, from ``received`` and ``rport`` of our Via (NAT-2).
+    """
+
+    binding: Binding | None
+    bindings: tuple[Binding, ...] = ()
+    doubt: Reason = Reason.NONE
+    listed: bool = False
+    service_route: tuple[NameAddr, ...] = ()
+    path: tuple[NameAddr, ...] = ()
+    associated_uris: tuple[NameAddr, ...] = ()
+    public: tuple[str, int] | None = None
+
+
+def read_grant(response: Response, contact: NameAddr, requested: float, sent_at: float, flow: Flow) -> Grant:
+    """Read a 2xx to a REGISTER.
+
+    Args:
+        response: The answer.
+        contact: Our Contact as sent.
+        requested: Lifetime that was asked for.
+        sent_at: When the request was first sent; lifetimes count from there (REG-17).
+        flow: Where it was sent.
+    """
+    header = response.expires
+    rest = float(header) if header is not None else requested
+    bindings = tuple(
+        _binding(entry, rest, sent_at) for entry in response.contacts[:_MOST_BINDINGS] if isinstance(entry.uri, SipUri)
+    )
+    public = mapped_address(response, flow)
+    own = _own(bindings, contact, public)
+    listed, doubt = own is not None, Reason.NONE
+    if own is None:
+        # REG-14: some registrars rewrite the Contact, some confirm without a list; a lone entry can only be ours.
+        own = bindings[0] if len(bindings) == 1 else _binding(contact, rest, sent_at)
+        doubt = Reason.CONTACT_MISMATCH
+    return Grant(
+        own if own is not None and own.expires > 0 else None,
+        bindings,
+        doubt,
+        listed,
+        response.service_route,
+        response.path,
+        response.associated_uris,
+        public,
+    )
+
+
+def mapped_address(response: Response, flow: Flow) -> tuple[str, int] | None:
+    """Host and port that the far end saw us at, ``None`` if it did not say or saw what we know (RFC 3581 4)."""
+    via = response.via
+    if via is None:
+        return None
+    seen = (via.received or flow.host, via.rport or flow.port)
+    return None if seen == (flow.host, flow.port) else seen
+
+
+def _binding(entry: NameAddr, otherwise: float, sent_at: float) -> Binding:
+    params = entry.params
+    lifetime = entry.expires
+    expires = float(lifetime) if lifetime is not None else otherwise
+    instance = params.get("+sip.instance")
+    reg_id = params.get("reg-id") or ""
+    return Binding(
+        entry,
+        expires,
+        sent_at + expires,
+        entry.q,
+        instance.removeprefix("<").removesuffix(">") if instance else None,
+        int(reg_id) if reg_id.isascii() and reg_id.isdigit() else None,
+        params.get("pub-gruu"),
+        params.get("temp-gruu"),
+        params,
+    )
+
+
+def _own(bindings: tuple[Binding, ...], contact: NameAddr, public: tuple[str, int] | None) -> Binding | None:
+    """Our entry in the registrar's list (REG-12), also with its address rewritten to the public one (REG-14)."""
+    instance = contact.params.get("+sip.instance")
+    if instance is not None:
+        wanted = instance.removeprefix("<").removesuffix(">").lower()
+        for binding in bindings:
+            if (binding.instance_id or "").lower() == wanted:
+                return binding
+    addresses = [contact.uri]
+    if public is not None and isinstance(contact.uri, SipUri):
+        addresses.append(contact.uri.replace(host=public[0], port=public[1]))
+    for address in addresses:
+        for binding in bindings:
+            if binding.contact.uri == address:
+                return binding
+    return None

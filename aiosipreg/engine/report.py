@@ -1,0 +1,79 @@
+"""Text of the network made fit for logs and people (SEC-38), and the sentence that goes with an event."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Final
+
+from aiosipreg.states import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiosipreg.engine.cycle import Outcome
+    from aiosipreg.engine.transitions import Transition
+
+__all__ = ["clean", "sentence"]
+
+_LONGEST = 512
+
+_PLAIN: Final[Mapping[str, str]] = {
+    "F-04": "unregistering",
+    "F-09": "unregistered before anything was sent",
+    "F-11": "unregistered: the server had refused the registration",
+    "F-14": "refreshing the binding",
+    "F-15": "registering the changed settings",
+    "F-17": "there is no network; the binding is kept until it runs out",
+    "F-23": "unregistering",
+    "F-24": "the binding ran out",
+    "F-29": "the binding ran out while it was being renewed",
+    "F-32": "unregistering",
+    "F-33": "unregistered",
+    "F-41": "unregistering",
+    "F-42": "unregistered",
+    "F-43": "closed; a binding is left to run out",
+}
+
+_DOUBTS: Final[Mapping[Reason, str]] = {
+    Reason.CONTACT_MISMATCH: "registered, but the server does not list our Contact as we sent it",
+    Reason.UNCONFIRMED: "the server agreed to unregister, but still lists our Contact",
+}
+
+
+def clean(text: str) -> str:
+    """Escape what could steer a terminal or a log: control octets, bidirectional marks, broken UTF-8; cut to 512."""
+    return "".join(map(_visible, text[:_LONGEST]))[:_LONGEST]
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() and unicodedata.category(character) != "Cf":
+        return character
+    octets = character.encode("utf-8", "surrogateescape")
+    return "".join(f"\\x{octet:02x}" for octet in octets)
+
+
+def sentence(transition: Transition, outcome: Outcome | None, reason: Reason, wait: float | None) -> str:
+    """What happened, and what is done about it.
+
+    Args:
+        transition: The row of the state table.
+        outcome: What ended the attempt, if that is what happened.
+        reason: The reason that is reported.
+        wait: Seconds until the next attempt; ``None`` when there is none by itself.
+    """
+    if reason in _DOUBTS:
+        return _DOUBTS[reason]
+    grant = outcome.grant if outcome is not None else None
+    if transition.id in ("F-05", "F-25") and grant is not None and grant.binding is not None:
+        return f"registered for {grant.binding.expires:.0f} s"
+    if transition.id in _PLAIN or outcome is None:
+        return _PLAIN.get(transition.id, "registering")
+    told = outcome.row.advice + _detail(outcome)
+    return told if wait is None else f"{told}; next attempt in {wait:.0f} s"
+
+
+def _detail(outcome: Outcome) -> str:
+    response = outcome.response
+    if outcome.cause:
+        return f" ({outcome.cause})"
+    return f" ({response.status} {clean(response.reason)})" if response is not None else ""

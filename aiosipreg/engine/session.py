@@ -1,0 +1,96 @@
+"""What one account keeps from attempt to attempt: Call-ID and CSeq, nonces, the flow and the Contact that are bound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiosipreg.engine.authenticator import Authenticator
+from aiosipreg.engine.register import RegisterSeries
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from aiosipreg.engine.digest import DigestPolicy
+    from aiosipreg.engine.effects import Flow
+    from aiosipreg.engine.targets import Target
+    from aiosipreg.engine.timers import SipTimers
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.wire import NameAddr, Response
+
+__all__ = ["Session"]
+
+
+class Session:
+    """What one account keeps from cycle to cycle.
+
+    Attributes:
+        params: The settings in force.
+        series: Call-ID, From tag and CSeq.
+        authenticator: Nonces and refusals.
+        flow: The flow that accepted the registration; refreshes go there (REG-20).
+        contact: Our Contact as last sent, for the removal.
+        bound: Our Contact as the registrar holds it; removed by the request that brings another one.
+        avoid: The target that failed last; the next attempt prefers another (DNS-18).
+        public: Our address as the registrar sees it, once a NAT showed (NAT-2).
+        asymmetric: The registrar sees another address each time, so the Contact is left alone (NAT-4).
+        floor: The shortest lifetime that this registrar takes (REG-27).
+    """
+
+    __slots__ = (
+        "asymmetric", "authenticator", "avoid", "bound", "contact", "floor", "flow", "params", "policy", "public",
+        "random", "series", "timers", "user_agent",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        params: ProxyParams,
+        *,
+        timers: SipTimers,
+        policy: DigestPolicy,
+        random: Random,
+        user_agent: str | None = None,
+    ) -> None:
+        self.params = params
+        self.timers = timers
+        self.policy = policy
+        self.random = random
+        self.user_agent = user_agent
+        self.floor = 0
+        self.flow: Flow | None = None
+        self.contact: NameAddr | None = None
+        self.bound: NameAddr | None = None
+        self.avoid: Target | None = None
+        self.public: tuple[str, int] | None = None
+        self.asymmetric = False
+        self.authenticator = Authenticator(policy, random)
+        self.renew()
+
+    def renew(self) -> None:
+        """Start a new Call-ID; nothing learnt from this registrar's list counts for it."""
+        self.series = RegisterSeries(self.params, user_agent=self.user_agent, random=self.random)
+
+    def adopt(self, params: ProxyParams, *, elsewhere: bool) -> None:
+        """Take new settings.
+
+        Args:
+            params: The settings.
+            elsewhere: They name another address-of-record or another registrar.
+        """
+        self.params = params
+        if elsewhere:
+            self.floor = 0
+            self.flow = self.contact = self.bound = self.public = self.avoid = None
+            self.asymmetric = False
+            self.authenticator = Authenticator(self.policy, self.random)
+            self.renew()
+        else:
+            self.series.adopt(params)
+
+    def mismatch(self, response: Response) -> str | None:
+        """Which header shows that an answer is not to our last request, ``None`` if none (MSG-22)."""
+        return self.series.mismatch(response, self.series.cseq)
+
+    @property
+    def lifetime(self) -> int:
+        """The lifetime to ask for: never what was granted last time (REG-15), never below the floor."""
+        return max(self.params.expires, self.floor)

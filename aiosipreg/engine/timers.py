@@ -1,0 +1,145 @@
+"""How long everything takes: SIP timers, back-off, refresh points (RFC 3261 17.1.2, RFC 5626 4.5)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiosipreg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from random import Random
+
+__all__ = [
+    "LONGEST_RETRY_AFTER",
+    "REMOVAL_DEADLINE",
+    "SHORTEST_CYCLE",
+    "SLOW_RETRY",
+    "RetryPolicy",
+    "SipTimers",
+    "refresh_delay",
+]
+
+SLOW_RETRY = 1800.0
+"""Base wait after refusals that repeating soon cannot mend (section 8, "slow")."""
+
+LONGEST_RETRY_AFTER = 3600.0
+"""Cap of a Retry-After received over an unprotected transport (SEC-21)."""
+
+REMOVAL_DEADLINE = 4.0
+"""A removal that was not confirmed by then is given up (REG-25, pjsua's default)."""
+
+SHORTEST_CYCLE = 1.0
+"""An account starts at most one attempt a second (SEC-27)."""
+
+_MARGIN = 37.0
+_SHORT_LIFETIME = 64.0
+
+
+def positive(field: str, value: float) -> float:
+    """Return ``value`` if it is a finite number above zero.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise ConfigError(field, value, "a number of seconds above 0")
+    return float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class SipTimers:
+    """The base timers of RFC 3261 17.1.1.1, in seconds; everything derived follows (TXN-12).
+
+    Attributes:
+        t1: Round-trip estimate; below 0.5 only on a private network.
+        t2: Longest retransmission interval.
+        t4: How long a message may live in the network.
+
+    Raises:
+        ConfigError: A timer is not above zero, or ``t2`` is below ``t1``.
+    """
+
+    t1: float = 0.5
+    t2: float = 4.0
+    t4: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("t1", "t2", "t4"):
+            positive(name, getattr(self, name))
+        if self.t2 < self.t1:
+            raise ConfigError("t2", self.t2, f"at least t1 ({self.t1})")
+
+    @property
+    def timer_f(self) -> float:
+        """A non-INVITE transaction gives up after this time."""
+        return 64 * self.t1
+
+    @property
+    def timer_k(self) -> float:
+        """Repeats of a final answer are absorbed for this time on an unreliable transport."""
+        return self.t4
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a failed registration is tried again (RFC 5626 4.5; OUTB-14, OUTB-15, OUTB-18).
+
+    Attributes:
+        base: Seconds that double with every consecutive failure.
+        max: Longest wait in seconds.
+        jitter: The wait is drawn evenly between these two shares of it, so that many accounts spread out.
+        max_attempts: Give up after this many consecutive failures; ``None`` never gives up.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    base: float = 30.0
+    max: float = 1800.0
+    jitter: tuple[float, float] = (0.5, 1.0)
+    max_attempts: int | None = None
+
+    def __post_init__(self) -> None:
+        positive("base", self.base)
+        positive("max", self.max)
+        low, high = self.jitter
+        if not 0 < low <= high <= 1:
+            raise ConfigError("jitter", self.jitter, "two shares with 0 < low <= high <= 1")
+        if self.max_attempts is not None and self.max_attempts < 1:
+            raise ConfigError("max_attempts", self.max_attempts, "1 or more, or None")
+
+    def delay(self, failures: int, random: Random) -> float:
+        """Seconds to wait after that many consecutive failures.
+
+        Args:
+            failures: 1 after the first failure.
+            random: Where the jitter comes from.
+        """
+        # A factor of 65536 is beyond any sensible cap; without the bound a year of failures overflows the float.
+        wait = min(self.max, self.base * float(1 << min(failures, 16)))
+        return wait * random.uniform(*self.jitter)
+
+    def slow(self, random: Random) -> float:
+        """Seconds to wait after a refusal that repeating soon cannot mend."""
+        return SLOW_RETRY * random.uniform(*self.jitter)
+
+
+def refresh_delay(
+    granted: float, requested: float, random: Random, *, window: tuple[float, float] | None = None
+) -> float:
+    """Seconds from the request that was accepted to the start of its refresh (REG-18, REG-19).
+
+    Args:
+        granted: Lifetime that the registrar granted.
+        requested: Lifetime that was asked for; an answer above it does not delay the refresh.
+        random: Spreads the refreshes of many accounts.
+        window: Two shares of the lifetime to draw from instead of the default rule.
+    """
+    lifetime = min(granted, requested)
+    if window is not None:
+        return max(SHORTEST_CYCLE, lifetime * random.uniform(*window))
+    # RFC 5627 4.2: a refresh needs 64*T1 to fail before the binding does.
+    latest = lifetime / 2 if lifetime <= _SHORT_LIFETIME else min(0.9 * lifetime, lifetime - _MARGIN)
+    return max(SHORTEST_CYCLE, latest * random.uniform(0.9, 1.0))

@@ -1,0 +1,128 @@
+"""The non-INVITE client transaction (RFC 3261 17.1.2, RFC 4320, RFC 6026) and the table that matches answers to it."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from aiosipreg.engine.timers import SipTimers
+
+__all__ = ["ClientTransaction", "TransactionState", "TransactionTable", "new_branch"]
+
+Owner = TypeVar("Owner")
+
+
+def new_branch(random: Random) -> str:
+    """A branch that was never used before: the cookie and 64 random bits in lower case (TXN-11, GRM-17)."""
+    return f"z9hG4bK{random.getrandbits(64):016x}"
+
+
+class TransactionState(enum.Enum):
+    """The states of RFC 3261 figure 6; Completed with its Timer K is kept by `TransactionTable`."""
+
+    TRYING = "trying"
+    PROCEEDING = "proceeding"
+    COMPLETED = "completed"
+    TIMED_OUT = "timed out"
+    """Timer F fired and nothing was ever heard (RSP-F0)."""
+    TIMED_OUT_PROCEEDING = "timed out after a provisional answer"
+    """Timer F fired, but the server lives (RSP-F1)."""
+
+
+class ClientTransaction:
+    """One request, its retransmissions and its final answer.
+
+    The caller sends ``data`` when the transaction is made, and again whenever `tick` says so.
+
+    Attributes:
+        branch: Identifies the transaction, together with the method.
+        data: The request as sent; a retransmission is identical to the octet (TXN-3).
+        started_at: When the request was first sent.
+        state: One of `TransactionState`.
+    """
+
+    __slots__ = ("_interval", "_resend_at", "_timers", "_times_out_at", "branch", "data", "started_at", "state")
+
+    def __init__(self, branch: str, data: bytes, *, reliable: bool, timers: SipTimers, now: float) -> None:
+        self.branch = branch
+        self.data = data
+        self.started_at = now
+        self.state = TransactionState.TRYING
+        self._timers = timers
+        self._times_out_at = now + timers.timer_f
+        self._interval = timers.t1
+        # A reliable transport never retransmits (TXN-4).
+        self._resend_at = self._times_out_at if reliable else now + timers.t1
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` is wanted next, while the transaction runs."""
+        return min(self._resend_at, self._times_out_at)
+
+    def received(self, status: int) -> bool:
+        """Take the status of an answer; return whether it is the final one."""
+        if status >= 200:
+            self.state = TransactionState.COMPLETED
+            return True
+        # RFC 3261 17.1.2.2: the running Timer E is left alone, every later one is T2 (TXN-5).
+        self.state = TransactionState.PROCEEDING
+        self._interval = self._timers.t2
+        return False
+
+    def tick(self, now: float) -> bool:
+        """Let time pass; return whether ``data`` is to be sent again. Timer F changes ``state``."""
+        if now >= self._times_out_at:
+            heard = self.state is TransactionState.PROCEEDING
+            self.state = TransactionState.TIMED_OUT_PROCEEDING if heard else TransactionState.TIMED_OUT
+            return False
+        if now < self._resend_at:
+            return False
+        if self.state is TransactionState.TRYING:
+            self._interval = min(2 * self._interval, self._timers.t2)
+        # After a suspend the copies that were missed are not sent in a burst.
+        self._resend_at = max(self._resend_at, now - self._interval) + self._interval
+        return True
+
+
+class TransactionTable(Generic[Owner]):
+    """Which owner waits for which answer: branch and method, nothing weaker (TXN-9).
+
+    A transaction that got its final answer stays known for Timer K, so that repeats are told apart from strangers
+    (TXN-6); one table for all accounts keeps that free of timers.
+    """
+
+    def __init__(self, timers: SipTimers) -> None:
+        self._timers = timers
+        self._open: dict[str, tuple[str, Owner]] = {}
+        self._closed: dict[str, None] = {}
+        self._forget_at: deque[tuple[float, str]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, branch: str, method: str, owner: Owner) -> None:
+        """Expect answers to the request with this branch."""
+        self._open[branch.lower()] = (method, owner)
+
+    def close(self, branch: str, now: float) -> None:
+        """The final answer came, or the transaction was given up: absorb what still arrives, for Timer K."""
+        key = branch.lower()
+        if self._open.pop(key, None) is None:
+            return
+        while self._forget_at and self._forget_at[0][0] <= now:
+            self._closed.pop(self._forget_at.popleft()[1], None)
+        self._closed[key] = None
+        self._forget_at.append((now + self._timers.timer_k, key))
+
+    def match(self, branch: str, method: str) -> Owner | None:
+        """The owner of the transaction that an answer belongs to, ``None`` if there is none."""
+        entry = self._open.get(branch.lower())
+        return entry[1] if entry is not None and entry[0] == method else None
+
+    def is_repeat(self, branch: str) -> bool:
+        """Whether an answer without owner repeats one that was already taken."""
+        return branch.lower() in self._closed
