@@ -1,1 +1,64 @@
-"""Keeps SIP accounts registered."""
+"""Keeps SIP accounts registered: an asyncio framework modelled on liblinphone's proxy configuration.
+
+>>> import aiosipreg
+>>> aiosipreg.ProxyParams("sip:toto@sip.titi.com").expires
+3600
+"""
+
+from __future__ import annotations
+
+from aiosipreg.auth import AuthChallenge, AuthInfo, AuthProvider
+from aiosipreg.core import Core
+from aiosipreg.draft import Draft
+from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.register import Binding
+from aiosipreg.engine.timers import RetryPolicy, SipTimers
+from aiosipreg.engine.uas import IncomingRequest
+from aiosipreg.errors import (
+    AiosipregError,
+    AuthenticationFailed,
+    ConfigError,
+    CoreClosedError,
+    ParseError,
+    RegistrationError,
+    RegistrationRejected,
+    RegistrationTimeout,
+    ServerUnreachable,
+)
+from aiosipreg.net.stats import Stats
+from aiosipreg.params import ExpiresIn, NatMode, ProxyParams
+from aiosipreg.proxy import ProxyConfig
+from aiosipreg.settings import DnsParams, TransportParams
+from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
+
+__all__ = [
+    "AiosipregError",
+    "AuthChallenge",
+    "AuthInfo",
+    "AuthProvider",
+    "AuthenticationFailed",
+    "Binding",
+    "ConfigError",
+    "Core",
+    "CoreClosedError",
+    "DigestPolicy",
+    "DnsParams",
+    "Draft",
+    "ExpiresIn",
+    "IncomingRequest",
+    "NatMode",
+    "ParseError",
+    "ProxyConfig",
+    "ProxyParams",
+    "Reason",
+    "RegistrationError",
+    "RegistrationEvent",
+    "RegistrationRejected",
+    "RegistrationState",
+    "RegistrationTimeout",
+    "RetryPolicy",
+    "ServerUnreachable",
+    "SipTimers",
+    "Stats",
+    "TransportParams",
+]

@@ -1,0 +1,370 @@
+"""`Core`: the host of any number of accounts (floor 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from inspect import iscoroutinefunction
+from random import SystemRandom
+from typing import TYPE_CHECKING, Self
+
+from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.registration import Registration
+from aiosipreg.engine.timers import RetryPolicy, SipTimers, positive
+from aiosipreg.errors import ConfigError, CoreClosedError
+from aiosipreg.hub import Hub
+from aiosipreg.net.stats import Stats
+from aiosipreg.params import ProxyParams, auth_source
+from aiosipreg.proxy import ProxyConfig
+from aiosipreg.settings import DnsParams, TransportParams
+from aiosipreg.states import RegistrationState
+from aiosipreg.streams import Broadcast
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+    from types import TracebackType
+
+    from aiosipreg.auth import AuthInfo, AuthProvider
+    from aiosipreg.hub import RequestHandler
+    from aiosipreg.params import AuthSource
+    from aiosipreg.states import RegistrationEvent
+
+__all__ = ["Core"]
+
+logger = logging.getLogger("aiosipreg.core")
+
+_SETTLED = (RegistrationState.NONE, RegistrationState.CLEARED, RegistrationState.FAILED)
+_LONGEST_REMOVAL = 32.0
+
+
+class Core:
+    """Keeps accounts registered for as long as it runs.
+
+    Use it as ``async with Core() as core``, or call `start` and `stop`. Its tasks belong to a group in a task of its
+    own, so an exception of the body leaves the block as it is.
+
+    Args:
+        auth: Credentials for all accounts: one `AuthInfo`, several, or one ``async`` callable that is asked when a
+            server challenges.
+        user_agent: The User-Agent header; ``None`` leaves it out.
+        transports: Local sockets.
+        dns: How names are resolved.
+        timers: SIP timers.
+        retry: When failed registrations are tried again.
+        digest: Which challenges are answered.
+        auth_timeout: Seconds that an auth provider may take.
+        shutdown_timeout: Seconds that `stop` and the removal of an account may take.
+        on_request: ``async`` callable that gets each request from the network as `IncomingRequest`; what it answers
+            with ``None`` gets the default answer.
+
+    Raises:
+        ConfigError: A value is out of range.
+        TypeError: ``auth`` or ``on_request`` is a plain function.
+    """
+
+    def __init__(
+        self,
+        *,
+        auth: AuthSource = None,
+        user_agent: str | None = "aiosipreg",
+        transports: TransportParams | None = None,
+        dns: DnsParams | None = None,
+        timers: SipTimers | None = None,
+        retry: RetryPolicy | None = None,
+        digest: DigestPolicy | None = None,
+        auth_timeout: float = 10.0,
+        shutdown_timeout: float = 5.0,
+        on_request: RequestHandler | None = None,
+    ) -> None:
+        source = auth_source("auth", auth)
+        self._provider: AuthProvider | None = None if isinstance(source, tuple) else source
+        self._auth_infos: list[AuthInfo] = list(source) if isinstance(source, tuple) else []
+        if user_agent is not None and not user_agent.isprintable():
+            raise ConfigError("user_agent", user_agent, "text without control characters")
+        if on_request is not None and not iscoroutinefunction(on_request):
+            raise TypeError("on_request: expected an `async` function")
+        self._user_agent = user_agent
+        self._transports = transports or TransportParams()
+        self._dns = dns or DnsParams()
+        self._timers = timers or SipTimers()
+        self._retry = retry or RetryPolicy()
+        self._digest = digest or DigestPolicy()
+        self._auth_timeout = positive("auth_timeout", auth_timeout)
+        self._shutdown_timeout = positive("shutdown_timeout", shutdown_timeout)
+        self._on_request = on_request
+        # RFC 3261 19.3, SEC-14: branches, tags and Call-IDs must not be guessed.
+        self._random = SystemRandom()
+        self._proxies: dict[str, ProxyConfig] = {}
+        self._default: ProxyConfig | None = None
+        self._broadcast = Broadcast()
+        self._reachable = True
+        self._hub: Hub | None = None
+        self._stats = Stats()
+        self._host: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self._stop_timeout: float = self._shutdown_timeout
+
+    # Life cycle.
+
+    async def start(self) -> None:
+        """Start; a second call does nothing.
+
+        Raises:
+            CoreClosedError: The core was stopped before; make another one.
+        """
+        if self._stopping.is_set():
+            raise CoreClosedError("this core was stopped; make another one")
+        if self._host is None:
+            started = asyncio.get_running_loop().create_future()
+            self._host = asyncio.create_task(self._run(started), name="aiosipreg core")
+            await started
+
+    async def stop(self, timeout: float | None = None) -> None:
+        """Unregister every account and close; a second call waits for the first.
+
+        Args:
+            timeout: Seconds for the removals, instead of ``shutdown_timeout``; what is not confirmed by then is left to
+                run out. Cancelling the wait ends the core at once, without waiting for the removals.
+        """
+        if timeout is not None:
+            self._stop_timeout = max(timeout, 0.0)
+        self._stopping.set()
+        if self._host is None:
+            self._broadcast.close()
+            return
+        try:
+            await asyncio.shield(self._host)
+        except asyncio.CancelledError:
+            self._host.cancel()
+            raise
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # Accounts.
+
+    def add_proxy_config(self, params: ProxyParams | str) -> ProxyConfig:
+        """Take an account; if it is to register, it begins at once.
+
+        Args:
+            params: The settings, or just the identity.
+
+        Raises:
+            ConfigError: There is an account with this id.
+            CoreClosedError: The core does not run.
+        """
+        hub = self._running()
+        if isinstance(params, str):
+            params = ProxyParams(params)
+        id_ = params.id or f"proxy_config_{self._random.getrandbits(64):016x}"
+        if id_ in self._proxies:
+            raise ConfigError("id", id_, "an id that no other account has")
+        proxy = ProxyConfig(params, id_, self, hub)
+        self._proxies[id_] = proxy
+        if self._default is None:
+            self._default = proxy
+        if not self._reachable:
+            proxy.enter(lambda machine, now: machine.network(now, reachable=False))
+        if params.register:
+            proxy.enter(lambda machine, now: machine.register(now))
+        return proxy
+
+    async def remove_proxy_config(self, proxy: ProxyConfig) -> None:
+        """Remove the binding, then the account; bounded by ``shutdown_timeout``.
+
+        Args:
+            proxy: The account; one that is not there any more is no error.
+        """
+        if self._proxies.get(proxy.id) is not proxy:
+            return
+        try:
+            await self._withdraw((proxy,), self._shutdown_timeout)
+        finally:
+            self._forget(proxy)
+
+    async def clear_proxy_configs(self) -> None:
+        """Remove all accounts, see `remove_proxy_config`."""
+        proxies = self.proxy_configs
+        try:
+            await self._withdraw(proxies, self._shutdown_timeout)
+        finally:
+            for proxy in proxies:
+                self._forget(proxy)
+
+    @property
+    def proxy_configs(self) -> tuple[ProxyConfig, ...]:
+        """All accounts, in the order in which they were added."""
+        return tuple(self._proxies.values())
+
+    def proxy_config(self, id_: str) -> ProxyConfig | None:
+        """The account with this id, ``None`` if there is none."""
+        return self._proxies.get(id_)
+
+    @property
+    def default_proxy_config(self) -> ProxyConfig | None:
+        """The account to use when nothing else is said: the first added, until it is set; ``None`` without accounts.
+
+        Raises:
+            ConfigError: What is set is no account of this core.
+        """
+        return self._default
+
+    @default_proxy_config.setter
+    def default_proxy_config(self, proxy: ProxyConfig) -> None:
+        if self._proxies.get(proxy.id) is not proxy:
+            raise ConfigError("default_proxy_config", proxy, "an account of this core")
+        self._default = proxy
+
+    async def refresh_registers(self) -> None:
+        """Renew every registration now; what becomes of it is told by events."""
+        self._running()
+        for proxy in self.proxy_configs:
+            proxy.enter(lambda machine, now: machine.refresh(now))
+
+    # Credentials.
+
+    @property
+    def auth_infos(self) -> tuple[AuthInfo, ...]:
+        """The credentials for all accounts."""
+        return tuple(self._auth_infos)
+
+    @property
+    def auth_provider(self) -> AuthProvider | None:
+        """Who is asked when none of them fits."""
+        return self._provider
+
+    @property
+    def auth_timeout(self) -> float:
+        """Seconds that an auth provider may take."""
+        return self._auth_timeout
+
+    def add_auth_info(self, info: AuthInfo) -> None:
+        """Add credentials; they replace an entry for the same user, realm and domain, and wake who waits for some."""
+        key = (info.username, info.realm, info.domain)
+        self._auth_infos = [old for old in self._auth_infos if (old.username, old.realm, old.domain) != key]
+        self._auth_infos.append(info)
+        self._credentials_changed()
+
+    def remove_auth_info(self, info: AuthInfo) -> None:
+        """Take credentials away; an entry that is not there is no error."""
+        if info in self._auth_infos:
+            self._auth_infos.remove(info)
+
+    def clear_auth_infos(self) -> None:
+        """Take all credentials away."""
+        self._auth_infos.clear()
+
+    # What is seen from outside.
+
+    def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
+        """Subscribe, now, to what happens to all accounts.
+
+        The stream begins with the newest event of each account and ends when the core has stopped. It is an async
+        generator: after ``break`` close it, or use ``contextlib.aclosing``.
+
+        Args:
+            buffer: How many events the reader may fall behind before they are folded to the newest of each account.
+        """
+        newest = [proxy.last_event for proxy in self.proxy_configs if proxy.last_event is not None]
+        return self._broadcast.subscribe(newest, buffer)
+
+    @property
+    def network_reachable(self) -> bool:
+        """Whether there is a network: ``False`` holds every REGISTER, ``True`` registers again, spread over 2 s."""
+        return self._reachable
+
+    @network_reachable.setter
+    def network_reachable(self, reachable: bool) -> None:
+        self._reachable = reachable
+        for proxy in self.proxy_configs:
+            proxy.enter(lambda machine, now: machine.network(now, reachable=reachable))
+
+    @property
+    def stats(self) -> Stats:
+        """A copy of the counters."""
+        return self._stats.copy()
+
+    # For the accounts.
+
+    def start_registration(self, params: ProxyParams) -> Registration:
+        """A new machine with this core's timers and policies (called by the account)."""
+        return Registration(
+            params,
+            policy=self._digest,
+            random=self._random,
+            timers=self._timers,
+            retry=self._retry,
+            user_agent=self._user_agent,
+        )
+
+    def publish(self, event: RegistrationEvent) -> None:
+        """Tell the readers (called by the account)."""
+        self._broadcast.publish(event)
+
+    # How it is done.
+
+    async def _run(self, started: asyncio.Future[None]) -> None:
+        """The task that holds the group, from start to stop."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._hub = Hub(
+                    group,
+                    stats=self._stats,
+                    transports=self._transports,
+                    dns=self._dns,
+                    timers=self._timers,
+                    random=self._random,
+                    is_ours=self._is_ours,
+                    on_request=self._on_request,
+                )
+                started.set_result(None)
+                await self._stopping.wait()
+                leaving = [proxy for proxy in self.proxy_configs if proxy.params.unregister_at_stop]
+                await self._withdraw(leaving, self._stop_timeout)
+                self._close()
+        finally:
+            self._close()
+            if self._hub is not None:
+                await self._hub.close()
+
+    def _close(self) -> None:
+        for proxy in self.proxy_configs:
+            proxy.enter(lambda machine, _: machine.close())
+            self._forget(proxy)
+        self._broadcast.close()
+
+    async def _withdraw(self, proxies: Iterable[ProxyConfig], timeout: float) -> None:
+        """Remove these bindings, all at once; returns when all are decided, at the latest after ``timeout``."""
+        within = min(timeout, _LONGEST_REMOVAL)
+        leaving = tuple(proxies)
+        for proxy in leaving:
+            proxy.enter(lambda machine, now: machine.unregister(now, within=within))
+        waits = [asyncio.ensure_future(proxy.wait_for(*_SETTLED)) for proxy in leaving if proxy.state not in _SETTLED]
+        if waits:
+            _, open_ = await asyncio.wait(waits, timeout=timeout + 1)
+            for wait in open_:
+                wait.cancel()
+
+    def _forget(self, proxy: ProxyConfig) -> None:
+        self._proxies.pop(proxy.id, None)
+        proxy.end()
+        if self._default is proxy:
+            self._default = next(iter(self._proxies.values()), None)
+
+    def _credentials_changed(self) -> None:
+        for proxy in self.proxy_configs:
+            proxy.enter(lambda machine, now: machine.credentials_changed(now))
+
+    def _is_ours(self, user: str) -> bool:
+        return any(proxy.params.aor.user == user for proxy in self._proxies.values())
+
+    def _running(self) -> Hub:
+        if self._hub is None or self._stopping.is_set():
+            raise CoreClosedError("the core does not run: use `async with Core()`, or start it")
+        return self._hub

@@ -1,0 +1,178 @@
+"""Where the accounts of a core meet the network (floor 4): sockets, DNS, one timetable, one transaction table."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from typing import TYPE_CHECKING
+
+from aiosipreg.engine.targets import Transport
+from aiosipreg.engine.transaction import TransactionTable
+from aiosipreg.engine.uas import IncomingRequest, UserAgentServer
+from aiosipreg.net.resolver import Resolver
+from aiosipreg.net.udp import UdpTransport
+from aiosipreg.timetable import Timetable
+from aiosipreg.wire import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from random import Random
+    from typing import TypeAlias
+
+    from aiosipreg.engine.effects import Flow, Send
+    from aiosipreg.engine.targets import Target
+    from aiosipreg.engine.timers import SipTimers
+    from aiosipreg.net.stats import Stats
+    from aiosipreg.runner import Runner
+    from aiosipreg.settings import DnsParams, TransportParams
+    from aiosipreg.wire import Request, SipUri
+
+    RequestHandler: TypeAlias = Callable[[IncomingRequest], Awaitable[Response | None]]
+
+__all__ = ["Hub"]
+
+logger = logging.getLogger("aiosipreg.core")
+
+_TRANSPORTS = (Transport.UDP,)
+
+
+class Hub:
+    """What runners need of the world outside their account, and the way of messages to them.
+
+    Args:
+        group: Runs the tasks.
+        stats: Counters to keep.
+        transports: Local sockets.
+        dns: How names are resolved.
+        timers: SIP timers.
+        random: Secure randomness.
+        is_ours: Whether a user part belongs to an account.
+        on_request: The application's handler of requests from the network.
+    """
+
+    def __init__(
+        self,
+        group: asyncio.TaskGroup,
+        *,
+        stats: Stats,
+        transports: TransportParams,
+        dns: DnsParams,
+        timers: SipTimers,
+        random: Random,
+        is_ours: Callable[[str], bool],
+        on_request: RequestHandler | None,
+    ) -> None:
+        self.stats = stats
+        self._loop = asyncio.get_running_loop()
+        self._group = group
+        self._udp = UdpTransport(transports, self, self.stats)
+        self._resolver = Resolver(dns, random=random)
+        self._timetable: Timetable[Runner] = Timetable(self._loop, lambda runner: runner.due())
+        # SEC-16: an answer counts only from the address that the request went to.
+        self._table: TransactionTable[tuple[Runner, str]] = TransactionTable(timers)
+        self._uas = UserAgentServer(timers, is_ours, random)
+        self._on_request = on_request
+
+    async def close(self) -> None:
+        """Close the sockets and the resolver."""
+        self._timetable.close()
+        self._udp.close()
+        await self._resolver.close()
+
+    # For the runners.
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self._loop.time()
+
+    def wake(self, runner: Runner, at: float | None) -> None:
+        """Have ``runner.due()`` called at that time instead of any earlier wish."""
+        self._timetable.set(runner, at)
+
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run a coroutine as a task of the core."""
+        return self._group.create_task(work)
+
+    async def locate(self, uri: SipUri) -> Sequence[Target]:
+        """Resolve a URI; raises `ResolutionFailed`."""
+        return (await self._resolver.locate(uri, _TRANSPORTS)).targets
+
+    def flow(self, target: Target) -> Flow | None:
+        """The flow to a target if it takes no waiting; raises `OSError`."""
+        return self._udp.flow(target)
+
+    async def open(self, target: Target) -> Flow:
+        """The flow to a target; raises `OSError`."""
+        return await self._udp.open(target)
+
+    def send(self, runner: Runner, send: Send) -> None:
+        """Send a request whose answers go to the runner; raises `OSError`."""
+        self._table.open(send.branch, "REGISTER", (runner, send.flow.target.host))
+        self.stats.sent += 1
+        self.stats.retransmitted += send.again
+        self._udp.send(send.flow, send.data)
+
+    def done(self, branch: str) -> None:
+        """No answer to this request is expected any more."""
+        self._table.close(branch, self.now())
+
+    # From the sockets.
+
+    def response_received(self, response: Response, source: tuple[str, int]) -> None:
+        """Hand an answer to the runner that waits for it, or count why not (TXN-9, TXN-10, MSG-22, SEC-15, SEC-16)."""
+        dropped = self.stats.dropped
+        via, cseq = response.via, response.cseq
+        if via is None or cseq is None or via.branch is None:
+            dropped["malformed"] += 1
+            return
+        owner = self._table.match(via.branch, cseq.method)
+        if owner is None:
+            dropped["repeated" if self._table.is_repeat(via.branch) else "unmatched"] += 1
+            return
+        runner, host = owner
+        if source[0] != host:
+            dropped["foreign source"] += 1
+            return
+        mismatch = runner.registration.session.mismatch(response)
+        if mismatch is not None:
+            dropped[f"mismatch: {mismatch}"] += 1
+            return
+        self.stats.received += 1
+        runner.received(response)
+
+    def request_received(self, request: Request, source: tuple[str, int]) -> None:
+        """Answer a request, or hand it to the application (TRA-17)."""
+        taken = self._uas.received(request, source, self.now())
+        if isinstance(taken, str):
+            self.stats.dropped[taken] += 1
+        elif isinstance(taken, bytes):
+            self._reply(taken, source)
+        elif self._on_request is None:
+            self._respond(taken, self._uas.default(taken))
+        else:
+            self._group.create_task(self._consult(taken, self._on_request))
+
+    async def _consult(self, incoming: IncomingRequest, handler: RequestHandler) -> None:
+        """Ask the application; what it does not answer gets the answer of the table (ROB-8)."""
+        response: Response | None = None
+        try:
+            result = handler(incoming)
+            response = await result if inspect.isawaitable(result) else result
+        except Exception:
+            logger.exception("on_request raised; %s gets the default answer", incoming.request.method)
+        self._respond(incoming, response if isinstance(response, Response) else self._uas.default(incoming))
+
+    def _respond(self, incoming: IncomingRequest, response: Response) -> None:
+        data = self._uas.answered(incoming, response, self.now())
+        if data is None:
+            self.stats.dropped["answer too large"] += 1
+            return
+        self.stats.requests += 1
+        self._reply(data, incoming.source)
+
+    def _reply(self, data: bytes, source: tuple[str, int]) -> None:
+        try:
+            self._udp.send_to(data, source)
+        except OSError as error:
+            logger.debug("an answer to %s was not sent: %s", source, error)

@@ -1,0 +1,175 @@
+"""UDP: one socket per address family and core (floor 3; RFC 3261 18, RFC 3581, RFC 5626 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from aiosipreg.engine.effects import Flow
+from aiosipreg.errors import ParseError
+from aiosipreg.wire import Request, Response, parse_message
+
+if TYPE_CHECKING:
+    from aiosipreg.engine.targets import Target
+    from aiosipreg.net.stats import Stats
+    from aiosipreg.settings import TransportParams
+
+__all__ = ["MessageHandler", "UdpTransport"]
+
+logger = logging.getLogger("aiosipreg.udp")
+
+Address = tuple[str, int]
+
+_FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+_ANY: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the socket listens; what is written in messages is looked up
+
+
+class MessageHandler(Protocol):
+    """Who takes what the sockets receive."""
+
+    def response_received(self, response: Response, source: Address) -> None:
+        """An answer came in."""
+
+    def request_received(self, request: Request, source: Address) -> None:
+        """A request came in."""
+
+
+class UdpTransport:
+    """The UDP sockets of one core, opened when the first target of their address family is used."""
+
+    def __init__(self, params: TransportParams, handler: MessageHandler, stats: Stats) -> None:
+        self._params = params
+        self._handler = handler
+        self._stats = stats
+        self._endpoints: dict[int, _Endpoint] = {}
+        self._opening: dict[int, asyncio.Lock] = {}
+
+    def flow(self, target: Target) -> Flow | None:
+        """The flow to a target whose socket is open, ``None`` if `open` has to be awaited first.
+
+        Raises:
+            OSError: There is no route to the target.
+        """
+        version = _version(target.host)
+        endpoint = self._endpoints.get(version)
+        return endpoint.flow(target) if endpoint is not None else None
+
+    async def open(self, target: Target) -> Flow:
+        """The flow to a target, opening the socket if need be.
+
+        Raises:
+            OSError: The socket cannot be bound, or there is no route to the target.
+        """
+        version = _version(target.host)
+        async with self._opening.setdefault(version, asyncio.Lock()):
+            if version not in self._endpoints:
+                self._endpoints[version] = await self._bind(version)
+        return self._endpoints[version].flow(target)
+
+    def send(self, flow: Flow, data: bytes) -> None:
+        """Send one datagram.
+
+        Raises:
+            OSError: The system refused it at once.
+        """
+        self.send_to(data, (flow.target.host, flow.target.port))
+
+    def send_to(self, data: bytes, address: Address) -> None:
+        """Send one datagram to an address.
+
+        Raises:
+            OSError: The system refused it at once, or the socket is closed.
+        """
+        endpoint = self._endpoints.get(_version(address[0]))
+        if endpoint is None:
+            raise OSError("the socket is closed")
+        endpoint.send(data, address)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for endpoint in self._endpoints.values():
+            endpoint.transport.close()
+        self._endpoints.clear()
+
+    async def _bind(self, version: int) -> _Endpoint:
+        local = self._params.local_address(version) or _ANY[version]
+        _, endpoint = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Endpoint(version, self._params, self._handler, self._stats), local_addr=(local, self._params.udp)
+        )
+        return endpoint
+
+
+class _Endpoint(asyncio.DatagramProtocol):
+    """One socket: reads datagrams, tells SIP from the rest, never raises into the loop (ROB-8)."""
+
+    transport: asyncio.DatagramTransport
+
+    def __init__(self, version: int, params: TransportParams, handler: MessageHandler, stats: Stats) -> None:
+        self._version = version
+        self._bound = params.local_address(version)
+        self._dscp = params.dscp
+        self._handler = handler
+        self._stats = stats
+        self._port = 0
+        self._error: OSError | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+        self._port = transport.get_extra_info("sockname")[1]
+        sock = transport.get_extra_info("socket")
+        if self._dscp and sock is not None:
+            level, option = (
+                (socket.IPPROTO_IP, socket.IP_TOS) if self._version == 4 else (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+            )
+            sock.setsockopt(level, option, self._dscp << 2)
+
+    def flow(self, target: Target) -> Flow:
+        """The local address that the system would use toward the target (REG-11, N3 of every NAT complaint)."""
+        if self._bound is not None:
+            return Flow(target, self._bound, self._port)
+        with socket.socket(_FAMILIES[self._version], socket.SOCK_DGRAM) as probe:
+            # Connecting a datagram socket sends nothing; it only makes the system choose a route.
+            probe.connect((target.host, target.port))
+            return Flow(target, probe.getsockname()[0].partition("%")[0], self._port)
+
+    def send(self, data: bytes, address: Address) -> None:
+        self._error = None
+        self.transport.sendto(data, address)
+        # asyncio reports what sendto() raised through error_received, within the call.
+        if self._error is not None:
+            raise self._error
+
+    def error_received(self, exc: Exception) -> None:
+        self._stats.dropped["icmp"] += 1
+        self._error = exc if isinstance(exc, OSError) else OSError(str(exc))
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        source = (addr[0].partition("%")[0], addr[1])
+        if not data or data[0] < 2:
+            # RFC 5626 8: the first octet of STUN is 0 or 1, which no SIP message begins with (TRA-16).
+            self._stats.dropped["stun"] += 1
+            return
+        if not data.strip(b"\r\n\0"):
+            self._stats.dropped["keep-alive"] += 1
+            return
+        try:
+            message = parse_message(data)
+        except ParseError as error:
+            self._stats.dropped["malformed"] += 1
+            logger.debug("dropped %d octets from %s: %s", len(data), source, error)
+            return
+        try:
+            if isinstance(message, Response):
+                self._handler.response_received(message, source)
+            else:
+                self._handler.request_received(message, source)
+        except ParseError as error:
+            self._stats.dropped["malformed"] += 1
+            logger.debug("dropped a message from %s: %s", source, error)
+
+
+def _version(host: str) -> int:
+    return ipaddress.ip_address(host).version

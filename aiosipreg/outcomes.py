@@ -1,0 +1,95 @@
+"""Waiting for what becomes of an account, and the exception that says what became of it (floor 3)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiosipreg.errors import AuthenticationFailed, RegistrationError, RegistrationRejected, ServerUnreachable
+from aiosipreg.states import Reason, RegistrationState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aiosipreg.states import RegistrationEvent
+
+__all__ = ["Waiters", "decided", "error_of", "final"]
+
+_AUTH = (Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.AUTH_PROVIDER_FAILED)
+_UNREACHABLE = (Reason.NO_RESPONSE, Reason.IO_ERROR, Reason.DNS_ERROR, Reason.TLS_ERROR, Reason.NETWORK_DOWN)
+
+
+class Waiters:
+    """Those who wait for an event of one account."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Callable[[RegistrationEvent], bool], asyncio.Future[RegistrationEvent]]] = []
+
+    async def wait(self, wanted: Callable[[RegistrationEvent], bool], timeout: float | None) -> RegistrationEvent:
+        """Wait for the first event that is wanted; cancelling the wait affects nobody else.
+
+        Args:
+            wanted: Whether an event is the one.
+            timeout: Seconds to wait; ``None`` for as long as it takes.
+
+        Raises:
+            TimeoutError: It did not come in time.
+        """
+        future: asyncio.Future[RegistrationEvent] = asyncio.get_running_loop().create_future()
+        waiter = (wanted, future)
+        self._waiting.append(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        finally:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
+    def tell(self, event: RegistrationEvent) -> None:
+        """Hand an event to those who want it."""
+        for waiter in tuple(self._waiting):
+            wanted, future = waiter
+            if wanted(event):
+                self._waiting.remove(waiter)
+                if not future.done():
+                    future.set_result(event)
+
+    def close(self, error: Exception) -> None:
+        """Nothing more will happen: everybody gets the error."""
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(error)
+        self._waiting.clear()
+
+
+def final(event: RegistrationEvent) -> bool:
+    """Whether a failure is not repeated by itself."""
+    failed = event.state is RegistrationState.FAILED
+    return failed and event.retry_at is None and event.reason is not Reason.NETWORK_DOWN
+
+
+def decided(event: RegistrationEvent) -> bool:
+    """Whether an attempt has ended: the binding is there, or there is a reason why not."""
+    if event.state is RegistrationState.REFRESHING:
+        return event.reason is not Reason.NONE
+    return event.state is not RegistrationState.PROGRESS
+
+
+def error_of(identity: str, event: RegistrationEvent | None, tried: Mapping[str, str]) -> RegistrationError:
+    """The exception for an outcome that was awaited.
+
+    Args:
+        identity: The account.
+        event: What became of it.
+        tried: The targets that failed, with the cause of each.
+    """
+    if event is None:
+        return RegistrationError(f"{identity} is not registered")
+    text = f"{identity}: {event.message}"
+    if event.reason in _AUTH:
+        return AuthenticationFailed(text, event)
+    if event.status == 0 and event.reason in _UNREACHABLE:
+        return ServerUnreachable(text, event, tried)
+    return RegistrationRejected(text, event) if event.status else RegistrationError(text, event)

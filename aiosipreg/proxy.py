@@ -1,0 +1,376 @@
+"""`ProxyConfig`: one account of a running core, as the application sees it (floor 4)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from aiosipreg.auth import AuthChallenge
+from aiosipreg.credentials import CredentialStore, inquire, known_credentials
+from aiosipreg.draft import Draft
+from aiosipreg.engine.edits import plan
+from aiosipreg.engine.transitions import combined
+from aiosipreg.errors import ConfigError, CoreClosedError, RegistrationTimeout
+from aiosipreg.outcomes import Waiters, decided, error_of, final
+from aiosipreg.runner import Host, Runner
+from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
+from aiosipreg.streams import Broadcast
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine
+
+    from aiosipreg.auth import AuthInfo
+    from aiosipreg.engine.effects import Answer, Ask, Changed, Effect
+    from aiosipreg.engine.lease import Lease
+    from aiosipreg.engine.register import Binding
+    from aiosipreg.engine.registration import Registration
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.wire import NameAddr
+
+__all__ = ["Owner", "ProxyConfig"]
+
+logger = logging.getLogger("aiosipreg.proxy")
+
+OK, REFRESHING, FAILED = RegistrationState.OK, RegistrationState.REFRESHING, RegistrationState.FAILED
+_GONE = (RegistrationState.NONE, RegistrationState.CLEARED)
+
+
+class Owner(CredentialStore, Protocol):
+    """What an account needs of its core."""
+
+    def start_registration(self, params: ProxyParams) -> Registration:
+        """A new machine with the core's timers and policies."""
+
+    def publish(self, event: RegistrationEvent) -> None:
+        """Tell the core's readers."""
+
+
+class ProxyConfig:
+    """One account: liblinphone's proxy configuration.
+
+    Made by ``core.add_proxy_config``. Everything shown is read only; settings are changed through `edit`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_broadcast",
+        "_closed",
+        "_core",
+        "_host",
+        "_id",
+        "_last_event",
+        "_params",
+        "_runners",
+        "_waiters",
+    )
+
+    def __init__(self, params: ProxyParams, id_: str, core: Owner, host: Host) -> None:
+        self._params = params
+        self._id = id_
+        self._core = core
+        self._host = host
+        self._closed = False
+        self._last_event: RegistrationEvent | None = None
+        self._broadcast: Broadcast | None = None
+        self._waiters = Waiters()
+        # One flow now; with several (RFC 5626) there is a runner for each.
+        self._runners = (Runner(core.start_registration(params), self, host),)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(f"{name} cannot be set on a running account; use `with proxy.edit() as draft:`")
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"<ProxyConfig {self.identity} {self.state}>"
+
+    @property
+    def core(self) -> Owner:
+        """The core that runs this account."""
+        return self._core
+
+    @property
+    def params(self) -> ProxyParams:
+        """The settings as last committed."""
+        return self._params
+
+    @property
+    def id(self) -> str:
+        """Stable name of the account in its core."""
+        return self._id
+
+    @property
+    def name(self) -> str:
+        """The account in log lines."""
+        return self.identity
+
+    @property
+    def identity(self) -> str:
+        """The address-of-record."""
+        return str(self._params.aor)
+
+    @property
+    def server(self) -> str:
+        """The registrar."""
+        return str(self._params.registrar)
+
+    @property
+    def state(self) -> RegistrationState:
+        """The state now: the best of its flows."""
+        return combined([runner.registration.state for runner in self._runners])
+
+    @property
+    def binding(self) -> Binding | None:
+        """The binding in place, ``None`` without one."""
+        return self._lease.binding
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """All bindings that the registrar listed last, those of other user agents included."""
+        return self._lease.bindings
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """Our Contact as the registrar bound it."""
+        binding = self._lease.binding
+        return binding.contact if binding is not None else None
+
+    @property
+    def expires_at(self) -> float | None:
+        """End of the binding in ``loop.time()``."""
+        return self._lease.expires_at
+
+    @property
+    def refresh_at(self) -> float | None:
+        """When the binding is renewed, in ``loop.time()``."""
+        return self._lease.refresh_at
+
+    @property
+    def retry_at(self) -> float | None:
+        """When a failed attempt is repeated, in ``loop.time()``; ``None`` when it is not."""
+        return self._lease.retry_at
+
+    @property
+    def service_route(self) -> tuple[NameAddr, ...]:
+        """The route for other requests that the registrar gave (RFC 3608)."""
+        return self._lease.service_route
+
+    @property
+    def last_event(self) -> RegistrationEvent | None:
+        """The newest event, ``None`` before the first."""
+        return self._last_event
+
+    @property
+    def _lease(self) -> Lease:
+        """Where the best flow stands."""
+        state = self.state
+        return next(runner.registration.lease for runner in self._runners if runner.registration.state is state)
+
+    def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
+        """Subscribe, now, to what happens to this account.
+
+        The stream begins with the newest event, if there was one, and ends when the account is removed or the core
+        stops. It is an async generator: after ``break`` close it, or use ``contextlib.aclosing``.
+
+        Args:
+            buffer: How many events the reader may fall behind before they are folded into the newest.
+        """
+        if self._broadcast is None:
+            self._broadcast = Broadcast()
+            if self._closed:
+                self._broadcast.close()
+        return self._broadcast.subscribe([self._last_event] if self._last_event else [], buffer)
+
+    def edit(self) -> Draft:
+        """Open an edit session."""
+        return Draft(lambda: self._params, self._commit)
+
+    async def register(self, timeout: float | None = None) -> Binding:
+        """Have the account registered, and wait for how this attempt ends.
+
+        Cancelling the wait does not cancel the registration.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Raises:
+            RegistrationError: The attempt failed; ``.event`` says why and when it is repeated.
+            RegistrationTimeout: Nothing was decided in time.
+            CoreClosedError: The core or the account is gone.
+        """
+        self._enter(lambda machine, now: machine.register(now))
+        return await self._outcome(timeout, at_once=self.state is OK)
+
+    async def refresh(self, timeout: float | None = None) -> Binding:
+        """Renew the binding now, and wait for how that ends; see `register`."""
+        self._enter(lambda machine, now: machine.refresh(now))
+        return await self._outcome(timeout, at_once=False)
+
+    async def registered(self, timeout: float | None = None) -> Binding:
+        """Wait until there is a binding, through as many attempts as that takes.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Raises:
+            RegistrationError: The account failed and is not tried again by itself.
+            RegistrationTimeout: There was no binding in time.
+            CoreClosedError: The core or the account is gone.
+        """
+        event = self._last_event
+        if self._lease.binding is None and not (event is not None and final(event)):
+            event = await self._wait(lambda event: event.state is OK or final(event), timeout)
+        return self._binding_or_raise(event)
+
+    async def unregister(self, timeout: float | None = None) -> None:
+        """Have the binding removed, and wait for the registrar's word; the settings are not touched.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Raises:
+            RegistrationError: The registrar did not confirm; the binding runs out by itself.
+            RegistrationTimeout: Nothing was decided in time.
+            CoreClosedError: The core or the account is gone.
+        """
+        await self._withdrawn(timeout, everything=False)
+
+    async def clear_bindings(self, timeout: float | None = None) -> None:
+        """Remove every binding of the address-of-record, those of other user agents too; see `unregister`."""
+        await self._withdrawn(timeout, everything=True)
+
+    async def wait_for(self, *states: RegistrationState, timeout: float | None = None) -> RegistrationEvent:
+        """Wait until the account is in one of these states.
+
+        Args:
+            states: The states; if the account is in one now, its newest event is returned at once.
+            timeout: Seconds to wait.
+
+        Raises:
+            RegistrationTimeout: It did not get there in time.
+            CoreClosedError: The core or the account is gone.
+        """
+        event = self._last_event
+        if event is not None and self.state in states:
+            return event
+        return await self._wait(lambda event: event.state in states, timeout)
+
+    # What the runner reports and asks.
+
+    def changed(self, changed: Changed) -> None:
+        """Report a change to whoever listens (called by the runner)."""
+        event = self._event(changed)
+        self._last_event = event
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("%s: %s -> %s: %s", event.identity, event.old, event.state, event.message)
+        if self._broadcast is not None:
+            self._broadcast.publish(event)
+        self._core.publish(event)
+        self._waiters.tell(event)
+
+    def known(self, ask: Ask) -> AuthInfo | None:
+        """Credentials that are at hand (called by the runner)."""
+        return known_credentials(self._params, self._core, ask.realm)
+
+    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
+        """The question to the auth provider, ``None`` without one (called by the runner)."""
+        own, aor = self._params.auth, self._params.aor
+        provider = own if callable(own) else self._core.auth_provider
+        if provider is None:
+            return None
+        challenge = AuthChallenge(
+            proxy_config=self,
+            username=aor.user or "",
+            realm=ask.realm,
+            domain=aor.host,
+            algorithms=ask.algorithms,
+            attempt=ask.attempt,
+            secure=ask.target.transport.secure,
+            stale=ask.stale,
+            server=str(ask.target),
+        )
+        return inquire(provider, challenge, ask.token, self._core.auth_timeout)
+
+    # What the core does with its accounts.
+
+    def enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
+        """Give every machine of the account an input (called by the core)."""
+        for runner in self._runners:
+            runner.enter(make)
+
+    def end(self) -> None:
+        """The account is removed: streams end, whoever waits is told (called by the core)."""
+        self._closed = True
+        for runner in self._runners:
+            runner.close()
+        if self._broadcast is not None:
+            self._broadcast.close()
+        self._waiters.close(CoreClosedError(f"{self.identity} was removed while somebody waited for it"))
+
+    # How it is done.
+
+    def _enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
+        if self._closed:
+            raise CoreClosedError(f"{self.identity} was removed")
+        self.enter(make)
+
+    def _commit(self, params: ProxyParams) -> None:
+        old, edit = self._params, plan(self._params, params)
+        if self._closed:
+            raise CoreClosedError(f"{self.identity} was removed")
+        if params.id != old.id:
+            raise ConfigError("id", params.id, "the id that the account was added with")
+        self._params = params
+        self.enter(lambda machine, now: machine.edit(params, edit, now))
+
+    def _event(self, changed: Changed) -> RegistrationEvent:
+        # While a binding is being removed the machine still has the settings under which it was made.
+        params = self._runners[0].registration.session.params
+        return RegistrationEvent(
+            proxy_config=self,
+            identity=str(params.aor),
+            server=str(params.registrar),
+            old=changed.old,
+            state=changed.state,
+            reason=changed.reason,
+            status=changed.status,
+            phrase=changed.phrase,
+            warnings=changed.warnings,
+            message=changed.message,
+            binding=changed.binding,
+            expires_at=changed.expires_at,
+            retry_at=changed.retry_at,
+            retry_after=changed.retry_after,
+            target=changed.target,
+            at=self._host.now(),
+        )
+
+    async def _outcome(self, timeout: float | None, *, at_once: bool) -> Binding:
+        event = self._last_event
+        if not at_once:
+            event = await self._wait(decided, timeout)
+        return self._binding_or_raise(event)
+
+    async def _withdrawn(self, timeout: float | None, *, everything: bool) -> None:
+        self._enter(lambda machine, now: machine.unregister(now, everything=everything))
+        event = self._last_event
+        if self.state not in _GONE:
+            event = await self._wait(lambda event: event.state in (*_GONE, FAILED), timeout)
+        if event is not None and event.reason is not Reason.NONE and event.state is not RegistrationState.CLEARED:
+            raise error_of(self.identity, event, self._lease.tried)
+
+    def _binding_or_raise(self, event: RegistrationEvent | None) -> Binding:
+        binding = self._lease.binding
+        if binding is not None and (event is None or event.state is OK or not decided(event)):
+            return binding
+        raise error_of(self.identity, event, self._lease.tried)
+
+    async def _wait(self, wanted: Callable[[RegistrationEvent], bool], timeout: float | None) -> RegistrationEvent:
+        if self._closed:
+            raise CoreClosedError(f"{self.identity} was removed")
+        try:
+            return await self._waiters.wait(wanted, timeout)
+        except TimeoutError:
+            event = self._last_event
+            told = f": {event.message}" if event is not None else ""
+            raise RegistrationTimeout(f"{self.identity} is {self.state} after {timeout:g} s{told}", event) from None

@@ -1,0 +1,191 @@
+"""The actor of one registration (floor 4): performs what the machine asks for, and feeds it what comes back.
+
+What needs no waiting (a datagram answered by a datagram, a timer that sends a refresh) happens within the call, in the
+same turn of the event loop. A task exists only while a question is open: a name being resolved, a socket being opened,
+a provider being asked. A machine has one question open at a time, and a new one supersedes it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from aiosipreg.engine.effects import (
+    Answered,
+    Ask,
+    Changed,
+    Connect,
+    Connected,
+    Locate,
+    Located,
+    NotConnected,
+    NotLocated,
+    Send,
+)
+from aiosipreg.engine.targets import ResolutionFailed
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from aiosipreg.auth import AuthInfo
+    from aiosipreg.engine.effects import Answer, Effect, Flow
+    from aiosipreg.engine.registration import Registration
+    from aiosipreg.engine.targets import Target
+    from aiosipreg.wire import Response, SipUri
+
+__all__ = ["Account", "Host", "Runner"]
+
+logger = logging.getLogger("aiosipreg.proxy")
+
+
+class Host(Protocol):
+    """What a runner needs of the core."""
+
+    def now(self) -> float:
+        """The loop's time."""
+
+    def wake(self, runner: Runner, at: float | None) -> None:
+        """Have ``runner.due()`` called at that time instead of any earlier wish."""
+
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run a coroutine as a task of the core."""
+
+    async def locate(self, uri: SipUri) -> Sequence[Target]:
+        """Resolve a URI; raises `ResolutionFailed`."""
+
+    def flow(self, target: Target) -> Flow | None:
+        """The flow to a target if it takes no waiting; raises `OSError`."""
+
+    async def open(self, target: Target) -> Flow:
+        """The flow to a target; raises `OSError`."""
+
+    def send(self, runner: Runner, send: Send) -> None:
+        """Send a request whose answers go to the runner; raises `OSError`."""
+
+    def done(self, branch: str) -> None:
+        """No answer to this request is expected any more."""
+
+
+class Account(Protocol):
+    """What a runner needs of its account."""
+
+    @property
+    def name(self) -> str:
+        """The account in log lines."""
+
+    def changed(self, changed: Changed) -> None:
+        """Report a change."""
+
+    def known(self, ask: Ask) -> AuthInfo | None:
+        """Credentials that are at hand."""
+
+    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
+        """Ask the auth provider; ``None`` when there is none."""
+
+
+class Runner:
+    """Drives one `Registration`."""
+
+    __slots__ = ("_account", "_branch", "_host", "_question", "registration")
+
+    def __init__(self, registration: Registration, account: Account, host: Host) -> None:
+        self.registration = registration
+        self._account = account
+        self._host = host
+        self._branch: str | None = None
+        self._question: asyncio.Task[None] | None = None
+
+    def enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
+        """Give the machine an input and perform what it causes; never raises (ROB-8)."""
+        try:
+            self._perform(make(self.registration, self._host.now()))
+        except Exception:
+            logger.exception("%s: unexpected error, the account is given up", self._account.name)
+            self._perform(self.registration.crash())
+
+    def due(self) -> None:
+        """The machine's deadline has come."""
+        self.enter(lambda machine, now: machine.tick(now))
+
+    def received(self, response: Response) -> None:
+        """An answer to our request."""
+        self.enter(lambda machine, now: machine.received(response, now))
+
+    def close(self) -> None:
+        """Let go of everything that outlives a call."""
+        if self._question is not None:
+            self._question.cancel()
+        self._host.wake(self, None)
+        self._expect(None)
+
+    async def run(self, inquiry: Coroutine[None, None, Answer]) -> None:
+        """Wait for the answer to the machine's question, and feed it in."""
+        answer = await inquiry
+        self._question = None
+        self.enter(lambda machine, now: machine.take(answer, now))
+
+    def _perform(self, effects: list[Effect]) -> None:
+        todo = deque(effects)
+        while todo:
+            match todo.popleft():
+                case Send() as send:
+                    todo.extend(self._send(send))
+                case Changed() as changed:
+                    self._account.changed(changed)
+                case Connect() as connect:
+                    todo.extend(self._connect(connect))
+                case Ask() as ask:
+                    todo.extend(self._ask(ask))
+                case Locate() as locate:
+                    self._inquire(self._locate(locate))
+        self._expect(self.registration.branch)
+        self._host.wake(self, self.registration.deadline)
+
+    def _expect(self, branch: str | None) -> None:
+        if self._branch is not None and self._branch != branch:
+            self._host.done(self._branch)
+        self._branch = branch
+
+    def _send(self, send: Send) -> list[Effect]:
+        try:
+            self._host.send(self, send)
+        except OSError as error:
+            return self.registration.failed(str(error), self._host.now())
+        return []
+
+    def _connect(self, connect: Connect) -> list[Effect]:
+        try:
+            flow = self._host.flow(connect.target)
+        except OSError as error:
+            return self.registration.take(NotConnected(connect.token, str(error)), self._host.now())
+        if flow is None:
+            self._inquire(self._open(connect))
+            return []
+        return self.registration.take(Connected(connect.token, flow), self._host.now())
+
+    def _ask(self, ask: Ask) -> list[Effect]:
+        info = self._account.known(ask)
+        inquiry = self._account.inquiry(ask) if info is None else None
+        if inquiry is not None:
+            self._inquire(inquiry)
+            return []
+        return self.registration.take(Answered(ask.token, info), self._host.now())
+
+    def _inquire(self, inquiry: Coroutine[None, None, Answer]) -> None:
+        if self._question is not None:
+            self._question.cancel()
+        self._question = self._host.spawn(self.run(inquiry))
+
+    async def _locate(self, locate: Locate) -> Answer:
+        try:
+            return Located(locate.token, await self._host.locate(locate.uri))
+        except ResolutionFailed as error:
+            return NotLocated(locate.token, str(error), error.absent)
+
+    async def _open(self, connect: Connect) -> Answer:
+        try:
+            return Connected(connect.token, await self._host.open(connect.target))
+        except OSError as error:
+            return NotConnected(connect.token, str(error))

@@ -1,0 +1,83 @@
+"""One timer for all accounts (floor 3): a heap of deadlines and a single handle of the event loop.
+
+A handle per account costs microseconds and memory for each message, and most deadlines move before they come. Here a
+deadline that moves later leaves its entry where it is; the entry is looked at when it comes up.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+__all__ = ["Timetable"]
+
+Item = TypeVar("Item")
+
+
+class Timetable(Generic[Item]):
+    """Calls ``due(item)`` when an item's time has come."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, due: Callable[[Item], None]) -> None:
+        self._loop = loop
+        self._due = due
+        self._heap: list[tuple[float, int, Item]] = []
+        self._wanted: dict[Item, float] = {}
+        self._queued: dict[Item, float] = {}
+        self._order = itertools.count()
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, item: Item, at: float | None) -> None:
+        """Have ``item`` called at that time of the loop instead of any earlier wish; ``None`` for not at all."""
+        if at is None:
+            self._wanted.pop(item, None)
+            return
+        self._wanted[item] = at
+        queued = self._queued.get(item)
+        if queued is None or at < queued:
+            self._push(item, at)
+            self._arm()
+
+    def close(self) -> None:
+        """Forget everything."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self._heap.clear()
+        self._wanted.clear()
+        self._queued.clear()
+
+    def _push(self, item: Item, at: float) -> None:
+        self._queued[item] = at
+        heapq.heappush(self._heap, (at, next(self._order), item))
+
+    def _arm(self) -> None:
+        at = self._heap[0][0]
+        if self._handle is not None:
+            if self._handle.when() <= at:
+                return
+            self._handle.cancel()
+        self._handle = self._loop.call_at(at, self._run)
+
+    def _run(self) -> None:
+        self._handle = None
+        now = self._loop.time()
+        while self._heap and self._heap[0][0] <= now:
+            at, _, item = heapq.heappop(self._heap)
+            if self._queued.get(item) != at:
+                continue
+            del self._queued[item]
+            wanted = self._wanted.get(item)
+            if wanted is None:
+                continue
+            if wanted > now:
+                self._push(item, wanted)
+                continue
+            del self._wanted[item]
+            self._due(item)
+        if self._heap:
+            self._arm()
