@@ -28,8 +28,11 @@ FLOORS: dict[str, int] = {
     "streams": 3,
     "store": 3,
     "timetable": 3,
+    "credentials": 3,
+    "outcomes": 3,
     "draft": 4,
     "runner": 4,
+    "hub": 4,
     "proxy": 4,
     "core": 5,
     "": 6,  # aiosipreg/__init__.py
@@ -46,6 +49,7 @@ SIDEWAYS: dict[str, set[str]] = {
     "engine": {"params", "settings"},
     "params": {"settings", "engine"},
     "settings": {"engine"},
+    "hub": {"runner"},
     "proxy": {"draft", "runner"},
     "__main__": {"cli"},
 }
