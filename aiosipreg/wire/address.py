@@ -17,7 +17,7 @@ from aiosipreg.wire.grammar import (
     tame,
     unquote,
 )
-from aiosipreg.wire.uri import OtherUri, SipUri, parse_uri
+from aiosipreg.wire.uri import OtherUri, SipUri, hide_password, parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +72,7 @@ class NameAddr:
         address, bracket, rest = rest.partition(">")
         rest = rest.lstrip(BLANKS)
         if not bracket or (rest and rest[0] != ";"):
-            raise ParseError(text, len(text) - len(rest), "'>' behind the URI, then parameters only")
+            raise ParseError(hide_password(text), len(text) - len(rest), "'>' behind the URI, then parameters only")
         return cls(parse_uri(address.strip(BLANKS)), name or None, Params.read(rest) if rest else _NONE)
 
     @property
@@ -112,10 +112,10 @@ def _display_name(text: str) -> tuple[str, str, str]:
     if text[:1] == '"':
         quoted = leading_quoted(text)
         if quoted is None:
-            raise ParseError(text, 0, "a closed quoted string")
+            raise ParseError(hide_password(text), 0, "a closed quoted string")
         rest = text[len(quoted) :].lstrip(BLANKS)
         if rest[:1] != "<":
-            raise ParseError(text, len(text) - len(rest), "'<' behind the display name")
+            raise ParseError(hide_password(text), len(text) - len(rest), "'<' behind the display name")
         return unquote(quoted), "<", rest[1:]
     name, bracket, rest = text.partition("<")
     # A semicolon first means that the bracket stands in a parameter: sip:a@h;+sip.instance="<urn:uuid:...>".

@@ -17,7 +17,7 @@ from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostp
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["OtherUri", "SipUri", "parse_uri"]
+__all__ = ["OtherUri", "SipUri", "hide_password", "parse_uri"]
 
 MAX_LENGTH: Final = 4096
 MAX_PARAMS: Final = 50
@@ -87,19 +87,16 @@ class SipUri:
             ParseError: It is no SIP or SIPS URI, is longer than 4096 characters, or has more than 50 parameters.
         """
         if len(text) > MAX_LENGTH:
-            raise ParseError(_shown(text), MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
+            raise ParseError(hide_password(text), MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
         if found := _FORBIDDEN.search(text):
-            raise ParseError(_shown(text), found.start(), "no blank, control character or angle bracket in a URI")
-        scheme, _, _ = text.partition(":")
-        if (scheme := scheme.lower()) not in ("sip", "sips"):
-            raise ParseError(_shown(text), 0, "a URI that begins with sip: or sips:")
+            raise ParseError(hide_password(text), found.start(), "no blank, control character or angle bracket")
+        scheme, colon, _ = text.partition(":")
+        if not colon or (scheme := scheme.lower()) not in ("sip", "sips"):
+            raise ParseError(hide_password(text), 0, "a URI that begins with sip: or sips:")
         userinfo, hostport, params, headers = _parts(text)
         user = password = None
         if userinfo is not None:
-            user, colon, password = userinfo.partition(":")
-            if not user or ":" in password:
-                raise ParseError(_shown(text), len(scheme) + 1, "a user name, and no colon in the password")
-            user, password = _decode(user), _decode(password) if colon else None
+            user, password = _credentials(text, userinfo)
         host, port = parse_hostport(hostport)
         return trusted(
             cls,
@@ -176,9 +173,9 @@ def _userinfo(user: str | None, password: str | None) -> str | None:
         raise ConfigError("password", "(hidden)", error.expected) from None
 
 
-def _shown(text: str) -> str:
-    """The text for an error message, without its password."""
-    return _PASSWORD.sub(":(hidden)@", text, count=1)
+def hide_password(text: str) -> str:
+    """The beginning of a text that holds a URI, for an error message: the password is masked."""
+    return _PASSWORD.sub(":(hidden)@", text[:256], count=1)
 
 
 def _parts(text: str) -> tuple[str | None, str, str, str]:
@@ -189,6 +186,13 @@ def _parts(text: str) -> tuple[str | None, str, str, str]:
     address, _, headers = (address if at else rest).partition("?")
     hostport, _, params = address.partition(";")
     return userinfo if at else None, hostport, params, headers
+
+
+def _credentials(text: str, userinfo: str) -> tuple[str, str | None]:
+    user, colon, password = userinfo.partition(":")
+    if not user or ":" in password:
+        raise ParseError(hide_password(text), text.index(":") + 1, "a user name, and no colon in the password")
+    return _decode(user), _decode(password) if colon else None
 
 
 def _decode(text: str) -> str:
@@ -280,13 +284,13 @@ class OtherUri:
 
     @classmethod
     def parse(cls, text: str) -> OtherUri:
-        """Read a URI of any scheme.
+        """Read a URI of any scheme; ``*`` is none.
 
         Raises:
             ParseError: The text is no URI or longer than 4096 characters.
         """
-        if len(text) > MAX_LENGTH:
-            raise ParseError(text, MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
+        if len(text) > MAX_LENGTH or text == "*":
+            raise ParseError(text, 0, f"a URI of at most {MAX_LENGTH} characters")
         try:
             return cls(text)
         except ConfigError as error:
