@@ -1,0 +1,80 @@
+"""Debian's NSD as the authoritative name server of ``sip.test`` (``sip.test.zone``) on a port of 127.0.0.1."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dns.exception
+import dns.message
+import dns.query
+
+from tests.peers import Process, free_port, require, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ZONE = Path(__file__).with_name("sip.test.zone")
+READY_WITHIN = 10.0
+POLL = 0.02
+
+CONFIG = """
+server:
+    ip-address: 127.0.0.1@{port}
+    do-ip6: no
+    server-count: 1
+    username: ""
+    zonesdir: "{directory}"
+    zonelistfile: "{directory}/zone.list"
+    xfrdfile: "{directory}/xfrd.state"
+    xfrdir: "{directory}"
+    pidfile: "{directory}/nsd.pid"
+    database: ""
+remote-control:
+    control-enable: no
+zone:
+    name: "sip.test"
+    zonefile: "{zone}"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Nsd:
+    """A running NSD.
+
+    Attributes:
+        nameserver: ``127.0.0.1:port``, as `DnsParams` takes it.
+    """
+
+    nameserver: str
+    port: int
+    process: Process
+
+
+@contextmanager
+def nsd_running(directory: Path) -> Iterator[Nsd]:
+    """Start one with files in ``directory``, wait until it answers, stop it at the end."""
+    program = require("nsd")
+    port = free_port()
+    config = directory / "nsd.conf"
+    config.write_text(CONFIG.format(port=port, directory=directory, zone=ZONE), encoding="utf-8")
+    with running([program, "-d", "-c", str(config)], directory / "nsd.log") as process:
+        nsd = Nsd(f"127.0.0.1:{port}", port, process)
+        wait_until_ready(nsd)
+        yield nsd
+
+
+def wait_until_ready(nsd: Nsd) -> None:
+    query = dns.message.make_query("sip.test.", "SOA")
+    for _ in range(round(READY_WITHIN / POLL)):
+        try:
+            answer = dns.query.udp(query, "127.0.0.1", port=nsd.port, timeout=POLL)
+        except (dns.exception.Timeout, OSError):
+            if nsd.process.ended(within=POLL):
+                break
+        else:
+            if answer.answer:
+                return
+    raise RuntimeError(f"nsd did not start:\n{nsd.process.output()}")
