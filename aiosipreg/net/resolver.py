@@ -1,0 +1,295 @@
+"""Asks the name servers what `select_targets` wants to know (floor 3), by aiodns.
+
+The answers are kept for their time to live, and accounts that ask the same thing at the same time share one query: a
+thousand accounts of one domain cost what one costs. Addresses are looked up in the hosts file first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv6Address
+from typing import TYPE_CHECKING, Final
+
+import aiodns
+import pycares
+
+from aiosipreg.engine.dns import LONGEST_TTL, SHORTEST_TTL, Address, Answer, Naptr, Srv
+from aiosipreg.engine.targets import Located, ResolutionFailed, select_targets
+from aiosipreg.net.hosts import HostsFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from random import Random
+
+    from aiosipreg.engine.dns import Families, Question
+    from aiosipreg.engine.targets import Transport
+    from aiosipreg.settings import DnsParams
+    from aiosipreg.wire import SipUri
+
+__all__ = ["Resolver"]
+
+logger = logging.getLogger("aiosipreg.dns")
+
+ABSENT_TTL: Final = 30.0
+"""How long "no such record" is believed: c-ares shows no SOA, so the zone's own time is unknown to us."""
+
+LONGEST_ABSENCE: Final = 300.0
+"""c-ares believes it for the SOA's minimum; after this many seconds it is made to ask again (DNS-20)."""
+
+HOSTS_TTL: Final = 30.0
+MAX_CNAMES: Final = 8
+MAX_KNOWN: Final = 4096
+TRIES: Final = 3
+
+# Of the time limit, so that a router that swallows NAPTR or SRV questions leaves time for the addresses.
+SERVICE_SHARE: Final = 0.35
+
+_ABSENT: Final = (aiodns.error.ARES_ENOTFOUND, aiodns.error.ARES_ENODATA, aiodns.error.ARES_EBADNAME)
+# A documentation address: there is a route to it exactly where there is one to the IPv6 internet.
+_FAR: Final = ("2001:db8::1", 9)
+_FAMILIES_FOR: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    answer: Answer
+    until: float
+
+
+class Resolver:
+    """Finds targets; one per core, made inside its running event loop.
+
+    Args:
+        params: Whom to ask, and for how long.
+        random: Draws the order among SRV records.
+    """
+
+    def __init__(self, params: DnsParams, *, random: Random) -> None:
+        self._params = params
+        self._random = random
+        self._loop = asyncio.get_running_loop()
+        self._hosts = HostsFile(params.hosts_file) if params.hosts_file is not None else None
+        self._dns: aiodns.DNSResolver | None = None
+        self._dns_since = 0.0
+        self._retired: aiodns.DNSResolver | None = None
+        self._known: dict[Question, _Known] = {}
+        self._asking: dict[Question, asyncio.Task[Answer]] = {}
+        self._tasks: set[asyncio.Task[Answer]] = set()
+        self._families: Families = ()
+        self._families_until = 0.0
+        self._closed = False
+
+    async def locate(self, uri: SipUri, transports: Sequence[Transport]) -> Located:
+        """Find the targets of a URI (RFC 3263).
+
+        Cancelling it leaves the queries running for others who wait for them.
+
+        Args:
+            uri: A sip or sips URI.
+            transports: What is enabled, most preferred first.
+
+        Raises:
+            ResolutionFailed: Nothing was found, nobody could tell within the time limit, or the resolver is closed.
+        """
+        deadline = self._loop.time() + self._params.timeout
+        search = select_targets(uri, transports=transports, random=self._random, families=self._preferred_families())
+        try:
+            questions = next(search)
+            while True:
+                questions = search.send(await self._answers(questions, deadline))
+        except StopIteration as stop:
+            located: Located = stop.value
+            return located
+
+    def forget(self) -> None:
+        """Drop every answer, because another network may give others; what is being asked is asked anew."""
+        self._known.clear()
+        self._asking.clear()
+        self._families_until = 0.0
+        self._retire()
+
+    async def close(self) -> None:
+        """End all queries and free the sockets; whoever waits for one gets `ResolutionFailed`. Idempotent."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        for dns in (self._dns, self._retired):
+            if dns is not None:
+                # c-ares answers from a thread of its own: it must be silent before the event loop closes.
+                await dns.close()
+        self._dns = self._retired = None
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _answers(self, questions: Sequence[Question], deadline: float) -> tuple[Answer, ...]:
+        if self._closed:
+            raise ResolutionFailed("the resolver is closed; start the core", absent=False)
+        known = {question: self._recall(question) for question in questions}
+        tasks = {question: self._ask(question) for question, answer in known.items() if answer is None}
+        if tasks:
+            patience = deadline - self._loop.time()
+            if not all(question.type in ("A", "AAAA") for question in tasks):
+                patience = min(patience, SERVICE_SHARE * self._params.timeout)
+            # `wait` cancels nothing when it ends: the tasks are shared.
+            await asyncio.wait(tasks.values(), timeout=max(patience, 0.0))
+        return tuple(known[question] or _outcome(tasks[question]) for question in questions)
+
+    def _recall(self, question: Question) -> Answer | None:
+        now = self._loop.time()
+        known = self._known.get(question)
+        if known is None or known.until <= now:
+            return None
+        return Answer(known.answer.records, known.until - now, known.answer.trouble)
+
+    def _ask(self, question: Question) -> asyncio.Task[Answer]:
+        task = self._asking.get(question)
+        if task is None:
+            known = self._known.get(question)
+            absent = known is not None and not known.answer.records and known.answer.trouble is None
+            if absent and self._loop.time() - self._dns_since >= LONGEST_ABSENCE:
+                self._retire()
+            task = self._asking[question] = self._loop.create_task(self._look_up(question), name=f"dns {question}")
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._asked, question))
+        return task
+
+    def _asked(self, question: Question, task: asyncio.Task[Answer]) -> None:
+        self._tasks.discard(task)
+        if self._asking.get(question) is not task:
+            return  # forgotten meanwhile
+        del self._asking[question]
+        if not task.cancelled() and task.exception() is None:
+            self._remember(question, task.result())
+
+    def _remember(self, question: Question, answer: Answer) -> None:
+        now = self._loop.time()
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "%s: %d records, ttl %g, %s", question, len(answer.records), answer.ttl, answer.trouble or "ok"
+            )
+        self._known.pop(question, None)
+        self._known[question] = _Known(answer, now + answer.ttl)
+        if len(self._known) > MAX_KNOWN:
+            self._known = {key: known for key, known in self._known.items() if known.until > now}
+        while len(self._known) > MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+
+    async def _look_up(self, question: Question) -> Answer:
+        try:
+            # c-ares has limits of its own, but a record that pycares cannot read is never answered at all.
+            async with asyncio.timeout(self._params.timeout):
+                if self._hosts is not None and question.type in ("A", "AAAA"):
+                    addresses = await self._hosts.addresses(question.name)
+                    if addresses:
+                        return _from_hosts(question, addresses)
+                result = await self._server().query_dns(question.name, question.type)
+        except TimeoutError:
+            return Answer((), SHORTEST_TTL, "no answer in time")
+        except aiodns.error.DNSError as error:
+            code, text = error.args
+            return Answer((), ABSENT_TTL) if code in _ABSENT else Answer((), SHORTEST_TTL, text)
+        return _read(question, result.answer)
+
+    def _server(self) -> aiodns.DNSResolver:
+        if self._dns is None:
+            # Made when first needed: it starts a thread, which accounts with numeric servers can do without.
+            timeout = self._params.timeout * SERVICE_SHARE / TRIES
+            self._dns = aiodns.DNSResolver(self._params.nameservers, self._loop, timeout=timeout, tries=TRIES)
+            self._dns_since = self._loop.time()
+        return self._dns
+
+    def _retire(self) -> None:
+        """Go on with an empty cache of c-ares, which only a new channel has for certain.
+
+        The old one lives on for who waits for it, until the next takes its place.
+        """
+        if self._dns is not None:
+            if self._retired is not None:
+                self._retired.cancel()
+            self._retired, self._dns = self._dns, None
+
+    def _preferred_families(self) -> Families:
+        now = self._loop.time()
+        if now >= self._families_until:
+            self._families, self._families_until = _families(), now + _FAMILIES_FOR
+        return self._families
+
+
+def _outcome(task: asyncio.Task[Answer]) -> Answer:
+    if not task.done() or task.cancelled():
+        return Answer((), SHORTEST_TTL, "no answer in time")
+    return task.result()
+
+
+def _from_hosts(question: Question, addresses: Iterable[str]) -> Answer:
+    # A name in the file is not asked for in DNS, not for its other address family either, as the system does it.
+    wanted = (address for address in addresses if (":" in address) is (question.type == "AAAA"))
+    return Answer(tuple(Address(address, HOSTS_TTL) for address in wanted), HOSTS_TTL)
+
+
+def _read(question: Question, records: Sequence[pycares.DNSRecord]) -> Answer:
+    """The records that a CNAME chain ends in; the server has followed it."""
+    ttl = LONGEST_TTL
+    name = question.name
+    aliases = {
+        _name(record.name): (_name(record.data.cname), record.ttl)
+        for record in records
+        if isinstance(record.data, pycares.CNAMERecordData)
+    }
+    for _ in range(MAX_CNAMES + 1):
+        if name not in aliases:
+            break
+        name, alias_ttl = aliases[name]
+        ttl = min(ttl, alias_ttl)
+    else:
+        return Answer((), ABSENT_TTL, f"more than {MAX_CNAMES} CNAMEs in a row")
+    found = [(record, _convert(record)) for record in records if _name(record.name) == name]
+    values = tuple(value for record, value in found if value is not None and record.type == _TYPES[question.type])
+    if not values:
+        return Answer((), ABSENT_TTL)
+    return Answer(values, max(min(ttl, *(value.ttl for value in values), LONGEST_TTL), SHORTEST_TTL))
+
+
+_TYPES: Final = {
+    "A": pycares.QUERY_TYPE_A,
+    "AAAA": pycares.QUERY_TYPE_AAAA,
+    "SRV": pycares.QUERY_TYPE_SRV,
+    "NAPTR": pycares.QUERY_TYPE_NAPTR,
+}
+
+
+def _name(text: str) -> str:
+    return text.lower().removesuffix(".")
+
+
+def _convert(record: pycares.DNSRecord) -> Naptr | Srv | Address | None:
+    match record.data:
+        case pycares.ARecordData(addr=host) | pycares.AAAARecordData(addr=host):
+            return Address(host, record.ttl)
+        case pycares.SRVRecordData() as data:
+            return Srv(
+                priority=data.priority, weight=data.weight, port=data.port, target=data.target, ttl=record.ttl
+            )  # fmt: skip
+        case pycares.NAPTRRecordData() as data:
+            return Naptr(
+                order=data.order, preference=data.preference, flags=data.flags, service=data.service,
+                regexp=data.regexp, replacement=data.replacement, ttl=record.ttl,
+            )  # fmt: skip
+        case _:
+            return None
+
+
+def _families() -> Families:
+    """IPv6 first where this machine has a public IPv6 address to send from, else IPv4 first (RFC 6724, in essence)."""
+    if not socket.has_ipv6:
+        return ("A",)
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.connect(_FAR)  # sends nothing: the system chooses route and source address
+            source = IPv6Address(probe.getsockname()[0].partition("%")[0])
+    except OSError:
+        return "A", "AAAA"
+    return ("A", "AAAA") if source.is_private else ("AAAA", "A")
