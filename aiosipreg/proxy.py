@@ -166,6 +166,11 @@ class ProxyConfig:
         state = self.state
         return next(runner.registration.lease for runner in self._runners if runner.registration.state is state)
 
+    @property
+    def _settings(self) -> ProxyParams:
+        """The settings in force: while a binding is removed those under which it was made (REG-38)."""
+        return self._runners[0].registration.session.params
+
     def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
         """Subscribe, now, to what happens to this account.
 
@@ -203,6 +208,8 @@ class ProxyConfig:
 
     async def refresh(self, timeout: float | None = None) -> Binding:
         """Renew the binding now, and wait for how that ends; see `register`."""
+        if self.state in _GONE:
+            raise error_of(self.identity, None, {})
         self._enter(lambda machine, now: machine.refresh(now))
         return await self._outcome(timeout, at_once=False)
 
@@ -270,11 +277,11 @@ class ProxyConfig:
 
     def known(self, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand (called by the runner)."""
-        return known_credentials(self._params, self._core, ask.realm)
+        return known_credentials(self._settings, self._core, ask.realm)
 
     def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """The question to the auth provider, ``None`` without one (called by the runner)."""
-        own, aor = self._params.auth, self._params.aor
+        own, aor = self._settings.auth, self._settings.aor
         provider = own if callable(own) else self._core.auth_provider
         if provider is None:
             return None
@@ -324,12 +331,10 @@ class ProxyConfig:
         self.enter(lambda machine, now: machine.edit(params, edit, now))
 
     def _event(self, changed: Changed) -> RegistrationEvent:
-        # While a binding is being removed the machine still has the settings under which it was made.
-        params = self._runners[0].registration.session.params
         return RegistrationEvent(
             proxy_config=self,
-            identity=str(params.aor),
-            server=str(params.registrar),
+            identity=changed.identity,
+            server=changed.server,
             old=changed.old,
             state=changed.state,
             reason=changed.reason,
@@ -348,8 +353,13 @@ class ProxyConfig:
     async def _outcome(self, timeout: float | None, *, at_once: bool) -> Binding:
         event = self._last_event
         if not at_once:
-            event = await self._wait(decided, timeout)
+            event = await self._wait(self._has_decided, timeout)
         return self._binding_or_raise(event)
+
+    def _has_decided(self, event: RegistrationEvent) -> bool:
+        # A registration that was asked for while a removal ran begins when that is over (F-35).
+        begins = event.state in _GONE and self.state not in _GONE
+        return decided(event) and not begins
 
     async def _withdrawn(self, timeout: float | None, *, everything: bool) -> None:
         self._enter(lambda machine, now: machine.unregister(now, everything=everything))

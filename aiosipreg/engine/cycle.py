@@ -218,8 +218,7 @@ class Cycle:
         """The target is no good: go on to the next one, or end with ``row``."""
         if self._target is not None:
             self.tried[self._target] = cause
-        self._session.flow = None
-        self._session.avoid = self._target
+        self._session.leave(self._target)
         if self.purpose is Purpose.REMOVE or self.purpose is Purpose.CLEAR:
             # Another server may not know of our binding; REG-25 leaves no time to look for it.
             return self._end(row, response, cause=cause)

@@ -98,6 +98,8 @@ class Ask:
 class Changed:
     """The state changed, or what it waits for did (REG-40); the fields are those of `RegistrationEvent`."""
 
+    identity: str
+    server: str
     old: RegistrationState
     state: RegistrationState
     reason: Reason

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.cycle import Outcome
     from aiosipreg.engine.register import Binding, Grant
     from aiosipreg.engine.replies import Row
+    from aiosipreg.engine.session import Session
     from aiosipreg.wire import NameAddr
 
 __all__ = ["Intent", "Lease"]
@@ -48,11 +49,12 @@ class Lease:
     """
 
     __slots__ = (
-        "binding", "bindings", "cause", "failures", "refresh_at", "residual_until", "retry_at", "service_route",
+        "_session", "binding", "bindings", "cause", "failures", "refresh_at", "residual_until", "retry_at", "service_route",
         "state", "tried",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self.state = RegistrationState.NONE
         self.binding: Binding | None = None
         self.bindings: tuple[Binding, ...] = ()
@@ -131,7 +133,10 @@ class Lease:
             self.tried = {str(failed): why for failed, why in outcome.tried.items()}
         if reason is None:
             reason = row.reason if row is not None else Reason.NONE
+        params = self._session.params
         return Changed(
+            identity=str(params.aor),
+            server=str(params.registrar),
             old=old,
             state=self.state,
             reason=reason,

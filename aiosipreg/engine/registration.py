@@ -59,7 +59,7 @@ class Registration:
     ) -> None:
         timers = timers or SipTimers()
         self.session = Session(params, timers=timers, policy=policy, random=random, user_agent=user_agent)
-        self.lease = Lease()
+        self.lease = Lease(self.session)
         self.intent = Intent.IDLE
         self._retry = retry or RetryPolicy()
         self._cycle: Cycle | None = None
@@ -84,7 +84,9 @@ class Registration:
         """When `tick` is wanted next; ``None`` when nothing is due by itself."""
         lease = self.lease
         cycle_at = self._cycle.deadline if self._cycle is not None else None
-        times = (cycle_at, self._removal_ends_at, lease.refresh_at, lease.retry_at, lease.expires_at)
+        # While a binding is being removed its end is of no interest any more.
+        expires_at = lease.expires_at if self.state in (OK, REFRESHING) else None
+        times = (cycle_at, self._removal_ends_at, lease.refresh_at, lease.retry_at, expires_at)
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -95,14 +97,16 @@ class Registration:
     # What the application wants.
 
     def register(self, now: float) -> list[Effect]:
-        """Have the account registered (F-01, F-35, F-37)."""
+        """Have the account registered (F-01, F-31, F-35, F-37)."""
         if self.intent is Intent.UNREGISTER:
             self._then_register = True
             return []
         if self.state in (NONE, CLEARED):
             self.lease.failures = 0
             return self._begin("F-01", now)
-        return self._begin("F-37", now) if self.state is FAILED else []
+        if self.state is FAILED:
+            return self._begin("F-37", now)
+        return self.refresh(now) if self.state is REFRESHING else []
 
     def refresh(self, now: float) -> list[Effect]:
         """Renew the binding now (F-12, F-14, F-31, F-37)."""
@@ -126,18 +130,22 @@ class Registration:
 
     def edit(self, params: ProxyParams, edit: Edit, now: float) -> list[Effect]:
         """Take new settings; ``edit`` says what they mean on the wire."""
-        if self.intent is Intent.UNREGISTER or (edit in (Edit.MOVE, Edit.STOP) and self.lease.engaged(now)):
+        if self.intent is Intent.UNREGISTER:
             self._next = params
-            self._then_register = params.register
+            self._then_register = edit is Edit.START or (self._then_register and edit is not Edit.STOP)
+            return []
+        if edit in (Edit.MOVE, Edit.STOP) and self.lease.engaged(now):
+            self._next = params
+            self._then_register = params.register and self.intent is Intent.REGISTER
             return self._withdraw(now, REMOVAL_DEADLINE)
         if edit is Edit.REFRESH and self._cycle is not None:
             self._pending = params
             return []
         self.session.adopt(params, elsewhere=edit not in (Edit.NOTHING, Edit.REFRESH))
-        if edit is Edit.NOTHING:
-            return []
         if edit is Edit.STOP:
             return self.unregister(now)
+        if edit is Edit.NOTHING or (self.intent is Intent.IDLE and edit is not Edit.START):
+            return []
         self.lease.failures = 0
         return self._renew(now)
 
@@ -145,10 +153,11 @@ class Registration:
         """Credentials were added or taken away: an account that failed for want of them tries again (F-38)."""
         self.session.authenticator.forget()
         cause = self.lease.cause
-        if self.state is not FAILED or cause is None or cause.reason not in _WANT_CREDENTIALS:
+        wanted = cause is not None and cause.reason in _WANT_CREDENTIALS
+        if not wanted or self._cycle is not None or self.intent is not Intent.REGISTER:
             return []
         self.lease.failures = 0
-        return self._begin("F-38", now)
+        return self._renew(now)
 
     def network(self, now: float, *, reachable: bool) -> list[Effect]:
         """The network went away, or came back (RSP-NET, F-17, F-39)."""
@@ -286,10 +295,10 @@ class Registration:
     def _failed(self, outcome: Outcome, now: float) -> list[Effect]:
         """The attempt came to nothing (F-06 to F-08, F-26 to F-28)."""
         row, session, lease = outcome.row, self.session, self.lease
-        lease.failures += 1
         lease.cause = row
         wait = None
         if not self._held:
+            lease.failures += 1
             wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random)
             if row.id == "RSP-403" and session.params.retry_403:
                 wait = self._retry.slow(session.random)
@@ -301,6 +310,8 @@ class Registration:
             name = "F-28" if final else "F-26" if lease.alive(now) else "F-27"
         if name != "F-26":
             lease.drop(linger=final)
+        if row.elsewhere:
+            session.leave(outcome.target)
         if row.new_call_id:
             session.renew()
         changed = lease.move(name, outcome, wait=wait)

@@ -69,6 +69,11 @@ class Session:
         """Start a new Call-ID; nothing learnt from this registrar's list counts for it."""
         self.series = RegisterSeries(self.params, user_agent=self.user_agent, random=self.random)
 
+    def leave(self, target: Target | None) -> None:
+        """The target failed: the next attempt resolves again and prefers another (DNS-18)."""
+        self.flow = None
+        self.avoid = target
+
     def adopt(self, params: ProxyParams, *, elsewhere: bool) -> None:
         """Take new settings.
 
