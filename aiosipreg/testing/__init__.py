@@ -2,11 +2,14 @@
 
 A registrar that can be told how to answer, a network that loses packets, and a clock that jumps::
 
-    from aiosipreg import Core, ProxyParams
+    import asyncio
+
+    from aiosipreg import AuthInfo, Core, ProxyParams
     from aiosipreg.testing import Registrar, VirtualNetwork, run
 
     async def a_day() -> None:
-        async with Registrar({"toto": "secret"}) as registrar, Core(auth=AuthInfo("toto", password="secret")) as core:
+        toto = AuthInfo("toto", password="secret")
+        async with Registrar(users={"toto": "secret"}) as registrar, Core(auth=toto) as core:
             core.add_proxy_config(ProxyParams("sip:toto@sip.titi.com", server=registrar.uri, expires=600))
             await asyncio.sleep(86_400)
             assert registrar.bindings["sip:toto@sip.titi.com"]
@@ -29,6 +32,29 @@ if TYPE_CHECKING:
     from aiosipreg.testing.packet import Packet
     from aiosipreg.testing.registrar import Registrar
     from aiosipreg.testing.scripted import Hook, ScriptedRegistrar
+else:
+    _ROOMS = {
+        "Address": "network",
+        "DeadlockError": "clock",
+        "Faults": "link",
+        "Hook": "scripted",
+        "Link": "link",
+        "Packet": "packet",
+        "Registrar": "registrar",
+        "ScriptedRegistrar": "scripted",
+        "StoredBinding": "bindings",
+        "VirtualClockLoop": "clock",
+        "VirtualNetwork": "network",
+        "run": "clock",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _ROOMS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+        globals()[name] = value
+        return value
+
 
 __all__ = [
     "Address",
@@ -44,26 +70,3 @@ __all__ = [
     "VirtualNetwork",
     "run",
 ]
-
-_ROOMS = {
-    "Address": "network",
-    "DeadlockError": "clock",
-    "Faults": "link",
-    "Hook": "scripted",
-    "Link": "link",
-    "Packet": "packet",
-    "Registrar": "registrar",
-    "ScriptedRegistrar": "scripted",
-    "StoredBinding": "bindings",
-    "VirtualClockLoop": "clock",
-    "VirtualNetwork": "network",
-    "run": "clock",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
-    globals()[name] = value
-    return value

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aiosipreg.testing.network import Address
     from aiosipreg.wire import NameAddr, Request
 
-__all__ = ["BindingTable", "RefusedError", "StoredBinding"]
+__all__ = ["BindingTable", "Claim", "RefusedError", "StoredBinding"]
 
 
 class RefusedError(Exception):
@@ -60,6 +60,30 @@ class StoredBinding:
     def remaining(self, now: float) -> int:
         """Whole seconds left, at least 1: what an answer lists."""
         return max(1, round(self.expires_at - now))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a REGISTER speaks for, and what tells a later one from an earlier one (RFC 3261 10.3 step 7).
+
+    Attributes:
+        aor: Address-of-record.
+        call_id: Its Call-ID.
+        cseq: Its CSeq number.
+    """
+
+    aor: str
+    call_id: str
+    cseq: int
+
+    def check(self, binding: StoredBinding) -> None:
+        """Refuse what comes out of claim.
+
+        Raises:
+            RefusedError: The binding was set by the same Call-ID with this CSeq or a higher one.
+        """
+        if self.call_id == binding.call_id and self.cseq <= binding.cseq:
+            raise RefusedError(500, "CSeq Out Of Order")
 
 
 class BindingTable:
@@ -110,12 +134,12 @@ class BindingTable:
         """Forget all bindings."""
         self._by_aor.clear()
 
-    def plan(self, request: Request, aor: str, source: Address, now: float) -> tuple[StoredBinding, ...]:
+    def plan(self, request: Request, claim: Claim, source: Address, now: float) -> tuple[StoredBinding, ...]:
         """The bindings that there would be after a REGISTER.
 
         Args:
             request: The REGISTER.
-            aor: Its address-of-record.
+            claim: What it speaks for.
             source: Where it came from.
             now: The time in seconds.
 
@@ -124,10 +148,9 @@ class BindingTable:
                 that is not above that of the binding with the same Call-ID (RFC 3261 10.3 step 7).
         """
         contacts = _contacts(request)
-        order = _order(request)
-        current = self.current(aor, now)
+        current = self.current(claim.aor, now)
         if any(contact.is_star for contact in contacts):
-            _check_star(request, order, current)
+            _check_star(request, claim, current)
             return ()
         # A list, not a mapping by URI: comparison by RFC 3261 19.1.4 is what finds a binding.
         planned = list(current)
@@ -135,7 +158,7 @@ class BindingTable:
             lifetime = self._granted(request, contact)
             known = next((n for n, binding in enumerate(planned) if binding.contact.uri == contact.uri), None)
             if known is not None:
-                order.check(planned[known])
+                claim.check(planned[known])
             if lifetime == 0:
                 if known is not None:
                     del planned[known]
@@ -143,8 +166,8 @@ class BindingTable:
             updated = StoredBinding(
                 contact=contact,
                 expires_at=now + lifetime,
-                call_id=order.call_id,
-                cseq=order.cseq,
+                call_id=claim.call_id,
+                cseq=claim.cseq,
                 user_agent=request.headers.get("User-Agent"),
                 source=source,
             )
@@ -172,27 +195,9 @@ def _contacts(request: Request) -> tuple[NameAddr, ...]:
     return contacts
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """By what RFC 3261 10.3 step 7 tells a later REGISTER from an earlier one."""
-
-    call_id: str
-    cseq: int
-
-    def check(self, binding: StoredBinding) -> None:
-        if self.call_id == binding.call_id and self.cseq <= binding.cseq:
-            raise RefusedError(500, "CSeq Out Of Order")
-
-
-def _order(request: Request) -> _Order:
-    if request.call_id is None or request.cseq is None:
-        raise RefusedError(400, "Missing Header")
-    return _Order(request.call_id, request.cseq.number)
-
-
-def _check_star(request: Request, order: _Order, current: tuple[StoredBinding, ...]) -> None:
+def _check_star(request: Request, claim: Claim, current: tuple[StoredBinding, ...]) -> None:
     # RFC 3261 10.3 step 6: only with an Expires of zero; that it stands alone was checked by the parser.
     if request.expires != 0:
         raise RefusedError(400, "Invalid Use Of Contact *")
     for binding in current:
-        order.check(binding)
+        claim.check(binding)

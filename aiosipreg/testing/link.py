@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from aiosipreg.errors import ConfigError
+from aiosipreg import ConfigError
 
 __all__ = ["HOLD_BACK", "Delay", "Faults", "Link", "arrivals"]
 

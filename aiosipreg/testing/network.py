@@ -219,21 +219,31 @@ class VirtualDatagramTransport(asyncio.DatagramTransport):
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         """Send one datagram; a closed endpoint sends nothing.
 
+        What the system would refuse goes to ``error_received`` within the call, as in asyncio: a datagram that is too
+        large, another address family, a name (nothing is looked up here).
+
         Raises:
             ValueError: No address on an endpoint without a peer, or another one than the peer.
-            OSError: The host is a name (or of the other family): nothing is looked up here.
         """
-        destination = self.remote if addr is None else (_required_literal(addr[0]), int(addr[1]))
+        destination = self.remote if addr is None else (literal(addr[0]) or addr[0], int(addr[1]))
         if destination is None or self.remote not in (None, destination):
             raise ValueError(f"Invalid address: must be None or {self.remote}")
-        if (":" in destination[0]) != (":" in self.address[0]):
-            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
         if self._closing:
             return
+        error = self._refusal(data, destination[0])
+        if error is not None:
+            self.protocol.error_received(error)
+        else:
+            self._network._carry(self, bytes(data), destination)
+
+    def _refusal(self, data: bytes | bytearray | memoryview, host: str) -> OSError | None:
+        if literal(host) is None:
+            return socket.gaierror(socket.EAI_NONAME, f"an endpoint sends to IP addresses only, not to {host!r}")
+        if (":" in host) != (":" in self.address[0]):
+            return OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
         if len(data) > _LARGEST_DATAGRAM:
-            self.protocol.error_received(OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE)))
-            return
-        self._network._carry(self, bytes(data), destination)
+            return OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+        return None
 
     def close(self) -> None:
         """Unbind at once; ``connection_lost`` follows in the next turn of the loop."""
@@ -267,13 +277,6 @@ def _source_host(bound: str, destination: str) -> str:
     if destination in _WILDCARDS or ipaddress.ip_address(destination).is_loopback:
         return "::1" if ":" in bound else "127.0.0.1"
     return destination
-
-
-def _required_literal(host: str) -> str:
-    address = literal(host)
-    if address is None:
-        raise socket.gaierror(socket.EAI_NONAME, f"an endpoint sends to IP addresses only, not to {host!r}")
-    return address
 
 
 @lru_cache(maxsize=1024)

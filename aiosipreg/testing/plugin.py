@@ -38,7 +38,7 @@ async def _sip_registrar() -> AsyncIterator[Registrar]:
     """A running registrar with the user ``toto``, password ``secret``."""
     from aiosipreg.testing import Registrar
 
-    async with Registrar({"toto": "secret"}) as registrar:
+    async with Registrar(users={"toto": "secret"}) as registrar:
         yield registrar
 
 

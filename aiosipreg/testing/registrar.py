@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
 
 from aiosipreg.testing.link import Faults, arrivals
-from aiosipreg.testing.scripted import Hook, ScriptedRegistrar
+from aiosipreg.testing.scripted import USERS, Hook, ScriptedRegistrar
 from aiosipreg.wire import Response, parse_message
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Registrar(ScriptedRegistrar):
 
     ::
 
-        async with Registrar({"toto": "secret"}) as registrar:
+        async with Registrar(users={"toto": "secret"}) as registrar:
             proxy = core.add_proxy_config(ProxyParams("sip:toto@sip.titi.com", server=registrar.uri))
             await proxy.registered(timeout=5)
             assert registrar.bindings["sip:toto@sip.titi.com"]
@@ -75,7 +75,7 @@ class Registrar(ScriptedRegistrar):
 
     def __init__(
         self,
-        users: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = USERS,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -101,7 +101,6 @@ class Registrar(ScriptedRegistrar):
         self.faults = faults or Faults()
         self.faults_out = faults_out
         self._fate = random.Random(options.get("seed", 0))
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._endpoint: _Endpoint | None = None
         self._under_way: set[asyncio.TimerHandle] = set()
         self._waiters: list[_Waiter] = []
@@ -126,7 +125,7 @@ class Registrar(ScriptedRegistrar):
     @property
     def bindings(self) -> dict[str, tuple[StoredBinding, ...]]:
         """The bindings by address-of-record (``sip:toto@sip.titi.com``) that have not lapsed."""
-        return super().bindings if self._loop is None else self.bindings_at(self._loop.time())
+        return super().bindings if self._endpoint is None else self.bindings_at(self._endpoint.loop.time())
 
     async def __aenter__(self) -> Self:
         """Listen.
@@ -135,13 +134,12 @@ class Registrar(ScriptedRegistrar):
             RuntimeError: It listens already.
             OSError: The port is in use.
         """
-        if self._loop is not None:
+        if self._endpoint is not None:
             raise RuntimeError("this registrar listens already")
         loop = asyncio.get_running_loop()
         transport, self._endpoint = await loop.create_datagram_endpoint(
-            lambda: _Endpoint(self._datagram), local_addr=self.address
+            lambda: _Endpoint(loop, self._datagram), local_addr=self.address
         )
-        self._loop = loop
         self.address = (self.host, transport.get_extra_info("sockname")[1])
         return self
 
@@ -156,7 +154,7 @@ class Registrar(ScriptedRegistrar):
             waiter.future.cancel()
         for future in self._asked.values():
             future.cancel()
-        endpoint, self._endpoint, self._loop = self._endpoint, None, None
+        endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             await endpoint.close()
 
@@ -177,12 +175,12 @@ class Registrar(ScriptedRegistrar):
         if isinstance(wanted, int):
             if len(seen) >= wanted:
                 return seen[wanted - 1]
-            waiter = _Waiter(self._running().create_future(), None, wanted - len(seen))
+            waiter = _Waiter(self._running().loop.create_future(), None, wanted - len(seen))
         else:
             for packet in seen:
                 if wanted(packet):
                     return packet
-            waiter = _Waiter(self._running().create_future(), wanted, 0)
+            waiter = _Waiter(self._running().loop.create_future(), wanted, 0)
         self._waiters.append(waiter)
         try:
             async with asyncio.timeout(timeout):
@@ -206,13 +204,13 @@ class Registrar(ScriptedRegistrar):
             LookupError: Nothing is registered there.
             TimeoutError: No final answer in time.
         """
-        loop = self._running()
+        endpoint = self._running()
         bindings = self.bindings.get(aor)
         if not bindings:
             raise LookupError(f"nothing is registered for {aor}")
         data, address = self.options_request(bindings[-1])
         call_id = str(parse_message(data).call_id)
-        future: asyncio.Future[Response] = loop.create_future()
+        future: asyncio.Future[Response] = endpoint.loop.create_future()
         self._asked[call_id] = future
         pause = _T1
         try:
@@ -225,10 +223,10 @@ class Registrar(ScriptedRegistrar):
         finally:
             del self._asked[call_id]
 
-    def _running(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
+    def _running(self) -> _Endpoint:
+        if self._endpoint is None:
             raise RuntimeError("this registrar does not listen: use it as an async context manager")
-        return self._loop
+        return self._endpoint
 
     def _datagram(self, data: bytes, source: Address) -> None:
         self._convey(self.faults, self._take, data, source)
@@ -237,7 +235,7 @@ class Registrar(ScriptedRegistrar):
         self._convey(self.faults_out or self.faults, self._put, data, address)
 
     def _convey(self, faults: Faults, end: Callable[[bytes, Address], None], data: bytes, peer: Address) -> None:
-        loop = self._running()
+        loop = self._running().loop
         now = loop.time()
         for at in arrivals(faults, self._fate, now):
             if at <= now:
@@ -261,11 +259,10 @@ class Registrar(ScriptedRegistrar):
         self._under_way.add(handle)
 
     def _put(self, data: bytes, address: Address) -> None:
-        if self._endpoint is not None:
-            self._endpoint.send(data, address)
+        self._running().transport.sendto(data, address)
 
     def _take(self, data: bytes, source: Address) -> None:
-        for answer, address in self.receive(data, source, self._running().time()):
+        for answer, address in self.receive(data, source, self._running().loop.time()):
             self._send(answer, address)
 
     def _register_came(self, packet: Packet) -> None:
@@ -284,13 +281,15 @@ class Registrar(ScriptedRegistrar):
 class _Endpoint(asyncio.DatagramProtocol):
     """The socket side."""
 
-    def __init__(self, received: Callable[[bytes, Address], None]) -> None:
+    transport: asyncio.DatagramTransport
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, received: Callable[[bytes, Address], None]) -> None:
+        self.loop = loop
         self._received = received
-        self._closed = asyncio.get_running_loop().create_future()
-        self._transport: asyncio.DatagramTransport | None = None
+        self._closed = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)
+        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         self._received(data, (addr[0], addr[1]))
@@ -298,11 +297,6 @@ class _Endpoint(asyncio.DatagramProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set_result(None)
 
-    def send(self, data: bytes, address: Address) -> None:
-        if self._transport is not None:
-            self._transport.sendto(data, address)
-
     async def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            await self._closed
+        self.transport.close()
+        await self._closed

@@ -15,28 +15,32 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from aiosipreg.testing.bindings import BindingTable, RefusedError, StoredBinding
+from aiosipreg.testing.bindings import BindingTable, Claim, RefusedError, StoredBinding
 from aiosipreg.testing.packet import Packet
 from aiosipreg.testing.replies import ExpiresIn, address_of_record, complete, destination, expiry_headers, phrase
 from aiosipreg.testing.verify import DigestGuard, Outcome, Verdict
 from aiosipreg.wire import ParseError, Request, Response, Via, parse_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from aiosipreg.testing.network import Address
 
-__all__ = ["Hook", "ScriptedRegistrar"]
+__all__ = ["USERS", "Hook", "ScriptedRegistrar"]
 
 Hook: TypeAlias = Callable[[Request, Response], Response | None]
 """Gets a request and the registrar's own answer, and returns what is answered; ``None`` is silence.
 
 A bare ``Response(503, "Service Unavailable")`` is enough: Via, From, To, Call-ID and CSeq are added.
 """
+
+USERS: Mapping[str, str] = MappingProxyType({"toto": "secret"})
+"""Whom a registrar knows unless it is told."""
 
 _COOKIE = "z9hg4bk"
 _TIMER_J = 32.0
@@ -67,7 +71,7 @@ class ScriptedRegistrar:
 
     ::
 
-        registrar = ScriptedRegistrar({"toto": "secret"}, min_expires=60)
+        registrar = ScriptedRegistrar(users={"toto": "secret"}, min_expires=60)
         registrar.answer_next(503, headers=[("Retry-After", "30")])
         for data, address in registrar.receive(datagram, ("127.0.0.1", 5062), now=0.0):
             ...
@@ -78,11 +82,32 @@ class ScriptedRegistrar:
         hook: May replace any answer, of any method; see ``Hook``. May be set at any time.
         address: Host and port that it writes into what it sends by itself.
         ignored: How many datagrams were neither request nor response.
+
+    Args:
+        users: Passwords by digest user name, read at each request; ``None`` lets everybody in without a challenge.
+        realm: Realm of the challenges.
+        algorithms: One challenge row for each, in this order; see ``DigestGuard``.
+        qop: What the challenges offer; empty for RFC 2069.
+        nonce_lifetime: Seconds after which a nonce is answered with ``stale=true``; ``None`` for never.
+        one_time_nonce: Whether each nonce is good for one request only.
+        next_nonce: Whether a 200 has an Authentication-Info with ``nextnonce`` and, with qop, ``rspauth``.
+        challenge: 401 with WWW-Authenticate, or 407 with Proxy-Authenticate.
+        wrong_password: What a wrong password gets: a new challenge (401 stands for ``challenge``), or 403.
+        min_expires: Shorter lifetimes than this many seconds get a 423; ``None`` takes any.
+        max_expires: Longer ones are cut to this; ``None`` grants any.
+        default_expires: Lifetime in seconds for contacts that ask for none.
+        expires_in: Where a 200 writes the granted lifetimes.
+        hook: See the attribute.
+        history: How many packets ``requests`` and ``responses`` keep, each.
+        seed: Where nonces and tags come from.
+
+    Raises:
+        ConfigError: An algorithm or qop that does not exist.
     """
 
     def __init__(
         self,
-        users: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = USERS,
         *,
         realm: str = "sip.example.org",
         algorithms: Sequence[str] = ("MD5",),
@@ -100,29 +125,6 @@ class ScriptedRegistrar:
         history: int = 100_000,
         seed: int = 0,
     ) -> None:
-        """Make a registrar without bindings.
-
-        Args:
-            users: Passwords by digest user name; ``None`` lets everybody in without a challenge.
-            realm: Realm of the challenges.
-            algorithms: One challenge row for each, in this order; see ``DigestGuard``.
-            qop: What the challenges offer; empty for RFC 2069.
-            nonce_lifetime: Seconds after which a nonce is answered with ``stale=true``; ``None`` for never.
-            one_time_nonce: Whether each nonce is good for one request only.
-            next_nonce: Whether a 200 has an Authentication-Info with ``nextnonce`` and, with qop, ``rspauth``.
-            challenge: 401 with WWW-Authenticate, or 407 with Proxy-Authenticate.
-            wrong_password: What a wrong password gets: a new challenge (401 stands for ``challenge``), or 403.
-            min_expires: Shorter lifetimes than this many seconds get a 423; ``None`` takes any.
-            max_expires: Longer ones are cut to this; ``None`` grants any.
-            default_expires: Lifetime in seconds for contacts that ask for none.
-            expires_in: Where a 200 writes the granted lifetimes.
-            hook: See the attribute.
-            history: How many packets ``requests`` and ``responses`` keep, each.
-            seed: Where nonces and tags come from.
-
-        Raises:
-            ConfigError: An algorithm or qop that does not exist.
-        """
         chance = random.Random(seed)
         self.hook = hook
         self.address: Address = ("127.0.0.1", 5060)
@@ -319,15 +321,15 @@ class ScriptedRegistrar:
     def _decide(self, request: Request, source: Address, now: float) -> _Decision:
         verdict = None
         try:
-            aor = _checked(request)
+            claim = _checked(request)
             verdict = self._authenticate(request, now)
-            bindings = self._table.plan(request, aor, source, now)
+            bindings = self._table.plan(request, claim, source, now)
         except RefusedError as refused:
             return _Decision(Response(refused.status, refused.reason, refused.headers), verdict)
         listing = expiry_headers(bindings, self._expires_in, now)
         if self._next_nonce and self._guard is not None and verdict is not None:
             listing.append((self._name("Authentication-Info"), self._guard.info(verdict, now)))
-        return _Decision(Response(200, "OK", listing), verdict, aor, bindings)
+        return _Decision(Response(200, "OK", listing), verdict, claim.aor, bindings)
 
     def _carry_out(self, decision: _Decision, response: Response) -> None:
         if self._guard is not None and decision.verdict is not None:
@@ -376,20 +378,18 @@ def _transaction(request: Request, via: Via) -> tuple[str, ...]:
     return (str(via), request.uri, *(headers.get(name) or "" for name in ("From", "Call-ID", "CSeq")))
 
 
-def _checked(request: Request) -> str:
-    """The address-of-record of a REGISTER that can be processed (RFC 3261 8.2 and 10.3 steps 2 and 5)."""
+def _checked(request: Request) -> Claim:
+    """What a REGISTER that can be processed speaks for (RFC 3261 8.2 and 10.3 steps 2 and 5)."""
     try:
-        cseq, to = request.cseq, request.to
-        complete = request.call_id is not None and request.from_ is not None
-        required = request.require
+        cseq, to, call_id, from_ = request.cseq, request.to, request.call_id, request.from_
     except ParseError as error:
         raise RefusedError(400, "Malformed Header") from error
-    if cseq is None or to is None or not complete:
+    if cseq is None or to is None or call_id is None or from_ is None:
         raise RefusedError(400, "Missing Header")
     if cseq.method != request.method:
         raise RefusedError(400, "CSeq Of Another Method")
     if request.method != "REGISTER":
         raise RefusedError(405, phrase(405), (("Allow", "REGISTER"),))
-    if required:
-        raise RefusedError(420, phrase(420), (("Unsupported", ", ".join(required)),))
-    return address_of_record(to.uri)
+    if request.require:
+        raise RefusedError(420, phrase(420), (("Unsupported", ", ".join(request.require)),))
+    return Claim(address_of_record(to.uri), call_id, cseq.number)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiosipreg.errors import ConfigError
+from aiosipreg import ConfigError
 from aiosipreg.testing.credentials import Credentials, MalformedError, parse_credentials
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ class Session:
     """A registrar, and a client that counts its CSeq."""
 
     def __init__(self, registrar: ScriptedRegistrar | None = None) -> None:
-        self.registrar = registrar or ScriptedRegistrar()
+        self.registrar = registrar or ScriptedRegistrar(None)
         self.cseq = 0
         self.now = 0.0
 
@@ -53,7 +53,7 @@ def test_several_contacts_each_with_its_own_lifetime_and_q() -> None:
 
 
 def test_the_contact_parameter_wins_over_the_header_and_the_default_is_last() -> None:
-    session = Session(ScriptedRegistrar(default_expires=77))
+    session = Session(ScriptedRegistrar(None, default_expires=77))
     assert session.ask(f"{ONE};expires=10", rows=("Expires: 20",)).contacts[0].expires == 10
     assert session.ask(rows=("Expires: 20",)).contacts[0].expires == 20
     assert session.ask().contacts[0].expires == 77
@@ -122,7 +122,7 @@ def test_another_call_id_overrides_whatever_its_cseq() -> None:
 
 
 def test_a_request_is_carried_out_as_a_whole_or_not_at_all() -> None:
-    session = Session(ScriptedRegistrar(min_expires=60))
+    session = Session(ScriptedRegistrar(None, min_expires=60))
     session.ask(ONE, cseq=5)
     assert session.ask(f"{TWO}, {ONE}", cseq=5).status == 500
     assert session.ask(f"{TWO}, {ONE};expires=10", cseq=6).status == 423
@@ -162,7 +162,7 @@ def test_a_malformed_contact_is_a_bad_request() -> None:
 
 
 def test_lifetimes_too_brief_get_a_423_that_says_the_least() -> None:
-    session = Session(ScriptedRegistrar(min_expires=300))
+    session = Session(ScriptedRegistrar(None, min_expires=300))
     answer = session.ask(f"{ONE};expires=299")
     assert (answer.status, answer.min_expires) == (423, 300)
     assert session.ask(f"{ONE};expires=300").status == 200
@@ -170,7 +170,7 @@ def test_lifetimes_too_brief_get_a_423_that_says_the_least() -> None:
 
 
 def test_long_lifetimes_are_cut() -> None:
-    session = Session(ScriptedRegistrar(max_expires=300))
+    session = Session(ScriptedRegistrar(None, max_expires=300))
     assert session.ask(f"{ONE};expires=3600").contacts[0].expires == 300
     assert session.ask(f"{ONE};expires=30").contacts[0].expires == 30
 

@@ -126,6 +126,29 @@ def test_real_sockets_still_work() -> None:
     assert run(main()) == b"HELLO\n"
 
 
+def test_readers_and_writers_of_one_socket() -> None:
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        seen: list[str] = []
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            done = asyncio.Event()
+            loop.add_reader(ours, done.set)
+            writable = asyncio.Event()
+            loop.add_writer(ours, writable.set)
+            await writable.wait()
+            loop.remove_writer(ours)
+            seen.append("writable")
+            theirs.send(b"x")
+            await done.wait()
+            seen.append("readable")
+            loop.remove_reader(ours)
+        return seen
+
+    assert run(main()) == ["writable", "readable"]
+
+
 def test_it_is_a_loop_factory() -> None:
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         runner.run(asyncio.sleep(7.0))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiosipreg.errors import ConfigError
+from aiosipreg import ConfigError
 from aiosipreg.testing.link import HOLD_BACK, Faults, Link, arrivals
 
 

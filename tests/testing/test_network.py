@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from typing import Any
 
@@ -162,20 +163,29 @@ def test_an_address_in_use_is_refused() -> None:
 
 def test_wrong_calls_are_refused_as_asyncio_does() -> None:
     async def main() -> None:
-        connected, saw = await endpoint(remote=("127.0.0.1", 5060))
+        connected, _ = await endpoint(remote=("127.0.0.1", 5060))
         unconnected, _ = await endpoint(("127.0.0.1", 0))
         with pytest.raises(ValueError, match="Invalid address"):
             connected.sendto(b"x", ("127.0.0.1", 5061))
         with pytest.raises(ValueError, match="Invalid address"):
             unconnected.sendto(b"x")
-        with pytest.raises(socket.gaierror):
-            unconnected.sendto(b"x", ("sip.example.org", 5060))
-        with pytest.raises(OSError, match="family"):
-            unconnected.sendto(b"x", ("::1", 5060))
         with pytest.raises(OSError, match="family"):
             await endpoint(("127.0.0.1", 0), ("::1", 5060))
-        connected.sendto(bytes(70_000))
-        assert [type(error) for error in saw.errors] == [OSError]
+
+    run(main())
+
+
+def test_what_the_system_refuses_is_told_within_the_call() -> None:
+    async def main() -> None:
+        transport, saw = await endpoint(("127.0.0.1", 0))
+        transport.sendto(b"x", ("sip.example.org", 5060))
+        transport.sendto(b"x", ("::1", 5060))
+        transport.sendto(bytes(70_000), ("127.0.0.1", 5060))
+        assert [(type(error), error.args[0]) for error in saw.errors] == [
+            (socket.gaierror, socket.EAI_NONAME),
+            (OSError, errno.EAFNOSUPPORT),
+            (OSError, errno.EMSGSIZE),
+        ]
 
     run(main())
 
@@ -199,6 +209,20 @@ def test_family_and_names_choose_the_address() -> None:
         assert six.get_extra_info("sockname")[0] == "::"
         assert four.get_extra_info("sockname")[0] == "0.0.0.0"
         assert named.get_extra_info("sockname")[0] == "127.0.0.1"
+
+    run(main())
+
+
+def test_names_are_looked_up_when_an_endpoint_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def getaddrinfo(loop: object, host: str, port: int, **options: object) -> list[tuple[Any, ...]]:
+        assert (host, options["type"]) == ("sip.example.org", socket.SOCK_DGRAM)
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 0, "", ("192.0.2.1", port))]
+
+    monkeypatch.setattr(VirtualClockLoop, "getaddrinfo", getaddrinfo)
+
+    async def main() -> None:
+        transport, _ = await endpoint(remote=("sip.example.org", 5060))
+        assert transport.get_extra_info("peername") == ("192.0.2.1", 5060)
 
     run(main())
 
@@ -303,6 +327,18 @@ def test_an_exception_in_a_protocol_goes_to_the_loops_handler() -> None:
         return seen
 
     assert run(main()) == [ZeroDivisionError, ZeroDivisionError]
+
+
+def test_ports_may_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiosipreg.testing.network._FIRST_EPHEMERAL_PORT", 65535)
+
+    async def main() -> None:
+        await endpoint(("127.0.0.1", 0))
+        with pytest.raises(OSError, match="in use"):
+            await endpoint(("127.0.0.1", 0))
+        await endpoint(("192.0.2.1", 0))
+
+    run(main(), network=VirtualNetwork())
 
 
 def test_ephemeral_ports_wrap_around_and_skip_those_in_use() -> None:

@@ -31,7 +31,7 @@ async def connected(registrar: Registrar) -> AsyncIterator[Client]:
 
 
 async def test_register_over_real_loopback() -> None:
-    registrar = Registrar()
+    registrar = Registrar(None)
     async with connected(registrar) as client:
         assert registrar.uri == f"sip:127.0.0.1:{registrar.port}"
         assert registrar.port > 0
@@ -46,7 +46,7 @@ async def test_register_over_real_loopback() -> None:
 
 def test_register_over_the_virtual_network() -> None:
     async def main() -> None:
-        registrar = Registrar()
+        registrar = Registrar(None)
         async with connected(registrar) as client:
             answer = await client.ask(register(rows=("Expires: 600",)))
             assert answer.status == 200
@@ -59,7 +59,7 @@ def test_register_over_the_virtual_network() -> None:
 
 
 async def test_ipv6_loopback() -> None:
-    registrar = Registrar(host="::1")
+    registrar = Registrar(None, host="::1")
     async with connected(registrar) as client:
         assert registrar.uri == f"sip:[::1]:{registrar.port}"
         answer = await client.ask(register(via="SIP/2.0/UDP [::1]:5062;rport"))
@@ -69,7 +69,7 @@ async def test_ipv6_loopback() -> None:
 
 
 async def test_it_listens_once_at_a_time_and_again_on_the_same_port() -> None:
-    registrar = Registrar()
+    registrar = Registrar(None)
     async with connected(registrar) as client:
         port = registrar.port
         assert (await client.ask(register())).status == 200
@@ -82,7 +82,7 @@ async def test_it_listens_once_at_a_time_and_again_on_the_same_port() -> None:
 
 
 async def test_leaving_twice_is_harmless() -> None:
-    registrar = Registrar()
+    registrar = Registrar(None)
     async with registrar:
         pass
     await registrar.__aexit__(None, None, None)
@@ -90,7 +90,7 @@ async def test_leaving_twice_is_harmless() -> None:
 
 def test_waiting_for_requests() -> None:
     async def main() -> None:
-        registrar = Registrar()
+        registrar = Registrar(None)
         async with connected(registrar) as client:
             client.send(register(cseq=1))
             assert (await registrar.wait_for_request()).request.cseq
@@ -112,7 +112,7 @@ def test_waiting_for_requests() -> None:
 def test_waiting_has_an_end_and_says_what_came() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        registrar = Registrar()
+        registrar = Registrar(None)
         async with connected(registrar) as client:
             client.send(register())
             with pytest.raises(TimeoutError, match=r"within 5\.0 s; 1 came"):
@@ -124,7 +124,7 @@ def test_waiting_has_an_end_and_says_what_came() -> None:
 
 def test_what_needs_a_running_registrar_says_so() -> None:
     async def main() -> None:
-        registrar = Registrar()
+        registrar = Registrar(None)
         with pytest.raises(RuntimeError, match="context manager"):
             await registrar.wait_for_request()
         with pytest.raises(RuntimeError, match="context manager"):
@@ -136,7 +136,7 @@ def test_what_needs_a_running_registrar_says_so() -> None:
 
 def test_leaving_ends_every_wait() -> None:
     async def main() -> None:
-        registrar = Registrar()
+        registrar = Registrar(None)
         async with registrar:
             waiting = asyncio.create_task(registrar.wait_for_request(timeout=None))
             await asyncio.sleep(0)
@@ -146,9 +146,35 @@ def test_leaving_ends_every_wait() -> None:
     run(main())
 
 
+def test_leaving_ends_questions_too() -> None:
+    async def main() -> None:
+        registrar = Registrar(None)
+        async with connected(registrar) as client:
+            await client.ask(register())
+            asking = asyncio.create_task(registrar.options(AOR))
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    run(main())
+
+
+def test_waiting_among_what_came_already() -> None:
+    async def main() -> None:
+        registrar = Registrar(None)
+        async with connected(registrar) as client:
+            for cseq in (1, 2, 3):
+                await client.ask(register(cseq=cseq))
+            found = await registrar.wait_for_request(lambda packet: packet.request.cseq.number == 2)  # type: ignore[union-attr]
+            assert found == registrar.requests[1]
+            assert await registrar.wait_for_request(3) == registrar.requests[2]
+
+    run(main())
+
+
 def test_silence_and_its_end() -> None:
     async def main() -> None:
-        registrar = Registrar(faults=Faults(silence=True))
+        registrar = Registrar(None, faults=Faults(silence=True))
         async with connected(registrar) as client:
             with pytest.raises(TimeoutError):
                 await client.ask(register())
@@ -161,7 +187,7 @@ def test_silence_and_its_end() -> None:
 
 def test_answers_may_be_lost_alone() -> None:
     async def main() -> None:
-        registrar = Registrar(faults_out=Faults(silence=True))
+        registrar = Registrar(None, faults_out=Faults(silence=True))
         async with connected(registrar) as client:
             data = register()
             with pytest.raises(TimeoutError):
@@ -176,7 +202,7 @@ def test_answers_may_be_lost_alone() -> None:
 
 def test_delay_counts_in_both_directions() -> None:
     async def main() -> float:
-        registrar = Registrar(faults=Faults(delay=0.25))
+        registrar = Registrar(None, faults=Faults(delay=0.25))
         async with connected(registrar) as client:
             await client.ask(register())
             assert registrar.requests[0].at == 0.25
@@ -187,7 +213,7 @@ def test_delay_counts_in_both_directions() -> None:
 
 def test_datagrams_under_way_do_not_outlive_the_registrar() -> None:
     async def main() -> None:
-        registrar = Registrar(faults=Faults(delay=10.0))
+        registrar = Registrar(None, faults=Faults(delay=10.0))
         async with connected(registrar) as client:
             client.send(register())
             await asyncio.sleep(1.0)
@@ -199,7 +225,7 @@ def test_datagrams_under_way_do_not_outlive_the_registrar() -> None:
 
 def test_options_are_asked_and_answered() -> None:
     async def main() -> None:
-        registrar = Registrar(faults=Faults(loss=0.5), seed=3)
+        registrar = Registrar(None, faults=Faults(loss=0.5), seed=3)
         async with connected(registrar) as client:
             registrar.faults = Faults()
             await client.ask(register())
@@ -220,7 +246,7 @@ def test_options_are_asked_and_answered() -> None:
 def test_options_repeat_like_rfc3261_and_give_up() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        registrar = Registrar()
+        registrar = Registrar(None)
         async with connected(registrar) as client:
             await client.ask(register())
             with pytest.raises(TimeoutError):
@@ -233,7 +259,7 @@ def test_options_repeat_like_rfc3261_and_give_up() -> None:
 
 def test_late_and_foreign_answers_harm_nobody() -> None:
     async def main() -> None:
-        registrar = Registrar()
+        registrar = Registrar(None)
         async with connected(registrar) as client:
             client.send(b"SIP/2.0 200 OK\r\nCall-ID: x\r\n\r\n")
             await asyncio.sleep(1.0)
@@ -246,7 +272,7 @@ def test_loss_reorder_and_duplicates_end_in_the_right_binding() -> None:
     network = VirtualNetwork(loss=0.3, delay=(0.01, 0.05), reorder=0.1, duplicate=0.1, seed=5)
 
     async def main() -> Registrar:
-        registrar = Registrar(default_expires=60)
+        registrar = Registrar(None, default_expires=60)
         async with connected(registrar) as client:
             for cseq in range(1, 201):
                 data = register(cseq=cseq)

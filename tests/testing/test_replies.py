@@ -18,7 +18,7 @@ SOURCE = ("192.0.2.9", 40_000)
 
 def answer_to(data: bytes, source: tuple[str, int] = SOURCE) -> tuple[Response, tuple[str, int]]:
     """The parsed answer and where it goes."""
-    ((answer, address),) = ScriptedRegistrar().receive(data, source, 0.0)
+    ((answer, address),) = ScriptedRegistrar(None).receive(data, source, 0.0)
     return response(answer), address
 
 
@@ -70,7 +70,7 @@ def test_a_to_tag_is_added_only_where_there_is_none() -> None:
 def test_the_lifetime_is_written_where_it_was_asked_for(
     expires_in: ExpiresIn, parameter: int | None, header: int | None
 ) -> None:
-    registrar = ScriptedRegistrar(expires_in=expires_in)
+    registrar = ScriptedRegistrar(None, expires_in=expires_in)
     ((data, _),) = registrar.receive(register(f"{CONTACT};expires=600"), SOURCE, 0.0)
     answer = response(data)
     assert answer.contacts[0].expires == parameter
@@ -78,7 +78,7 @@ def test_the_lifetime_is_written_where_it_was_asked_for(
 
 
 def test_the_header_has_the_shortest_lifetime_and_zero_after_a_removal() -> None:
-    registrar = ScriptedRegistrar(expires_in="header")
+    registrar = ScriptedRegistrar(None, expires_in="header")
     both = register(f"{CONTACT};expires=600, <sip:other@h>;expires=60", cseq=1)
     ((data, _),) = registrar.receive(both, SOURCE, 0.0)
     assert response(data).expires == 60

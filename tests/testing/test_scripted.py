@@ -19,7 +19,7 @@ def ask(registrar: ScriptedRegistrar, data: bytes, now: float = 0.0) -> Response
 
 
 def test_a_register_makes_a_binding_and_lists_it() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     answer = ask(registrar, register(rows=("Expires: 600", "User-Agent: test/1")), now=10.0)
     assert (answer.status, answer.reason) == (200, "OK")
     assert [(str(contact.uri), contact.expires) for contact in answer.contacts] == [("sip:toto@127.0.0.1:5062", 600)]
@@ -30,7 +30,7 @@ def test_a_register_makes_a_binding_and_lists_it() -> None:
 
 
 def test_an_answer_repeats_what_rfc3261_8_2_6_says() -> None:
-    answer = ask(ScriptedRegistrar(), register(via="SIP/2.0/UDP 10.0.0.1:5062"))
+    answer = ask(ScriptedRegistrar(None), register(via="SIP/2.0/UDP 10.0.0.1:5062"))
     assert answer.headers.get("From") == f"<{AOR}>;tag=from-tag"
     assert answer.headers.get("Call-ID") == "call-1"
     assert answer.headers.get("CSeq") == "1 REGISTER"
@@ -40,7 +40,7 @@ def test_an_answer_repeats_what_rfc3261_8_2_6_says() -> None:
 
 
 def test_a_retransmission_gets_the_same_octets_and_changes_nothing() -> None:
-    registrar = ScriptedRegistrar(default_expires=100)
+    registrar = ScriptedRegistrar(None, default_expires=100)
     data = register(branch="z9hG4bKsame")
     first = registrar.receive(data, SOURCE, 0.0)
     assert registrar.receive(data, SOURCE, 31.9) == first
@@ -50,7 +50,7 @@ def test_a_retransmission_gets_the_same_octets_and_changes_nothing() -> None:
 
 
 def test_a_transaction_is_forgotten_after_timer_j() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     data = register(branch="z9hG4bKsame")
     ask(registrar, data, 0.0)
     assert ask(registrar, data, 32.0).status == 500
@@ -58,14 +58,14 @@ def test_a_transaction_is_forgotten_after_timer_j() -> None:
 
 
 def test_branches_are_compared_without_case_and_per_method() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     ask(registrar, register(branch="z9hG4bKsame"))
     assert ask(registrar, register(branch="Z9HG4BKSAME")).status == 200
     assert ask(registrar, register(branch="z9hG4bKsame", method="OPTIONS")).status == 405
 
 
 def test_rfc2543_transactions_are_told_apart_by_their_headers() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     assert ask(registrar, register(branch="1")).status == 200
     assert ask(registrar, register(branch="1")).status == 200
     assert ask(registrar, register(branch="1", cseq=2)).status == 200
@@ -74,7 +74,7 @@ def test_rfc2543_transactions_are_told_apart_by_their_headers() -> None:
 
 @pytest.mark.parametrize("method", ["OPTIONS", "INVITE", "SUBSCRIBE", "NOTIFY"])
 def test_other_methods_are_not_allowed(method: str) -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     answer = ask(registrar, register(method=method))
     assert (answer.status, answer.headers.get("Allow")) == (405, "REGISTER")
     assert registrar.requests == ()
@@ -82,7 +82,7 @@ def test_other_methods_are_not_allowed(method: str) -> None:
 
 
 def test_an_ack_is_never_answered() -> None:
-    assert ScriptedRegistrar().receive(register(method="ACK"), SOURCE, 0.0) == []
+    assert ScriptedRegistrar(None).receive(register(method="ACK"), SOURCE, 0.0) == []
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_an_ack_is_never_answered() -> None:
     [b"", b"\r\n\r\n", b"\x00\x01\x00\x00", b"HTTP/1.1 200 OK\r\n\r\n", b"REGISTER sip:h SIP/2.0\r\n\r\n"],
 )
 def test_what_is_not_sip_is_ignored_and_counted(data: bytes) -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     assert registrar.receive(data, SOURCE, 0.0) == []
     assert registrar.ignored == 1
     assert registrar.requests == ()
@@ -100,27 +100,27 @@ def test_what_is_not_sip_is_ignored_and_counted(data: bytes) -> None:
 def test_a_missing_mandatory_header_is_a_bad_request(header: str) -> None:
     lines = register().decode().split("\r\n")
     data = "\r\n".join(line for line in lines if not line.startswith(f"{header}:")).encode()
-    answer = ask(ScriptedRegistrar(), data)
+    answer = ask(ScriptedRegistrar(None), data)
     assert (answer.status, answer.reason) == (400, "Missing Header")
 
 
 @pytest.mark.parametrize(("good", "bad"), [("CSeq: 1 REGISTER", "CSeq: one REGISTER"), (f"To: <{AOR}>", "To: <nobody")])
 def test_a_malformed_mandatory_header_is_a_bad_request(good: str, bad: str) -> None:
-    answer = ask(ScriptedRegistrar(), register().replace(good.encode(), bad.encode()))
+    answer = ask(ScriptedRegistrar(None), register().replace(good.encode(), bad.encode()))
     assert (answer.status, answer.reason) == (400, "Malformed Header")
 
 
 def test_a_cseq_of_another_method_is_a_bad_request() -> None:
-    assert ask(ScriptedRegistrar(), register().replace(b"1 REGISTER", b"1 OPTIONS")).status == 400
+    assert ask(ScriptedRegistrar(None), register().replace(b"1 REGISTER", b"1 OPTIONS")).status == 400
 
 
 def test_required_extensions_are_refused_by_name() -> None:
-    answer = ask(ScriptedRegistrar(), register(rows=("Require: outbound, gin",)))
+    answer = ask(ScriptedRegistrar(None), register(rows=("Require: outbound, gin",)))
     assert (answer.status, answer.unsupported) == (420, ("outbound", "gin"))
 
 
 def test_scripted_answers_come_in_order_and_change_nothing() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     registrar.answer_next(503, headers=[("Retry-After", "30")])
     registrar.answer_next(404, "Who", times=2)
     registrar.answer_next(200)
@@ -138,7 +138,7 @@ def test_scripted_answers_come_in_order_and_change_nothing() -> None:
 
 
 def test_a_scripted_answer_is_repeated_for_retransmissions_and_not_used_up_by_them() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     registrar.answer_next(503, times=2)
     data = register()
     assert [ask(registrar, data).status for _ in range(3)] == [503, 503, 503]
@@ -147,7 +147,7 @@ def test_a_scripted_answer_is_repeated_for_retransmissions_and_not_used_up_by_th
 
 
 def test_scripted_silence_looks_like_loss() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     registrar.answer_next(None, times=2)
     data = register()
     assert registrar.receive(data, SOURCE, 0.0) == []
@@ -158,14 +158,14 @@ def test_scripted_silence_looks_like_loss() -> None:
 
 
 def test_other_methods_use_no_scripted_answer_up() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     registrar.answer_next(503)
     assert ask(registrar, register(method="OPTIONS")).status == 405
     assert ask(registrar, register()).status == 503
 
 
 def test_an_unusual_status_gets_some_phrase() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     registrar.answer_next(499)
     assert ask(registrar, register()).status == 499
 
@@ -177,7 +177,7 @@ def test_a_hook_sees_the_request_and_the_answer_and_may_replace_it() -> None:
         seen.append((request, answer))
         return Response(503, "Busy")
 
-    registrar = ScriptedRegistrar(hook=hook)
+    registrar = ScriptedRegistrar(None, hook=hook)
     answer = ask(registrar, register())
     assert (answer.status, answer.headers.get("Call-ID")) == (503, "call-1")
     assert registrar.bindings == {}
@@ -193,7 +193,7 @@ def test_a_hook_may_add_headers_to_a_success() -> None:
     def hook(request: Request, answer: Response) -> Response | None:
         return Response(answer.status, answer.reason, [*answer.headers.items(), ("Service-Route", "<sip:edge;lr>")])
 
-    registrar = ScriptedRegistrar(hook=hook)
+    registrar = ScriptedRegistrar(None, hook=hook)
     answer = ask(registrar, register())
     assert [str(route.uri) for route in answer.service_route] == ["sip:edge;lr"]
     assert len(answer.headers.get_all("Via")) == 1
@@ -201,7 +201,7 @@ def test_a_hook_may_add_headers_to_a_success() -> None:
 
 
 def test_a_hook_that_says_nothing_leaves_everything_as_it_was() -> None:
-    registrar = ScriptedRegistrar(hook=lambda request, answer: None)
+    registrar = ScriptedRegistrar(None, hook=lambda request, answer: None)
     data = register()
     assert registrar.receive(data, SOURCE, 0.0) == []
     assert registrar.bindings == {}
@@ -210,12 +210,12 @@ def test_a_hook_that_says_nothing_leaves_everything_as_it_was() -> None:
 
 
 def test_a_hook_may_answer_other_methods() -> None:
-    registrar = ScriptedRegistrar(hook=lambda request, answer: Response(200, "OK"))
+    registrar = ScriptedRegistrar(None, hook=lambda request, answer: Response(200, "OK"))
     assert ask(registrar, register(method="OPTIONS")).status == 200
 
 
 def test_a_restart_forgets_bindings_and_transactions() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     data = register()
     ask(registrar, data)
     registrar.restart()
@@ -225,7 +225,7 @@ def test_a_restart_forgets_bindings_and_transactions() -> None:
 
 
 def test_packets_say_when_who_and_what() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     data = register(rows=("Expires: 60",))
     registrar.receive(data, SOURCE, 7.0)
     (packet,) = registrar.requests
@@ -240,7 +240,7 @@ def test_packets_say_when_who_and_what() -> None:
 
 
 def test_the_record_is_bounded() -> None:
-    registrar = ScriptedRegistrar(history=2)
+    registrar = ScriptedRegistrar(None, history=2)
     for number in range(1, 6):
         ask(registrar, register(cseq=number))
     assert [packet.request.cseq.number for packet in registrar.requests if packet.request.cseq] == [4, 5]
@@ -248,7 +248,7 @@ def test_the_record_is_bounded() -> None:
 
 
 def test_options_go_to_where_the_contact_registered_from() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     registrar.address = ("192.0.2.1", 5060)
     ask(registrar, register(contact=f"{CONTACT};+sip.ice"))
     data, address = registrar.options_request(registrar.bindings[AOR][0])
@@ -262,7 +262,7 @@ def test_options_go_to_where_the_contact_registered_from() -> None:
 
 
 def test_options_name_an_ipv6_registrar_in_brackets() -> None:
-    registrar = ScriptedRegistrar()
+    registrar = ScriptedRegistrar(None)
     registrar.address = ("2001:db8::1", 5060)
     ask(registrar, register())
     data, _ = registrar.options_request(registrar.bindings[AOR][0])
@@ -271,6 +271,10 @@ def test_options_name_an_ipv6_registrar_in_brackets() -> None:
 
 def test_the_same_seed_gives_the_same_answers() -> None:
     data = register()
-    one, same, other = (ScriptedRegistrar(seed=seed).receive(data, SOURCE, 0.0) for seed in (1, 1, 2))
+    one, same, other = (ScriptedRegistrar(None, seed=seed).receive(data, SOURCE, 0.0) for seed in (1, 1, 2))
     assert one == same
     assert one != other
+
+
+def test_unless_told_it_knows_toto_with_the_password_secret() -> None:
+    assert ask(ScriptedRegistrar(), register()).status == 401

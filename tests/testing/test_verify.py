@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiosipreg.errors import ConfigError
+from aiosipreg import ConfigError
 from aiosipreg.testing import verify
 from aiosipreg.testing.credentials import Credentials
 from aiosipreg.testing.scripted import ScriptedRegistrar
@@ -303,7 +303,7 @@ def test_authentication_info_without_qop_names_the_next_nonce_only() -> None:
 
 
 def test_an_open_registrar_has_no_authentication_info() -> None:
-    open_to_all = Client(ScriptedRegistrar(next_nonce=True))
+    open_to_all = Client(ScriptedRegistrar(None, next_nonce=True))
     answer = open_to_all.send()
     assert (answer.status, "Authentication-Info" in answer.headers) == (200, False)
 
