@@ -26,7 +26,7 @@ from aiosipreg.errors import (
     ServerUnreachable,
 )
 from aiosipreg.net.stats import Stats
-from aiosipreg.params import ExpiresIn, NatMode, ProxyParams
+from aiosipreg.params import ExpiresIn, NatMode, ProxyParams, Redirect
 from aiosipreg.proxy import ProxyConfig
 from aiosipreg.settings import DnsParams, TransportParams
 from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
@@ -51,6 +51,7 @@ __all__ = [
     "ProxyConfig",
     "ProxyParams",
     "Reason",
+    "Redirect",
     "RegistrationError",
     "RegistrationEvent",
     "RegistrationRejected",

@@ -12,7 +12,7 @@ from aiosipreg.engine.effects import Answered, NotAnswered
 
 if TYPE_CHECKING:
     from aiosipreg.auth import AuthChallenge, AuthProvider
-    from aiosipreg.engine.effects import Answer
+    from aiosipreg.engine.effects import Answer, Ask
     from aiosipreg.params import ProxyParams
 
 __all__ = ["CredentialStore", "inquire", "known_credentials"]
@@ -36,15 +36,17 @@ class CredentialStore(Protocol):
         """Seconds that a provider may take."""
 
 
-def known_credentials(params: ProxyParams, store: CredentialStore, realm: str) -> AuthInfo | None:
+def known_credentials(params: ProxyParams, store: CredentialStore, ask: Ask) -> AuthInfo | None:
     """Credentials that are at hand for a realm: the account's own before those of the core."""
-    own, aor = params.auth, params.aor
-    if isinstance(own, tuple):
-        # They were given to this account, so they need not name its user.
-        info = find_auth_info(own, username=None, domain=aor.host, realm=realm)
-        if info is not None:
-            return info
-    return find_auth_info(store.auth_infos, username=aor.user, domain=aor.host, realm=realm)
+    own = params.auth if isinstance(params.auth, tuple) else ()
+    shared = store.auth_infos
+    if ask.foreign:
+        own, shared = (tuple(info for info in infos if info.realm is not None) for infos in (own, shared))
+    aor = params.aor
+    # The account's own entries were given to it, so they need not name its user.
+    return find_auth_info(own, username=None, domain=aor.host, realm=ask.realm) or find_auth_info(
+        shared, username=aor.user, domain=aor.host, realm=ask.realm
+    )
 
 
 async def inquire(provider: AuthProvider, challenge: AuthChallenge, token: int, timeout: float) -> Answer:

@@ -14,7 +14,7 @@ from aiosipreg.engine.timers import positive
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire import NameAddr, Params, SipUri, is_token
 
-__all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "auth_source"]
+__all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "auth_source"]
 
 AuthSource: TypeAlias = AuthInfo | Iterable[AuthInfo] | AuthProvider | None
 
@@ -48,6 +48,15 @@ class NatMode(enum.Enum):
 
     AUTO = "auto"
     OFF = "off"
+
+
+class Redirect(enum.Enum):
+    """How far a registrar may send the account elsewhere (RDR-1)."""
+
+    NEVER = "never"
+    SAME_DOMAIN = "same domain"
+    """To the registrar's host, below it, or to ``redirect_hosts``."""
+    ANY = "any"
 
 
 def auth_source(field_name: str, source: AuthSource) -> tuple[AuthInfo, ...] | AuthProvider:
@@ -102,6 +111,8 @@ class ProxyParams:
         refresh_window: Two shares of the granted lifetime between which the refresh starts; ``None`` for the rule
             of REG-19.
         retry_403: Try again slowly after 403 instead of stopping.
+        redirect: How far a registrar may send the account elsewhere.
+        redirect_hosts: Hosts that it may be sent to besides.
         aor: The identity in its clean form, as it stands in To and From (read only).
         registrar: The registrar's URI without user (read only).
 
@@ -132,6 +143,8 @@ class ProxyParams:
     strict_binding: bool = False
     refresh_window: tuple[float, float] | None = None
     retry_403: bool = False
+    redirect: Redirect = Redirect.SAME_DOMAIN
+    redirect_hosts: tuple[str, ...] = ()
     aor: SipUri = field(init=False, repr=False, compare=False)
     registrar: SipUri = field(init=False, repr=False, compare=False)
 
@@ -175,6 +188,9 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         "contact_uri_params": _param_map("contact_uri_params", params.contact_uri_params, _RESERVED_CONTACT_URI_PARAMS),
         "headers": tuple(_header(name, value) for name, value in params.headers),
         "supported": _tags(params.supported),
+        "redirect_hosts": tuple(
+            _plain("redirect_hosts", host) for host in _items("redirect_hosts", params.redirect_hosts)
+        ),
     }
 
 
@@ -187,7 +203,7 @@ def _check_scalars(params: ProxyParams) -> None:
             _plain(name, getattr(params, name))
     if params.instance_id is not None and not re.fullmatch(r"urn:[^\s<>\"]+", params.instance_id):
         raise ConfigError("instance_id", params.instance_id, 'a URN such as "urn:uuid:..."')
-    for name, kind in (("nat", NatMode), ("lifetime_in", ExpiresIn)):
+    for name, kind in (("nat", NatMode), ("lifetime_in", ExpiresIn), ("redirect", Redirect)):
         if not isinstance(getattr(params, name), kind):
             raise ConfigError(name, getattr(params, name), f"a member of {kind.__name__}")
     if params.refresh_window is not None:

@@ -277,13 +277,13 @@ class ProxyConfig:
 
     def known(self, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand (called by the runner)."""
-        return known_credentials(self._settings, self._core, ask.realm)
+        return known_credentials(self._settings, self._core, ask)
 
     def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """The question to the auth provider, ``None`` without one (called by the runner)."""
         own, aor = self._settings.auth, self._settings.aor
         provider = own if callable(own) else self._core.auth_provider
-        if provider is None:
+        if provider is None or ask.foreign:
             return None
         challenge = AuthChallenge(
             proxy_config=self,

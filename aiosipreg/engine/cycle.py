@@ -7,7 +7,7 @@ ends with an `Outcome`; what that means for the account is decided by `engine.re
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.authenticator import Question, Verdict
@@ -23,7 +23,9 @@ from aiosipreg.engine.effects import (
     NotLocated,
     Send,
 )
+from aiosipreg.engine.redirects import Detour
 from aiosipreg.engine.register import Purpose, contact_address, mapped_address, read_grant
+from aiosipreg.engine.repairs import repair
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.timers import LONGEST_RETRY_AFTER
 from aiosipreg.engine.transaction import ClientTransaction, TransactionState, new_branch
@@ -45,7 +47,6 @@ __all__ = ["Cycle", "Outcome", "Step"]
 
 _MOST_REQUESTS = 16
 _MOST_TARGETS = 8
-_HIGHEST_FLOOR = 86_400
 
 
 class Step(enum.Enum):
@@ -100,7 +101,7 @@ class Cycle:
     """
 
     __slots__ = (
-        "_contact", "_ends_at", "_flow", "_repaired", "_session", "_target", "_targets", "_token",
+        "_contact", "_detour", "_ends_at", "_flow", "_repaired", "_session", "_target", "_targets", "_token",
         "_transaction", "outcome", "purpose", "requests", "started_at", "step", "tried",
     )  # fmt: skip
 
@@ -121,6 +122,7 @@ class Cycle:
         self._transaction: ClientTransaction | None = None
         self._contact: NameAddr | None = None
         self._repaired: set[str] = set()
+        self._detour = Detour(session.params)
         session.authenticator.begin()
 
     @property
@@ -139,6 +141,7 @@ class Cycle:
         """Begin: on the flow of the binding if there is one, else by resolving the next hop."""
         if self._flow is not None:
             self._target = self._flow.target
+            self._detour.allows(self._target)
             return self._transmit(now)
         return self._locate()
 
@@ -149,7 +152,7 @@ class Cycle:
         match answer:
             case Located(targets=targets):
                 avoid = self._session.avoid
-                usable = [target for target in targets if target not in self.tried]
+                usable = [target for target in targets if target not in self.tried and self._detour.allows(target)]
                 self._targets = sorted(usable, key=lambda target: target == avoid)[:_MOST_TARGETS]
                 return self._next_target(now)
             case NotLocated(cause=cause, absent=absent):
@@ -185,8 +188,10 @@ class Cycle:
                 return self._repair(row, response, now)
             case Then.NEXT_TARGET:
                 return self._leave(row, f"{response.status}", now, response)
+            case Then.REDIRECT:
+                return self._redirected(row, response, now)
             case _:
-                return self._end(row, response)
+                return self._fail(row, now, response)
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass."""
@@ -209,10 +214,11 @@ class Cycle:
     def _locate(self) -> list[Effect]:
         self.step = Step.LOCATING
         self._token += 1
-        params = self._session.params
+        params, detour = self._session.params, self._detour
+        if detour.hop is not None and (detour.as_proxy or not params.routes):
+            return [Locate(self._token, detour.hop)]
         # REG-31: the first Route is the next hop, without routes the Request-URI is.
-        hop = SipUri.parse(params.routes[0]) if params.routes else params.registrar
-        return [Locate(self._token, hop)]
+        return [Locate(self._token, SipUri.parse(params.routes[0]) if params.routes else params.registrar)]
 
     def _leave(self, row: Row, cause: str, now: float, response: Response | None = None) -> list[Effect]:
         """The target is no good: go on to the next one, or end with ``row``."""
@@ -225,7 +231,7 @@ class Cycle:
         if self._targets is None:
             return self._locate()
         if not self._targets:
-            return self._end(row, response, cause=self._all_tried())
+            return self._fail(row, now, response, cause=self._all_tried())
         return self._next_target(now)
 
     def _all_tried(self) -> str:
@@ -233,7 +239,7 @@ class Cycle:
 
     def _next_target(self, now: float) -> list[Effect]:
         if not self._targets:
-            return self._end(TROUBLES["RSP-REF"], cause=self._all_tried())
+            return self._fail(TROUBLES["RSP-REF"], now, cause=self._all_tried())
         if now >= self._ends_at:
             return self._end(TROUBLES["RSP-LOC"], cause=self._all_tried())
         self._target = self._targets.pop(0)
@@ -250,7 +256,8 @@ class Cycle:
         removing = self.purpose in (Purpose.REMOVE, Purpose.CLEAR)
         contact = session.contact if removing else None
         if contact is None:
-            contact = contact_address(session.params, flow, session.public)
+            push = not session.series.concessions.without_push
+            contact = contact_address(session.params, flow, session.public, push=push)
         bound = session.bound
         stale = None if removing or bound is None or bound.uri == contact.uri else bound
         branch = new_branch(session.random)
@@ -288,15 +295,15 @@ class Cycle:
                 return self._transmit(now)
         return self._end(row, response, grant=grant)
 
-    def _learn_public_address(self, seen: tuple[str, int] | None, repair: str) -> bool:
+    def _learn_public_address(self, seen: tuple[str, int] | None, rule: str) -> bool:
         """Note where the far end saw us (NAT-2); return whether the Contact has to follow (NAT-3, NAT-4)."""
         session = self._session
         if session.params.nat is NatMode.OFF or seen == session.public or session.asymmetric:
             return False
-        if repair in self._repaired:
+        if rule in self._repaired:
             session.asymmetric = True
             return False
-        self._repaired.add(repair)
+        self._repaired.add(rule)
         session.public = seen
         return True
 
@@ -313,8 +320,9 @@ class Cycle:
             assert self._target is not None  # noqa: S101
             self.step = Step.ASKING
             self._token += 1
-            ask = Ask(self._token, verdict.realm, verdict.algorithms, verdict.attempt, verdict.stale, self._target)
-            return [ask]
+            # RDR-6, SEC-7: whoever a redirect led to outside the domain gets nothing that was not named for its realm.
+            asked = verdict.realm, verdict.algorithms, verdict.attempt, verdict.stale
+            return [Ask(self._token, *asked, self._target, self._detour.foreign)]
         match verdict:
             case Verdict.ANSWER:
                 return self._transmit(now)
@@ -326,16 +334,39 @@ class Cycle:
                 return self._end(TROUBLES["AUTH-23"], response)
 
     def _repair(self, row: Row, response: Response, now: float) -> list[Effect]:
-        """423: ask for the lifetime that the registrar wants (REG-27), once, and only upwards (REG-28)."""
-        wanted = response.min_expires
-        asked = self._session.lifetime
-        usable = wanted is not None and asked < wanted <= _HIGHEST_FLOOR
-        if self.purpose is not Purpose.REGISTER or row.id in self._repaired or not usable:
-            return self._end(TROUBLES["REG-28"], response)
-        assert wanted is not None  # noqa: S101
+        """Send again with what the answer objects to changed, once for each kind of objection."""
+        series = self._session.series
+        conceded = None
+        if self.purpose is Purpose.REGISTER and row.id not in self._repaired:
+            conceded = repair(response.status, response, series.params, series.concessions)
+        if conceded is None:
+            return self._fail(
+                TROUBLES["REG-28"] if response.status == 423 else replace(row, then=Then.STOP), now, response
+            )
         self._repaired.add(row.id)
-        self._session.floor = wanted
+        series.concede(conceded)
         return self._transmit(now)
+
+    def _redirected(self, row: Row, response: Response, now: float) -> list[Effect]:
+        """Go where a 3xx sends us, as far as that is allowed (RDR-1 to RDR-6)."""
+        if self.purpose is not Purpose.REGISTER:
+            return self._end(row, response)
+        refused = self._detour.take(response)
+        return self._fail(row, now, response, cause=refused)
+
+    def _fail(self, row: Row, now: float, response: Response | None = None, *, cause: str = "") -> list[Effect]:
+        """This server said no: where a redirect led to besides may say yes (RDR-3)."""
+        session, detour = self._session, self._detour
+        if not detour.pending or now >= self._ends_at:
+            if detour.hop is not None:
+                session.leave(self._target)
+            return self._end(row, response, cause=cause)
+        hop = detour.follow()
+        self._flow = self._targets = None
+        if detour.foreign:
+            session.renew()
+        session.series.registrar = session.params.registrar if detour.as_proxy else hop
+        return self._locate()
 
     def _end(
         self, row: Row, response: Response | None = None, *, grant: Grant | None = None, cause: str = ""

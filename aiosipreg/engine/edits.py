@@ -53,6 +53,8 @@ EDITS: Final[Mapping[str, Edit]] = MappingProxyType({
     "strict_binding": Edit.NOTHING,
     "refresh_window": Edit.NOTHING,
     "retry_403": Edit.NOTHING,
+    "redirect": Edit.NOTHING,
+    "redirect_hosts": Edit.NOTHING,
 })  # fmt: skip
 """What each field causes when it differs; ``register`` starts instead of stopping when it turns on."""
 

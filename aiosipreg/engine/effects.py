@@ -84,7 +84,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Find credentials for this realm; answer with `Answered` or `NotAnswered`."""
+    """Find credentials for this realm; answer with `Answered` or `NotAnswered`.
+
+    ``foreign`` is set when a redirect led outside the registrar's domain: only credentials that name the realm count.
+    """
 
     token: int
     realm: str
@@ -92,6 +95,7 @@ class Ask:
     attempt: int
     stale: bool
     target: Target
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,13 +44,13 @@ class Lease:
         retry_at: When a failed attempt is repeated; ``None`` when it is not.
         residual_until: Until then the registrar may still hold a binding whose removal was not confirmed.
         failures: Consecutive failures (OUTB-14).
-        cause: The row that decided the last failure.
+        cause: The row that decided the last failure, ``None`` after a success.
         tried: What failed in the last attempt, by target.
     """
 
     __slots__ = (
-        "_session", "binding", "bindings", "cause", "failures", "refresh_at", "residual_until", "retry_at", "service_route",
-        "state", "tried",
+        "_session", "binding", "bindings", "cause", "failures", "refresh_at", "residual_until", "retry_at",
+        "service_route", "state", "tried",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -130,6 +130,7 @@ class Lease:
         response = outcome.response if outcome is not None else None
         target = outcome.target if outcome is not None else None
         if outcome is not None:
+            self.cause = outcome.row if outcome.grant is None else None
             self.tried = {str(failed): why for failed, why in outcome.tried.items()}
         if reason is None:
             reason = row.reason if row is not None else Reason.NONE

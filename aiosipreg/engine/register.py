@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aiosipreg.engine.repairs import Concessions
 from aiosipreg.errors import ParseError
 from aiosipreg.params import ExpiresIn
 from aiosipreg.states import Reason
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "contact_address", "mapped_address", "read_grant"]
 
-_DEFAULT_TAGS = ("path",)
 _MOST_BINDINGS = 100
 
 
@@ -71,22 +71,32 @@ class RegisterSeries:
         call_id: 96 random bits; no host name, no address (SEC-14, SEC-35).
         from_tag: 64 random bits.
         cseq: The number that was used last.
+        params: The settings in force.
+        concessions: How far the requests depart from them.
+        registrar: The Request-URI; another one after a redirect (RDR-4).
     """
 
-    __slots__ = ("_tail", "_user_agent", "call_id", "cseq", "from_tag", "params")
+    __slots__ = ("_tail", "_user_agent", "call_id", "concessions", "cseq", "from_tag", "params", "registrar")
 
     def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random) -> None:
         self.params = params
+        self.concessions = Concessions()
+        self.registrar = params.registrar
         self.call_id = f"{random.getrandbits(96):024x}"
         self.from_tag = f"{random.getrandbits(64):016x}"
         self.cseq = 0
         self._user_agent = user_agent
-        self._tail = _fixed_headers(params, user_agent)
+        self._tail = self._fixed_headers()
 
     def adopt(self, params: ProxyParams) -> None:
         """Go on with changed settings under the same Call-ID."""
         self.params = params
-        self._tail = _fixed_headers(params, self._user_agent)
+        self._tail = self._fixed_headers()
+
+    def concede(self, concessions: Concessions) -> None:
+        """Depart from the settings as far as the registrar wants it."""
+        self.concessions = concessions
+        self._tail = self._fixed_headers()
 
     def render(
         self,
@@ -132,11 +142,23 @@ class RegisterSeries:
     @property
     def request_uri(self) -> str:
         """The registrar's URI as it stands in the start line and in the digest (REG-1, AUTH-14)."""
-        registrar = self.params.registrar
+        registrar = self.registrar
         if registrar.params.get("transport", "") == "tls":
             # RFC 5630 3.1.4: understood on input, never written (SIPS-5).
             registrar = registrar.replace(params={k: v for k, v in registrar.params.items() if k != "transport"})
         return str(registrar)
+
+    def _fixed_headers(self) -> str:
+        """The headers that stay the same for hours, and the end of the message."""
+        params, lines = self.params, [""]
+        if tags := self.concessions.tags(params):
+            lines.append(f"Supported: {', '.join(tags)}")
+        if not self.concessions.bare:
+            if self._user_agent:
+                lines.append(f"User-Agent: {self._user_agent}")
+            lines.extend(f"{name}: {value}" for name, value in params.headers)
+        lines.append("Content-Length: 0\r\n\r\n")
+        return "\r\n".join(lines)
 
     def mismatch(self, response: Response, cseq: int) -> str | None:
         """Which header shows that an answer is not to our request with this CSeq, ``None`` if none (MSG-22, SEC-15)."""
@@ -154,19 +176,6 @@ class RegisterSeries:
         if sender is None or (sender.params.get("tag") or "").lower() != self.from_tag:
             return "From"
         return None if receiver is not None and receiver.uri == self.params.aor else "To"
-
-
-def _fixed_headers(params: ProxyParams, user_agent: str | None) -> str:
-    """The headers that stay the same for hours, and the end of the message."""
-    lines = [""]
-    tags = _DEFAULT_TAGS if params.supported is None else params.supported
-    if tags:
-        lines.append(f"Supported: {', '.join(tags)}")
-    if user_agent:
-        lines.append(f"User-Agent: {user_agent}")
-    lines.extend(f"{name}: {value}" for name, value in params.headers)
-    lines.append("Content-Length: 0\r\n\r\n")
-    return "\r\n".join(lines)
 
 
 def _contact_lines(params: ProxyParams, purpose: Purpose, contact: NameAddr, lifetime: int) -> list[str]:
@@ -187,16 +196,20 @@ def _contact_lines(params: ProxyParams, purpose: Purpose, contact: NameAddr, lif
     return lines
 
 
-def contact_address(params: ProxyParams, flow: Flow, public: tuple[str, int] | None = None) -> NameAddr:
+def contact_address(
+    params: ProxyParams, flow: Flow, public: tuple[str, int] | None = None, *, push: bool = True
+) -> NameAddr:
     """Our Contact on this flow (REG-11).
 
     Args:
         params: The account's settings.
         flow: The flow that requests to us shall take.
         public: Host and port that the registrar sees instead of our own (NAT-3).
+        push: Whether the parameters of push notification are left in (PUSH-9).
     """
     host, port = public if public is not None else (flow.host, flow.port)
-    uri_params = dict(params.contact_uri_params)
+    given = params.contact_uri_params.items()
+    uri_params = {name: value for name, value in given if push or not name.lower().startswith("pn-")}
     transport = flow.target.transport.value.lower()
     if transport not in ("udp", "tls"):
         uri_params["transport"] = transport

@@ -172,7 +172,7 @@ class Registration:
         self.session.flow = None
         self.lease.refresh_at = None
         if self.intent is Intent.UNREGISTER:
-            return self._not_removed(_NO_NETWORK, now)
+            return self._settled("F-34", now, _NO_NETWORK)
         if self.state is OK:
             return [self.lease.move("F-17", _NO_NETWORK)]
         if running or self.state is REFRESHING:
@@ -188,7 +188,6 @@ class Registration:
     def crash(self) -> list[Effect]:
         """An input raised what it must not raise: give up visibly rather than go on in an unknown state."""
         self._let_go(linger=True)
-        self.lease.cause = _CRASH.row
         return [self.lease.move("INTERNAL", _CRASH)]
 
     # What the outside world answers.
@@ -213,7 +212,7 @@ class Registration:
             effects = self._expire(now)
         if self._removal_ends_at is not None and now >= self._removal_ends_at:
             self._abandon()
-            return [*effects, *self._not_removed(_NO_ANSWER, now)]
+            return [*effects, *self._settled("F-34", now, _NO_ANSWER)]
         if self._cycle is not None:
             return [*effects, *self._feed(now, lambda cycle: cycle.tick(now))]
         if lease.refresh_at is not None and now >= lease.refresh_at:
@@ -258,17 +257,16 @@ class Registration:
             return effects + (self._granted(outcome, now) if granted else self._failed(outcome, now))
         if cycle.purpose is Purpose.REGISTER:
             return effects + self._overtaken(outcome, now)
-        return effects + (self._removed(outcome, now) if granted else self._not_removed(outcome, now))
+        return effects + (self._removed(outcome, now) if granted else self._settled("F-34", now, outcome))
 
     def _granted(self, outcome: Outcome, now: float) -> list[Effect]:
         """A 2xx (F-05, F-25), which may still grant nothing (F-08)."""
         grant, session, lease = outcome.grant, self.session, self.lease
         if grant is None or grant.binding is None:
-            return self._failed(replace(outcome, row=TROUBLES["RSP-200C"]), now)
+            return self._failed(replace(outcome, row=TROUBLES["RSP-200C"], grant=None), now)
         if session.params.strict_binding and grant.doubt is not Reason.NONE:
-            return self._failed(replace(outcome, row=TROUBLES["RSP-200A"]), now)
+            return self._failed(replace(outcome, row=TROUBLES["RSP-200A"], grant=None), now)
         lease.failures = 0
-        lease.cause = None
         lease.store(grant)
         window = session.params.refresh_window
         delay = refresh_delay(grant.binding.expires, session.lifetime, session.random, window=window)
@@ -295,7 +293,6 @@ class Registration:
     def _failed(self, outcome: Outcome, now: float) -> list[Effect]:
         """The attempt came to nothing (F-06 to F-08, F-26 to F-28)."""
         row, session, lease = outcome.row, self.session, self.lease
-        lease.cause = row
         wait = None
         if not self._held:
             lease.failures += 1
@@ -373,7 +370,7 @@ class Registration:
     def _remove(self, now: float) -> list[Effect]:
         self._abandon()
         if self._held:
-            return self._not_removed(_NO_NETWORK, now)
+            return self._settled("F-34", now, _NO_NETWORK)
         return self._start(Purpose.CLEAR if self._everything else Purpose.REMOVE, now)
 
     def _overtaken(self, outcome: Outcome, now: float) -> list[Effect]:
@@ -392,15 +389,10 @@ class Registration:
             self.lease.store(grant)
         return self._settled("F-33", now, outcome, reason=Reason.UNCONFIRMED if remains else Reason.NONE)
 
-    def _not_removed(self, outcome: Outcome, now: float) -> list[Effect]:
-        """The removal failed; the binding is left to run out (F-34)."""
-        self.lease.cause = outcome.row
-        return self._settled("F-34", now, outcome)
-
     def _settled(
         self, name: str, now: float, outcome: Outcome | None = None, *, reason: Reason | None = None
     ) -> list[Effect]:
-        """The removal is over: take the settings that waited for it, and register again if that is wanted (F-35)."""
+        """The removal is over (F-33), or the binding is left to run out (F-34); now comes what waited for it (F-35)."""
         self._let_go(linger=name == "F-34" or reason is Reason.UNCONFIRMED)
         self._everything = False
         self.session.bound = None

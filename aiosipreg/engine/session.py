@@ -33,11 +33,10 @@ class Session:
         avoid: The target that failed last; the next attempt prefers another (DNS-18).
         public: Our address as the registrar sees it, once a NAT showed (NAT-2).
         asymmetric: The registrar sees another address each time, so the Contact is left alone (NAT-4).
-        floor: The shortest lifetime that this registrar takes (REG-27).
     """
 
     __slots__ = (
-        "asymmetric", "authenticator", "avoid", "bound", "contact", "floor", "flow", "params", "policy", "public",
+        "asymmetric", "authenticator", "avoid", "bound", "contact", "flow", "params", "policy", "public",
         "random", "series", "timers", "user_agent",
     )  # fmt: skip
 
@@ -55,7 +54,6 @@ class Session:
         self.policy = policy
         self.random = random
         self.user_agent = user_agent
-        self.floor = 0
         self.flow: Flow | None = None
         self.contact: NameAddr | None = None
         self.bound: NameAddr | None = None
@@ -63,16 +61,19 @@ class Session:
         self.public: tuple[str, int] | None = None
         self.asymmetric = False
         self.authenticator = Authenticator(policy, random)
-        self.renew()
+        self._start_series()
 
     def renew(self) -> None:
-        """Start a new Call-ID; nothing learnt from this registrar's list counts for it."""
-        self.series = RegisterSeries(self.params, user_agent=self.user_agent, random=self.random)
+        """Start a new Call-ID with the same registrar."""
+        concessions = self.series.concessions
+        self._start_series()
+        self.series.concede(concessions)
 
     def leave(self, target: Target | None) -> None:
         """The target failed: the next attempt resolves again and prefers another (DNS-18)."""
         self.flow = None
         self.avoid = target
+        self.series.registrar = self.params.registrar
 
     def adopt(self, params: ProxyParams, *, elsewhere: bool) -> None:
         """Take new settings.
@@ -83,11 +84,10 @@ class Session:
         """
         self.params = params
         if elsewhere:
-            self.floor = 0
             self.flow = self.contact = self.bound = self.public = self.avoid = None
             self.asymmetric = False
             self.authenticator = Authenticator(self.policy, self.random)
-            self.renew()
+            self._start_series()
         else:
             self.series.adopt(params)
 
@@ -97,5 +97,8 @@ class Session:
 
     @property
     def lifetime(self) -> int:
-        """The lifetime to ask for: never what was granted last time (REG-15), never below the floor."""
-        return max(self.params.expires, self.floor)
+        """The lifetime to ask for."""
+        return self.series.concessions.lifetime(self.params)
+
+    def _start_series(self) -> None:
+        self.series = RegisterSeries(self.params, user_agent=self.user_agent, random=self.random)

@@ -1,0 +1,128 @@
+"""Where a 3xx may send us (section 8.2 of the requirements; RFC 3261 8.1.3.4, SEC-20)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Final
+
+from aiosipreg.params import Redirect
+from aiosipreg.wire import SipUri
+
+if TYPE_CHECKING:
+    from aiosipreg.engine.targets import Target
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.wire import NameAddr, Response
+
+__all__ = ["Detour"]
+
+_USUAL_LOW_PORTS: Final = frozenset({80, 443})
+_HIGHEST_PRIVILEGED: Final = 1023
+_MOST_ANSWERS: Final = 3
+_MOST_URIS: Final = 5
+
+
+class Detour:
+    """The redirects of one attempt: each URI once, at most three answers and five URIs deep (RDR-2).
+
+    Attributes:
+        hop: Where the requests go now, ``None`` before the first redirect.
+        as_proxy: ``hop`` is only the next hop (305), the Request-URI stays.
+    """
+
+    __slots__ = ("_answers", "_origin", "_params", "_queue", "_visited", "as_proxy", "hop")
+
+    def __init__(self, params: ProxyParams) -> None:
+        self.hop: SipUri | None = None
+        self.as_proxy = False
+        self._params = params
+        self._answers = 0
+        self._queue: list[SipUri] = []
+        self._visited = [params.registrar]
+        self._origin: Target | None = None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether we are outside the registrar's domain."""
+        return self.hop is not None and not inside(self.hop, self._params)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is a URI left to try."""
+        return bool(self._queue)
+
+    def take(self, response: Response) -> str:
+        """Note where a 3xx points, best first (RDR-3); return why its other URIs are not followed."""
+        self._answers += 1
+        if self._answers > _MOST_ANSWERS:
+            return "too many redirects"
+        refused: list[str] = []
+        for entry in sorted(response.contacts, key=lambda entry: -(1.0 if entry.q is None else entry.q)):
+            uri = _clean(entry)
+            why = "no SIP URI" if uri is None else _objection(uri, self._params)
+            if why is not None:
+                refused.append(f"{entry.uri}: {why}")
+            elif uri is not None and uri not in (*self._visited, *self._queue):
+                self._queue.append(uri)
+        del self._queue[_MOST_URIS - len(self._visited) :]
+        # 305 names a next hop for the same request; all others name another Request-URI (RFC 3261 21.3.4).
+        self.as_proxy = response.status == 305
+        return "; ".join(refused) or "it leads nowhere new"
+
+    def follow(self) -> SipUri:
+        """Go to the next URI."""
+        self.hop = self._queue.pop(0)
+        self._visited.append(self.hop)
+        return self.hop
+
+    def allows(self, target: Target) -> bool:
+        """Whether this target may be used: a redirect from outside does not lead into this machine (SEC-20)."""
+        if self._origin is None:
+            self._origin = target
+        return self.hop is None or same_kind(target, self._origin)
+
+
+def inside(uri: SipUri, params: ProxyParams) -> bool:
+    """Whether a URI lies in the registrar's domain, or is on the account's own list (RDR-1)."""
+    host = uri.host.lower()
+    if host in (allowed.lower() for allowed in params.redirect_hosts):
+        return True
+    domain = params.registrar.host.lower()
+    return host == domain or (host.endswith(f".{domain}") and not _is_address(domain))
+
+
+def same_kind(target: Target, original: Target) -> bool:
+    """Whether a redirect stays on the same kind of address: none from outside leads into this machine (SEC-20)."""
+    kinds = [ipaddress.ip_address(host) for host in (target.host, original.host)]
+    return not any(
+        getattr(kinds[0], kind) and not getattr(kinds[1], kind)
+        for kind in ("is_loopback", "is_link_local", "is_multicast", "is_unspecified")
+    )
+
+
+def _clean(entry: NameAddr) -> SipUri | None:
+    """The Request-URI that a Contact stands for: without user, method and headers (RDR-4)."""
+    if not isinstance(entry.uri, SipUri):
+        return None
+    kept = {name: value for name, value in entry.uri.params.items() if name.lower() != "method"}
+    return entry.uri.replace(user=None, password=None, headers={}, params=kept)
+
+
+def _objection(uri: SipUri, params: ProxyParams) -> str | None:
+    if params.redirect is Redirect.NEVER:
+        return "redirects are switched off"
+    if params.registrar.secure and not uri.secure:
+        # RDR-5: a sips registration is never weakened.
+        return "not sips"
+    if uri.port is not None and uri.port <= _HIGHEST_PRIVILEGED and uri.port not in _USUAL_LOW_PORTS:
+        return f"port {uri.port}"
+    if params.redirect is Redirect.SAME_DOMAIN and not inside(uri, params):
+        return "outside the registrar's domain"
+    return None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

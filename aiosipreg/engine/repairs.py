@@ -1,0 +1,106 @@
+"""What a registrar makes us change in our request: the repairs of section 8, each at most once in an attempt.
+
+A repair is a larger `Concessions`: it is kept for as long as the account stays with this registrar, so that the same
+objection does not come back with every refresh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.wire import Response
+
+__all__ = ["SUPPORTED_TAGS", "Concessions", "repair"]
+
+SUPPORTED_TAGS: Final = ("path",)
+"""The option tags that this package implements and names by default (MSG-21)."""
+
+_HIGHEST_FLOOR = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Concessions:
+    """How far a request departs from the settings to please a registrar.
+
+    Attributes:
+        floor: The shortest lifetime that it takes (REG-27).
+        without_tags: Option tags that it does not understand.
+        with_tags: Option tags that it insists on.
+        bare: Leave out every header that is not compulsory.
+        without_push: Leave out the parameters of push notification.
+    """
+
+    floor: int = 0
+    without_tags: frozenset[str] = frozenset()
+    with_tags: tuple[str, ...] = ()
+    bare: bool = False
+    without_push: bool = False
+
+    def lifetime(self, params: ProxyParams) -> int:
+        """The lifetime to ask for: never what was granted last time (REG-15), never below the floor."""
+        return max(params.expires, self.floor)
+
+    def tags(self, params: ProxyParams) -> tuple[str, ...]:
+        """The option tags of Supported."""
+        wished = SUPPORTED_TAGS if params.supported is None else params.supported
+        kept = tuple(tag for tag in wished if tag.lower() not in self.without_tags)
+        return () if self.bare else (*kept, *(tag for tag in self.with_tags if tag not in kept))
+
+
+def repair(status: int, response: Response, params: ProxyParams, given: Concessions) -> Concessions | None:
+    """What would satisfy this answer, ``None`` if nothing that we may concede does.
+
+    Args:
+        status: 420, 421, 423, 513 or 555.
+        response: The answer.
+        params: The account's settings.
+        given: What was conceded before.
+    """
+    conceded = _REPAIRS[status](response, params, given)
+    return None if conceded == given else conceded
+
+
+def _bad_extension(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
+    # RFC 3261 8.1.3.5; what we only say to support is always optional.
+    disliked = frozenset(response.unsupported) & {tag.lower() for tag in given.tags(params)}
+    return replace(given, without_tags=given.without_tags | disliked)
+
+
+def _extension_required(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
+    missing = tuple(tag for tag in response.require if tag not in given.tags(params))
+    if not set(missing) <= set(SUPPORTED_TAGS):
+        return given
+    return replace(given, with_tags=given.with_tags + missing, without_tags=given.without_tags - set(missing))
+
+
+def _interval_too_brief(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
+    # REG-28: no guessing without a usable Min-Expires, and no lifetime beyond a day.
+    wanted = response.min_expires
+    if wanted is None or not given.lifetime(params) < wanted <= _HIGHEST_FLOOR:
+        return given
+    return replace(given, floor=wanted)
+
+
+def _message_too_large(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
+    return replace(given, bare=True)
+
+
+def _push_not_supported(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
+    # RFC 8599 8.1; without parameters of push there is nothing to take back.
+    pushed = any(name.lower().startswith("pn-") for name in params.contact_uri_params)
+    return replace(given, without_push=given.without_push or pushed)
+
+
+_REPAIRS: Final[Mapping[int, Callable[[Response, ProxyParams, Concessions], Concessions]]] = MappingProxyType({
+    420: _bad_extension,
+    421: _extension_required,
+    423: _interval_too_brief,
+    513: _message_too_large,
+    555: _push_not_supported,
+})  # fmt: skip
