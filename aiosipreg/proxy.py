@@ -156,6 +156,16 @@ class ProxyConfig:
         return self._lease.service_route
 
     @property
+    def algorithm(self) -> str | None:
+        """The digest algorithm that answers the registrar, such as ``SHA-256``; ``None`` if it does not challenge."""
+        return self._runners[0].registration.session.authenticator.algorithm
+
+    @property
+    def public_address(self) -> tuple[str, int] | None:
+        """Our host and port as the registrar sees them, ``None`` if it sees what we see (NAT-2)."""
+        return self._runners[0].registration.session.public
+
+    @property
     def last_event(self) -> RegistrationEvent | None:
         """The newest event, ``None`` before the first."""
         return self._last_event

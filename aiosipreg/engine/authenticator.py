@@ -95,6 +95,12 @@ class Authenticator:
         self._rounds = 0
         self._server = ""
 
+    @property
+    def algorithm(self) -> str | None:
+        """The digest algorithm in use; of several realms that of the one met last, ``None`` for none."""
+        names = [realm.session.algorithm.name for realm in self._known.values() if realm.session is not None]
+        return names[-1] if names else None
+
     def begin(self) -> None:
         """A new cycle: what was learnt before is kept and may prove too old once."""
         self._rounds = 0
