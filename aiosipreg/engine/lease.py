@@ -6,6 +6,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.effects import Changed
+from aiosipreg.engine.replies import Then
 from aiosipreg.engine.report import clean, sentence
 from aiosipreg.engine.transitions import TRANSITIONS
 from aiosipreg.states import Reason, RegistrationState
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Intent", "Lease"]
 
+_FOR_WANT_OF_CREDENTIALS = (Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.AUTH_PROVIDER_FAILED)
 _ENGAGED = (RegistrationState.PROGRESS, RegistrationState.OK, RegistrationState.REFRESHING)
 
 
@@ -70,6 +72,17 @@ class Lease:
     def expires_at(self) -> float | None:
         """End of the binding."""
         return self.binding.expires_at if self.binding is not None else None
+
+    @property
+    def wants_credentials(self) -> bool:
+        """Whether the last failure was for want of the right credentials."""
+        return self.cause is not None and self.cause.reason in _FOR_WANT_OF_CREDENTIALS
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the last failure is final, a changed network included."""
+        final = self.cause is not None and self.cause.then is Then.STOP and not self.cause.on_network_change
+        return final and self.state is RegistrationState.FAILED
 
     def alive(self, now: float) -> bool:
         """Whether there is a binding that has not run out."""

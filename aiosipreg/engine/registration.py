@@ -14,9 +14,9 @@ from aiosipreg.engine.cycle import Cycle, Outcome, Step
 from aiosipreg.engine.edits import Edit
 from aiosipreg.engine.lease import Intent, Lease
 from aiosipreg.engine.register import Purpose
-from aiosipreg.engine.replies import TROUBLES, Then, wait_after
+from aiosipreg.engine.replies import TROUBLES, wait_after
 from aiosipreg.engine.session import Session
-from aiosipreg.engine.timers import REMOVAL_DEADLINE, SHORTEST_CYCLE, RetryPolicy, SipTimers, refresh_delay
+from aiosipreg.engine.timers import NETWORK_JITTER, REMOVAL_DEADLINE, SHORTEST_CYCLE, refresh_delay
 from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.digest import DigestPolicy
     from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import Response
 
@@ -32,11 +33,9 @@ __all__ = ["Registration"]
 
 NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
 
-_NETWORK_JITTER = 2.0
 _NO_NETWORK = Outcome(TROUBLES["RSP-NET"])
 _NO_ANSWER = Outcome(TROUBLES["RSP-F0"], cause="no answer in time")
 _CRASH = Outcome(TROUBLES["INTERNAL"])
-_WANT_CREDENTIALS = (Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.AUTH_PROVIDER_FAILED)
 
 
 class Registration:
@@ -53,15 +52,14 @@ class Registration:
         *,
         policy: DigestPolicy,
         random: Random,
-        timers: SipTimers | None = None,
-        retry: RetryPolicy | None = None,
+        timers: SipTimers,
+        retry: RetryPolicy,
         user_agent: str | None = None,
     ) -> None:
-        timers = timers or SipTimers()
         self.session = Session(params, timers=timers, policy=policy, random=random, user_agent=user_agent)
         self.lease = Lease(self.session)
         self.intent = Intent.IDLE
-        self._retry = retry or RetryPolicy()
+        self._retry = retry
         self._cycle: Cycle | None = None
         self._started_at = -math.inf
         self._removal_ends_at: float | None = None
@@ -152,9 +150,7 @@ class Registration:
     def credentials_changed(self, now: float) -> list[Effect]:
         """Credentials were added or taken away: an account that failed for want of them tries again (F-38)."""
         self.session.authenticator.forget()
-        cause = self.lease.cause
-        wanted = cause is not None and cause.reason in _WANT_CREDENTIALS
-        if not wanted or self._cycle is not None or self.intent is not Intent.REGISTER:
+        if not self.lease.wants_credentials or self._cycle is not None or self.intent is not Intent.REGISTER:
             return []
         self.lease.failures = 0
         return self._renew(now)
@@ -326,10 +322,8 @@ class Registration:
 
     def _resume(self, now: float) -> None:
         """The network is back: whoever waited for it tries again, spread out (REG-35, F-39)."""
-        cause = self.lease.cause
-        stopped = cause is not None and cause.then is Then.STOP and not cause.on_network_change
-        if self.intent is Intent.REGISTER and not (self.state is FAILED and stopped):
-            self.lease.retry_at = now + self.session.random.uniform(0, _NETWORK_JITTER)
+        if self.intent is Intent.REGISTER and not self.lease.stopped:
+            self.lease.retry_at = now + self.session.random.uniform(0, NETWORK_JITTER)
 
     def _let_go(self, *, linger: bool) -> None:
         """Stop everything that is under way, and want nothing more."""

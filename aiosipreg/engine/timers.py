@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LONGEST_RETRY_AFTER",
+    "NETWORK_JITTER",
     "REMOVAL_DEADLINE",
     "SHORTEST_CYCLE",
     "SLOW_RETRY",
@@ -29,6 +30,9 @@ LONGEST_RETRY_AFTER = 3600.0
 
 REMOVAL_DEADLINE = 4.0
 """A removal that was not confirmed by then is given up (REG-25, pjsua's default)."""
+
+NETWORK_JITTER = 2.0
+"""After a change of the network attempts spread over this time (REG-35)."""
 
 SHORTEST_CYCLE = 1.0
 """An account starts at most one attempt a second (SEC-27)."""
