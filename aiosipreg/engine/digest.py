@@ -102,13 +102,12 @@ class DigestPolicy:
         """The qop to answer with, ``None`` if there is none that we know and may use (AUTH-12, AUTH-13).
 
         Args:
-            offered: The list of the challenge, unknown values included; empty when it has no qop.
+            offered: The list of the challenge in lower case, unknown values included; empty when it has no qop.
         """
         if not offered:
             return Qop.NONE if self.allow_no_qop else None
-        known = {value.strip().lower() for value in offered}
         order = (Qop.AUTH_INT, Qop.AUTH) if self.prefer_auth_int else (Qop.AUTH, Qop.AUTH_INT)
-        return next((qop for qop in order if qop.value in known), None)
+        return next((qop for qop in order if qop.value in offered), None)
 
 
 def usable(challenge: Challenge, policy: DigestPolicy, info: AuthInfo | None = None) -> Algorithm | None:

@@ -170,7 +170,6 @@ class Resolver:
             logger.debug(
                 "%s: %d records, ttl %g, %s", question, len(answer.records), answer.ttl, answer.trouble or "ok"
             )
-        self._known.pop(question, None)
         self._known[question] = _Known(answer, now + answer.ttl)
         if len(self._known) > MAX_KNOWN:
             self._known = {key: known for key, known in self._known.items() if known.until > now}
@@ -250,7 +249,7 @@ def _read(question: Question, records: Sequence[pycares.DNSRecord]) -> Answer:
     values = tuple(value for record, value in found if value is not None and record.type == _TYPES[question.type])
     if not values:
         return Answer((), ABSENT_TTL)
-    return Answer(values, max(min(ttl, *(value.ttl for value in values), LONGEST_TTL), SHORTEST_TTL))
+    return Answer(values, max(min(ttl, *(value.ttl for value in values)), SHORTEST_TTL))
 
 
 _TYPES: Final = {

@@ -543,6 +543,15 @@ def test_AUTH_30_an_honest_server_is_recognised(algorithm: str, qop: str) -> Non
     assert verify(made, proof(made, rspauth=proof(made)["rspauth"].upper())) is True
 
 
+def test_AUTH_30_a_session_algorithm_proves_with_the_first_cnonce() -> None:
+    made = session(ask(algorithm="MD5-sess"))
+    made.authorization("REGISTER", "sip:h", 1, "c")
+    made.authorization("REGISTER", "sip:h", 2, "d")
+    rspauth = md5(md5(HA1, "n", "c"), "n", "00000002", "c", "auth", md5("", "sip:h"))
+    info = {"rspauth": rspauth, "qop": "auth", "cnonce": "c", "nc": "00000002"}
+    assert made.verify(info, uri="sip:h", nc=2, cnonce="d") is True
+
+
 def test_AUTH_30_a_session_key_is_made_for_the_proof_alone_too() -> None:
     made = session(ask(algorithm="MD5-sess"))
     assert verify(made, proof(made)) is True

@@ -536,11 +536,14 @@ def test_DNS_21_a_named_secure_transport_does_not_fall_either(zone: Zone) -> Non
     assert not zone.failure("sip:h.example;transport=tls", *EVERY).absent
 
 
-def test_DNS_21_a_plain_search_goes_on_in_trouble_but_not_for_long(zone: Zone) -> None:
+@pytest.mark.parametrize("transports", [(UDP,), EVERY])
+def test_DNS_21_a_plain_search_goes_on_in_trouble_but_not_for_long(
+    zone: Zone, transports: tuple[Transport, ...]
+) -> None:
     """Many home routers cannot forward NAPTR or SRV questions."""
     zone["A h.example"] = "192.0.2.1"
     zone.fails("NAPTR h.example", "SRV _sip._udp.h.example")
-    located = zone.locate("sip:h.example")
+    located = zone.locate("sip:h.example", *transports)
     assert [str(target) for target in located.targets] == ["udp:192.0.2.1:5060"]
     assert located.ttl == 1
 

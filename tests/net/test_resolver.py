@@ -193,6 +193,11 @@ async def test_DNS_20_a_loop_of_cnames_ends(nsd: Nsd, make: Make) -> None:
     assert "CNAMEs" in str(await failure(make(nsd.nameserver), "sip:loop.sip.test:5060"))
 
 
+async def test_DNS_20_the_ttl_of_an_alias_counts(fake: FakeDns, make: Make) -> None:
+    fake.add("alias.test. 20 CNAME h.test.")
+    assert (await locate(make(fake.nameserver), "sip:alias.test:5060")).ttl == pytest.approx(20, abs=1)
+
+
 @pytest.mark.parametrize(("name", "ttl"), [("brief", 1), ("moment", 1)])
 async def test_DNS_20_ttl_and_its_floor_against_nsd(nsd: Nsd, make: Make, name: str, ttl: float) -> None:
     assert (await locate(make(nsd.nameserver), f"sip:{name}.sip.test:5060")).ttl == pytest.approx(ttl, abs=0.1)
@@ -262,9 +267,29 @@ async def test_DNS_23_a_query_that_never_ends_ends_in_time(
     """What pycares cannot decode is never answered: its callback fails in a thread of c-ares."""
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(aiodns.DNSResolver, "query_dns", lambda *_: loop.create_future())
-    failed = await failure(make(fake.nameserver, timeout=0.05), "sip:h.test:5060")
+    resolver = make(fake.nameserver, timeout=0.05)
+    failed = await failure(resolver, "sip:h.test:5060")
     assert not failed.absent
     assert "A h.test (no answer in time)" in str(failed)
+    await asyncio.wait_for(asyncio.gather(*resolver._tasks), 5)
+
+
+async def test_closing_does_not_wait_for_a_query_that_never_ends(
+    fake: FakeDns, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+
+    def never(*_: object) -> asyncio.Future[pycares.DNSResult]:
+        asked.set()
+        return loop.create_future()
+
+    monkeypatch.setattr(aiodns.DNSResolver, "query_dns", never)
+    resolver = make(fake.nameserver, timeout=50)
+    waiting = asyncio.create_task(failure(resolver, "sip:h.test:5060"))
+    await asyncio.wait_for(asked.wait(), 5)
+    await asyncio.wait_for(resolver.close(), 5)
+    assert not (await waiting).absent
 
 
 async def test_records_of_other_names_and_types_are_not_taken(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,13 +388,29 @@ async def test_DNS_20_absence_is_believed_for_five_minutes_at_most(
     await failure(resolver, "sip:gone.test:5060")
     channel = resolver._dns
     clock.advance(290)
-    fake.faults = {"A h.test": dns.rcode.SERVFAIL}  # a positive answer is never asked for anew
     await failure(resolver, "sip:gone.test:5060")
     assert resolver._dns is channel
     fake.add("gone.test. 300 A 192.0.2.7")
     clock.advance(31)
     assert await targets(resolver, "sip:gone.test:5060") == ["udp:192.0.2.7:5060"]
     assert resolver._dns is not channel
+
+
+@pytest.mark.parametrize("code", [dns.rcode.NOERROR, dns.rcode.REFUSED])
+async def test_DNS_20_neither_found_nor_trouble_renews_the_channel(
+    fake: FakeDns, make: Make, asked: list[str], clock: Clock, code: dns.rcode.Rcode
+) -> None:
+    fake.add("g.test. 300 A 192.0.2.1", "g.test. 300 AAAA 2001:db8::1")
+    if code is not dns.rcode.NOERROR:
+        fake.faults = {"A g.test": code, "AAAA g.test": code}
+    resolver = make(fake.nameserver)
+    channels = []
+    for count in (2, 4, 6):
+        await asyncio.gather(targets(resolver, "sip:g.test:5060"), return_exceptions=True)
+        assert len(asked) == count
+        channels.append(resolver._dns)
+        clock.advance(301)
+    assert channels == [resolver._dns] * 3
 
 
 async def test_a_channel_is_renewed_without_harm_to_who_waits(fake: FakeDns, make: Make, clock: Clock) -> None:
@@ -420,8 +461,19 @@ async def test_a_late_answer_from_the_old_network_is_not_remembered(fake: FakeDn
     fake.faults = {}
     fake.clear()
     fake.add("h.test. 300 A 10.0.0.1")
-    resolver.forget()
     assert await targets(resolver, "sip:h.test:5060") == ["udp:10.0.0.1:5060"]
+
+
+async def test_after_the_second_change_of_network_nobody_waits_for_the_first(fake: FakeDns, make: Make) -> None:
+    fake.faults = {"A h.test": Fault.HELD}
+    resolver = make(fake.nameserver, timeout=50)
+    waiting = asyncio.create_task(failure(resolver, "sip:h.test:5060;maddr=h.test"))
+    fake.faults["AAAA h.test"] = Fault.HELD
+    await asyncio.wait_for(fake.was_asked.wait(), 5)
+    for _ in range(2):
+        resolver.forget()
+        await failure(resolver, "sip:gone.test:5060")
+    assert not (await asyncio.wait_for(waiting, 5)).absent
 
 
 async def test_the_cache_is_bounded(
@@ -491,6 +543,15 @@ async def test_DNS_23_hosts_file_is_honoured(fake: FakeDns, make: Make, hosts: P
     assert [target.host for target in located.targets] == expected
     assert located.ttl == pytest.approx(30, abs=1)
     assert not fake.asked
+
+
+@pytest.mark.parametrize(("family", "host"), [("A", "192.0.2.7"), ("AAAA", "2001:db8::7")])
+async def test_DNS_13_families_in_the_hosts_file(
+    fake: FakeDns, make: Make, hosts: Path, family: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_families", lambda: (family,))
+    located = await locate(make(fake.nameserver, hosts_file=str(hosts)), "sip:pbx:5060")
+    assert [target.host for target in located.targets] == [host]
 
 
 async def test_DNS_23_hosts_file_serves_srv_targets_and_leaves_other_names_to_dns(
