@@ -270,6 +270,7 @@ def _socket_address(address: Address) -> tuple[Any, ...]:
     return (*address, 0, 0) if ":" in address[0] else address
 
 
+@lru_cache(maxsize=1024)
 def _source_host(bound: str, destination: str) -> str:
     """The address that the kernel chooses for a socket on a wildcard when it sends to an address of its own host."""
     if bound not in _WILDCARDS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,7 +47,9 @@ async def test_the_marker_puts_test_and_fixtures_on_the_virtual_clock(sip_regist
 def suite(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     """Run somebody's tests; pytest-asyncio warns unless this option is set."""
     asyncio_options = () if "no:asyncio" in arguments else ("-o", "asyncio_default_fixture_loop_scope=function")
-    return pytester.runpytest_inprocess(*asyncio_options, *arguments)
+    # By name and not by entry point, so that it makes no difference whether the checkout is installed.
+    plugin = ("-p", "no:aiosipreg", "-p", "aiosipreg.testing.plugin")
+    return pytester.runpytest_inprocess(*plugin, *asyncio_options, *arguments)
 
 
 SUITE = """
@@ -161,6 +165,11 @@ def test_a_deadlock_is_a_failure_and_not_a_hang(pytester: pytest.Pytester) -> No
     result = suite(pytester, "--asyncio-mode=auto")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*DeadlockError*", "*test_stuck*"])
+
+
+def test_pytest_finds_it_by_its_entry_point() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["pytest11"] == {"aiosipreg": "aiosipreg.testing.plugin"}
 
 
 def test_the_plugin_loads_nothing_of_its_own_before_it_is_used() -> None:
