@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Algorithm", "DigestPolicy", "DigestSession", "Qop", "choose", "digest_response", "usable"]
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+_QUOTED: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _ATTR_CHAR: Final = "!#$&+-.^_`|~"  # what RFC 5987 leaves unescaped besides letters and digits
 
 # Challenge floods (SEC-23): rows looked at, and characters of what would be echoed.
@@ -106,8 +106,10 @@ class DigestPolicy:
         """
         if not offered:
             return Qop.NONE if self.allow_no_qop else None
-        order = (Qop.AUTH_INT, Qop.AUTH) if self.prefer_auth_int else (Qop.AUTH, Qop.AUTH_INT)
-        return next((qop for qop in order if qop.value in offered), None)
+        integrity = "auth-int" in offered
+        if "auth" in offered:
+            return Qop.AUTH_INT if integrity and self.prefer_auth_int else Qop.AUTH
+        return Qop.AUTH_INT if integrity else None
 
 
 def usable(challenge: Challenge, policy: DigestPolicy, info: AuthInfo | None = None) -> Algorithm | None:
@@ -209,16 +211,23 @@ class DigestSession:
             raise ValueError(f"the challenge for realm {challenge.realm!r} cannot be answered with these credentials")
         self.algorithm = algorithm
         self.qop = qop
-        self.realm = challenge.realm
         self.header = "Authorization" if challenge.header.lower() == "www-authenticate" else "Proxy-Authorization"
-        self._base = _base_ha1(algorithm, info, challenge)
-        username, realm = _username(algorithm, info, challenge, policy), _echo(challenge, "realm", challenge.realm)
-        self._identity = f"Digest {username}, realm={realm}"
+        self.realm = realm = challenge.realm
+        name, password = info.digest_username, info.password or ""
+        # Only a server that says charset=UTF-8 has promised to compare in NFC (RFC 7616 4, AUTH-32).
+        utf8 = (challenge.charset or "").lower() == "utf-8"
+        if utf8:
+            name, password = unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", password)
+        hidden = policy.userhash and challenge.userhash
+        username = f'username="{algorithm.hash(_octets(f"{name}:{realm}"))}"' if hidden else _username(name, utf8=utf8)
+        stored = info.ha1.lower() if info.ha1 is not None else None
+        self._base = stored or algorithm.hash(_octets(f"{name}:{realm}:{password}"))
+        self._identity = f"Digest {username}, realm={_echo(challenge, 'realm', realm)}"
         # Echoed as received, in letter case too (AUTH-7); absent stays absent, an empty opaque stays empty (AUTH-18).
         self._tail = f", algorithm={challenge.algorithm}" if challenge.algorithm is not None else ""
         if challenge.opaque is not None:
             self._tail += f", opaque={_echo(challenge, 'opaque', challenge.opaque)}"
-        if policy.userhash and challenge.userhash:
+        if hidden:
             self._tail += ", userhash=true"
         self._start(challenge.nonce, _echo(challenge, "nonce", challenge.nonce))
 
@@ -333,14 +342,16 @@ def _octets(text: str) -> bytes:
 
 
 def _echoable(challenge: Challenge) -> bool:
-    limits = ((challenge.realm, _MAX_REALM), (challenge.nonce, _MAX_NONCE), (challenge.opaque or "", _MAX_OPAQUE))
-    return all(len(text) <= limit and not _CONTROL.search(text) for text, limit in limits)
+    realm, nonce, opaque = challenge.realm, challenge.nonce, challenge.opaque or ""
+    if len(realm) > _MAX_REALM or len(nonce) > _MAX_NONCE or len(opaque) > _MAX_OPAQUE:
+        return False
+    return not _CONTROL.search(realm + nonce + opaque)
 
 
 def _echo(challenge: Challenge, name: str, value: str) -> str:
-    """The quoted form to send back: octet by octet as received, unless that was no quoted string."""
+    """The quoted form of a value to send back: octet by octet as received, unless that was no quoted string."""
     raw = challenge.params.get(name) or ""
-    return raw if _QUOTED.fullmatch(raw) and not _CONTROL.search(raw) else quote(value)
+    return raw if _QUOTED.fullmatch(raw) else quote(value)
 
 
 def _answers(info: AuthInfo, realm: str, algorithm: Algorithm) -> bool:
@@ -354,27 +365,7 @@ def _answers(info: AuthInfo, realm: str, algorithm: Algorithm) -> bool:
     return info.algorithm is None or info.algorithm.lower() == algorithm.name.lower()
 
 
-def _is_utf8(challenge: Challenge) -> bool:
-    return (challenge.charset or "").lower() == "utf-8"
-
-
-def _normalised(text: str, challenge: Challenge) -> str:
-    # Only a server that says charset=UTF-8 has promised to compare in NFC (RFC 7616 4, AUTH-32).
-    return unicodedata.normalize("NFC", text) if _is_utf8(challenge) else text
-
-
-def _base_ha1(algorithm: Algorithm, info: AuthInfo, challenge: Challenge) -> str:
-    if info.ha1 is not None:
-        return info.ha1.lower()
-    name = _normalised(info.digest_username, challenge)
-    password = _normalised(info.password or "", challenge)
-    return algorithm.hash(_octets(f"{name}:{challenge.realm}:{password}"))
-
-
-def _username(algorithm: Algorithm, info: AuthInfo, challenge: Challenge, policy: DigestPolicy) -> str:
-    name = _normalised(info.digest_username, challenge)
-    if policy.userhash and challenge.userhash:
-        return f"username={quote(algorithm.hash(_octets(f'{name}:{challenge.realm}')))}"
-    if _is_utf8(challenge) and not name.isascii():
+def _username(name: str, *, utf8: bool) -> str:
+    if utf8 and not name.isascii():
         return f"username*=UTF-8''{percent_encode(name, safe=_ATTR_CHAR)}"
     return f"username={quote(name)}"
