@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from aiosipreg.auth import AuthInfo
 from aiosipreg.engine.authenticator import find_auth_info
@@ -15,31 +15,14 @@ if TYPE_CHECKING:
     from aiosipreg.engine.effects import Answer, Ask
     from aiosipreg.params import ProxyParams
 
-__all__ = ["CredentialStore", "inquire", "known_credentials"]
+__all__ = ["inquire", "known_credentials"]
 
 logger = logging.getLogger("aiosipreg.auth")
 
 
-class CredentialStore(Protocol):
-    """What a core has for all its accounts."""
-
-    @property
-    def auth_infos(self) -> tuple[AuthInfo, ...]:
-        """Credentials, the newest last."""
-
-    @property
-    def auth_provider(self) -> AuthProvider | None:
-        """Who is asked when none of them fits."""
-
-    @property
-    def auth_timeout(self) -> float:
-        """Seconds that a provider may take."""
-
-
-def known_credentials(params: ProxyParams, store: CredentialStore, ask: Ask) -> AuthInfo | None:
-    """Credentials that are at hand for a realm: the account's own before those of the core."""
+def known_credentials(params: ProxyParams, shared: tuple[AuthInfo, ...], ask: Ask) -> AuthInfo | None:
+    """Credentials that are at hand for a realm: the account's own before those that the core has for all."""
     own = params.auth if isinstance(params.auth, tuple) else ()
-    shared = store.auth_infos
     if ask.foreign:
         own, shared = (tuple(info for info in infos if info.realm is not None) for infos in (own, shared))
     aor = params.aor

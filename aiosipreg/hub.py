@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.targets import Target
     from aiosipreg.engine.timers import SipTimers
     from aiosipreg.net.stats import Stats
-    from aiosipreg.runner import Runner
+    from aiosipreg.ports import Expectant
     from aiosipreg.settings import DnsParams, TransportParams
     from aiosipreg.wire import Request, SipUri
 
@@ -68,9 +68,9 @@ class Hub:
         self._group = group
         self._udp = UdpTransport(transports, self, self.stats)
         self._resolver = Resolver(dns, random=random)
-        self._timetable: Timetable[Runner] = Timetable(self._loop, lambda runner: runner.due())
+        self._timetable: Timetable[Expectant] = Timetable(self._loop, lambda runner: runner.due())
         # SEC-16: an answer counts only from the address that the request went to.
-        self._table: TransactionTable[tuple[Runner, str]] = TransactionTable(timers)
+        self._table: TransactionTable[tuple[Expectant, str]] = TransactionTable(timers)
         self._uas = UserAgentServer(timers, is_ours, random)
         self._on_request = on_request
 
@@ -86,7 +86,7 @@ class Hub:
         """The loop's time."""
         return self._loop.time()
 
-    def wake(self, runner: Runner, at: float | None) -> None:
+    def wake(self, runner: Expectant, at: float | None) -> None:
         """Have ``runner.due()`` called at that time instead of any earlier wish."""
         self._timetable.set(runner, at)
 
@@ -106,7 +106,7 @@ class Hub:
         """The flow to a target; raises `OSError`."""
         return await self._udp.open(target)
 
-    def send(self, runner: Runner, send: Send) -> None:
+    def send(self, runner: Expectant, send: Send) -> None:
         """Send a request whose answers go to the runner; raises `OSError`."""
         self._table.open(send.branch, "REGISTER", (runner, send.flow.target.host))
         self.stats.sent += 1
@@ -134,7 +134,7 @@ class Hub:
         if source[0] != host:
             dropped["foreign source"] += 1
             return
-        mismatch = runner.registration.session.mismatch(response)
+        mismatch = runner.session.mismatch(response)
         if mismatch is not None:
             dropped[f"mismatch: {mismatch}"] += 1
             return

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from aiosipreg.auth import AuthChallenge
-from aiosipreg.credentials import CredentialStore, inquire, known_credentials
+from aiosipreg.credentials import inquire, known_credentials
 from aiosipreg.draft import Draft
 from aiosipreg.engine.edits import plan
+from aiosipreg.engine.effects import Changed
 from aiosipreg.engine.transitions import combined
 from aiosipreg.errors import ConfigError, CoreClosedError, RegistrationTimeout
+from aiosipreg.fetch import Fetch
 from aiosipreg.outcomes import Waiters, decided, error_of, final
-from aiosipreg.runner import Host, Runner
+from aiosipreg.runner import Runner
 from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
 from aiosipreg.streams import Broadcast
 
@@ -20,29 +22,20 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from aiosipreg.auth import AuthInfo
-    from aiosipreg.engine.effects import Answer, Ask, Changed, Effect
+    from aiosipreg.engine.effects import Answer, Ask, Concluded, Effect
     from aiosipreg.engine.lease import Lease
     from aiosipreg.engine.register import Binding
     from aiosipreg.engine.registration import Registration
     from aiosipreg.params import ProxyParams
+    from aiosipreg.ports import Host, Owner
     from aiosipreg.wire import NameAddr
 
-__all__ = ["Owner", "ProxyConfig"]
+__all__ = ["ProxyConfig"]
 
 logger = logging.getLogger("aiosipreg.proxy")
 
 OK, REFRESHING, FAILED = RegistrationState.OK, RegistrationState.REFRESHING, RegistrationState.FAILED
 _GONE = (RegistrationState.NONE, RegistrationState.CLEARED)
-
-
-class Owner(CredentialStore, Protocol):
-    """What an account needs of its core."""
-
-    def start_registration(self, params: ProxyParams) -> Registration:
-        """A new machine with the core's timers and policies."""
-
-    def publish(self, event: RegistrationEvent) -> None:
-        """Tell the core's readers."""
 
 
 class ProxyConfig:
@@ -52,17 +45,9 @@ class ProxyConfig:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_broadcast",
-        "_closed",
-        "_core",
-        "_host",
-        "_id",
-        "_last_event",
-        "_params",
-        "_runners",
-        "_waiters",
-    )
+        "__weakref__", "_broadcast", "_closed", "_core", "_fetches", "_host", "_id", "_last_event", "_params",
+        "_runners", "_waiters",
+    )  # fmt: skip
 
     def __init__(self, params: ProxyParams, id_: str, core: Owner, host: Host) -> None:
         self._params = params
@@ -73,6 +58,7 @@ class ProxyConfig:
         self._last_event: RegistrationEvent | None = None
         self._broadcast: Broadcast | None = None
         self._waiters = Waiters()
+        self._fetches: set[Fetch] = set()
         # One flow now; with several (RFC 5626) there is a runner for each.
         self._runners = (Runner(core.start_registration(params), self, host),)
 
@@ -100,11 +86,6 @@ class ProxyConfig:
         return self._id
 
     @property
-    def name(self) -> str:
-        """The account in log lines."""
-        return self.identity
-
-    @property
     def identity(self) -> str:
         """The address-of-record."""
         return str(self._params.aor)
@@ -117,7 +98,7 @@ class ProxyConfig:
     @property
     def state(self) -> RegistrationState:
         """The state now: the best of its flows."""
-        return combined([runner.registration.state for runner in self._runners])
+        return combined([runner.machine.state for runner in self._runners])
 
     @property
     def binding(self) -> Binding | None:
@@ -158,12 +139,12 @@ class ProxyConfig:
     @property
     def algorithm(self) -> str | None:
         """The digest algorithm that answers the registrar, such as ``SHA-256``; ``None`` if it does not challenge."""
-        return self._runners[0].registration.session.authenticator.algorithm
+        return self._runners[0].machine.session.authenticator.algorithm
 
     @property
     def public_address(self) -> tuple[str, int] | None:
         """Our host and port as the registrar sees them, ``None`` if it sees what we see (NAT-2)."""
-        return self._runners[0].registration.session.public
+        return self._runners[0].machine.session.public
 
     @property
     def last_event(self) -> RegistrationEvent | None:
@@ -174,12 +155,12 @@ class ProxyConfig:
     def _lease(self) -> Lease:
         """Where the best flow stands."""
         state = self.state
-        return next(runner.registration.lease for runner in self._runners if runner.registration.state is state)
+        return next(runner.machine.lease for runner in self._runners if runner.machine.state is state)
 
     @property
     def _settings(self) -> ProxyParams:
         """The settings in force: while a binding is removed those under which it was made (REG-38)."""
-        return self._runners[0].registration.session.params
+        return self._runners[0].machine.session.params
 
     def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
         """Subscribe, now, to what happens to this account.
@@ -226,12 +207,9 @@ class ProxyConfig:
     async def registered(self, timeout: float | None = None) -> Binding:
         """Wait until there is a binding, through as many attempts as that takes.
 
-        Args:
-            timeout: Seconds to wait.
-
         Raises:
             RegistrationError: The account failed and is not tried again by itself.
-            RegistrationTimeout: There was no binding in time.
+            RegistrationTimeout: There was no binding within ``timeout`` seconds.
             CoreClosedError: The core or the account is gone.
         """
         event = self._last_event
@@ -242,12 +220,9 @@ class ProxyConfig:
     async def unregister(self, timeout: float | None = None) -> None:
         """Have the binding removed, and wait for the registrar's word; the settings are not touched.
 
-        Args:
-            timeout: Seconds to wait.
-
         Raises:
             RegistrationError: The registrar did not confirm; the binding runs out by itself.
-            RegistrationTimeout: Nothing was decided in time.
+            RegistrationTimeout: Nothing was decided within ``timeout`` seconds.
             CoreClosedError: The core or the account is gone.
         """
         await self._withdrawn(timeout, everything=False)
@@ -255,6 +230,22 @@ class ProxyConfig:
     async def clear_bindings(self, timeout: float | None = None) -> None:
         """Remove every binding of the address-of-record, those of other user agents too; see `unregister`."""
         await self._withdrawn(timeout, everything=True)
+
+    async def fetch_bindings(self, timeout: float | None = None) -> tuple[Binding, ...]:
+        """Ask the registrar for all bindings of the address-of-record; nothing is changed.
+
+        Raises:
+            RegistrationError: The registrar refused, or could not be reached.
+            TimeoutError: It did not answer within ``timeout`` seconds.
+            CoreClosedError: The core or the account is gone.
+        """
+        self._check_open()
+        fetch = Fetch(self, self._core.start_registration(self._params).session, self._host)
+        self._fetches.add(fetch)
+        try:
+            return await fetch.run(timeout)
+        finally:
+            self._fetches.discard(fetch)
 
     async def wait_for(self, *states: RegistrationState, timeout: float | None = None) -> RegistrationEvent:
         """Wait until the account is in one of these states.
@@ -274,9 +265,10 @@ class ProxyConfig:
 
     # What the runner reports and asks.
 
-    def changed(self, changed: Changed) -> None:
+    def report(self, report: Changed | Concluded) -> None:
         """Report a change to whoever listens (called by the runner)."""
-        event = self._event(changed)
+        assert isinstance(report, Changed), "only queries conclude"  # noqa: S101
+        event = self._event(report)
         self._last_event = event
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s -> %s: %s", event.identity, event.old, event.state, event.message)
@@ -287,7 +279,7 @@ class ProxyConfig:
 
     def known(self, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand (called by the runner)."""
-        return known_credentials(self._settings, self._core, ask)
+        return known_credentials(self._settings, self._core.auth_infos, ask)
 
     def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """The question to the auth provider, ``None`` without one (called by the runner)."""
@@ -320,21 +312,25 @@ class ProxyConfig:
         self._closed = True
         for runner in self._runners:
             runner.close()
+        for fetch in self._fetches:
+            fetch.end()
         if self._broadcast is not None:
             self._broadcast.close()
         self._waiters.close(CoreClosedError(f"{self.identity} was removed while somebody waited for it"))
 
     # How it is done.
 
-    def _enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise CoreClosedError(f"{self.identity} was removed")
+
+    def _enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
+        self._check_open()
         self.enter(make)
 
     def _commit(self, params: ProxyParams) -> None:
         old, edit = self._params, plan(self._params, params)
-        if self._closed:
-            raise CoreClosedError(f"{self.identity} was removed")
+        self._check_open()
         if params.id != old.id:
             raise ConfigError("id", params.id, "the id that the account was added with")
         self._params = params
@@ -386,8 +382,7 @@ class ProxyConfig:
         raise error_of(self.identity, event, self._lease.tried)
 
     async def _wait(self, wanted: Callable[[RegistrationEvent], bool], timeout: float | None) -> RegistrationEvent:
-        if self._closed:
-            raise CoreClosedError(f"{self.identity} was removed")
+        self._check_open()
         try:
             return await self._waiters.wait(wanted, timeout)
         except TimeoutError:

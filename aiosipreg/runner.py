@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from aiosipreg.engine.effects import (
     Answered,
     Ask,
     Changed,
+    Concluded,
     Connect,
     Connected,
     Locate,
@@ -24,86 +25,54 @@ from aiosipreg.engine.effects import (
     Send,
 )
 from aiosipreg.engine.targets import ResolutionFailed
+from aiosipreg.ports import Machine
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
 
-    from aiosipreg.auth import AuthInfo
-    from aiosipreg.engine.effects import Answer, Effect, Flow
-    from aiosipreg.engine.registration import Registration
-    from aiosipreg.engine.targets import Target
-    from aiosipreg.wire import Response, SipUri
+    from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.session import Session
+    from aiosipreg.ports import Account, Host
+    from aiosipreg.wire import Response
 
-__all__ = ["Account", "Host", "Runner"]
+__all__ = ["Runner"]
 
 logger = logging.getLogger("aiosipreg.proxy")
 
 
-class Host(Protocol):
-    """What a runner needs of the core."""
-
-    def now(self) -> float:
-        """The loop's time."""
-
-    def wake(self, runner: Runner, at: float | None) -> None:
-        """Have ``runner.due()`` called at that time instead of any earlier wish."""
-
-    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run a coroutine as a task of the core."""
-
-    async def locate(self, uri: SipUri) -> Sequence[Target]:
-        """Resolve a URI; raises `ResolutionFailed`."""
-
-    def flow(self, target: Target) -> Flow | None:
-        """The flow to a target if it takes no waiting; raises `OSError`."""
-
-    async def open(self, target: Target) -> Flow:
-        """The flow to a target; raises `OSError`."""
-
-    def send(self, runner: Runner, send: Send) -> None:
-        """Send a request whose answers go to the runner; raises `OSError`."""
-
-    def done(self, branch: str) -> None:
-        """No answer to this request is expected any more."""
+M = TypeVar("M", bound=Machine)
 
 
-class Account(Protocol):
-    """What a runner needs of its account."""
+class Runner(Generic[M]):
+    """Drives one machine."""
 
-    @property
-    def name(self) -> str:
-        """The account in log lines."""
+    __slots__ = ("_account", "_branch", "_host", "_machine", "_question")
 
-    def changed(self, changed: Changed) -> None:
-        """Report a change."""
-
-    def known(self, ask: Ask) -> AuthInfo | None:
-        """Credentials that are at hand."""
-
-    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
-        """Ask the auth provider; ``None`` when there is none."""
-
-
-class Runner:
-    """Drives one `Registration`."""
-
-    __slots__ = ("_account", "_branch", "_host", "_question", "registration")
-
-    def __init__(self, registration: Registration, account: Account, host: Host) -> None:
-        self.registration = registration
+    def __init__(self, machine: M, account: Account, host: Host) -> None:
+        self._machine = machine
         self._account = account
         self._host = host
         self._branch: str | None = None
         self._question: asyncio.Task[None] | None = None
 
-    def enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
+    @property
+    def machine(self) -> M:
+        """What is driven."""
+        return self._machine
+
+    @property
+    def session(self) -> Session:
+        """Call-ID and CSeq of what is driven."""
+        return self._machine.session
+
+    def enter(self, make: Callable[[M, float], list[Effect]]) -> None:
         """Give the machine an input and perform what it causes; never raises (ROB-8)."""
         try:
-            self._perform(make(self.registration, self._host.now()))
+            self._perform(make(self._machine, self._host.now()))
         except Exception:
-            logger.exception("%s: unexpected error, the account is given up", self._account.name)
-            self._perform(self.registration.crash())
+            logger.exception("%s: unexpected error, the account is given up", self._account.identity)
+            self._perform(self._machine.crash())
 
     def due(self) -> None:
         """The machine's deadline has come."""
@@ -132,16 +101,16 @@ class Runner:
             match todo.popleft():
                 case Send() as send:
                     todo.extend(self._send(send))
-                case Changed() as changed:
-                    self._account.changed(changed)
+                case (Changed() | Concluded()) as report:
+                    self._account.report(report)
                 case Connect() as connect:
                     todo.extend(self._connect(connect))
                 case Ask() as ask:
                     todo.extend(self._ask(ask))
                 case Locate() as locate:
                     self._inquire(self._locate(locate))
-        self._expect(self.registration.branch)
-        self._host.wake(self, self.registration.deadline)
+        self._expect(self._machine.branch)
+        self._host.wake(self, self._machine.deadline)
 
     def _expect(self, branch: str | None) -> None:
         if self._branch is not None and self._branch != branch:
@@ -152,18 +121,18 @@ class Runner:
         try:
             self._host.send(self, send)
         except OSError as error:
-            return self.registration.failed(str(error), self._host.now())
+            return self._machine.failed(str(error), self._host.now())
         return []
 
     def _connect(self, connect: Connect) -> list[Effect]:
         try:
             flow = self._host.flow(connect.target)
         except OSError as error:
-            return self.registration.take(NotConnected(connect.token, str(error)), self._host.now())
+            return self._machine.take(NotConnected(connect.token, str(error)), self._host.now())
         if flow is None:
             self._inquire(self._open(connect))
             return []
-        return self.registration.take(Connected(connect.token, flow), self._host.now())
+        return self._machine.take(Connected(connect.token, flow), self._host.now())
 
     def _ask(self, ask: Ask) -> list[Effect]:
         info = self._account.known(ask)
@@ -171,7 +140,7 @@ class Runner:
         if inquiry is not None:
             self._inquire(inquiry)
             return []
-        return self.registration.take(Answered(ask.token, info), self._host.now())
+        return self._machine.take(Answered(ask.token, info), self._host.now())
 
     def _inquire(self, inquiry: Coroutine[None, None, Answer]) -> None:
         if self._question is not None:

@@ -30,6 +30,10 @@ FLOORS: dict[str, int] = {
     "timetable": 3,
     "credentials": 3,
     "outcomes": 3,
+    "ports": 3,
+    "fetch": 4,
+    "credentials": 3,
+    "outcomes": 3,
     "draft": 4,
     "runner": 4,
     "hub": 4,
@@ -50,7 +54,8 @@ SIDEWAYS: dict[str, set[str]] = {
     "params": {"settings", "engine"},
     "settings": {"engine"},
     "hub": {"runner"},
-    "proxy": {"draft", "runner"},
+    "fetch": {"runner"},
+    "proxy": {"draft", "fetch", "runner"},
     "__main__": {"cli"},
 }
 

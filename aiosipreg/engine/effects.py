@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aiosipreg.auth import AuthInfo
+    from aiosipreg.engine.cycle import Outcome
     from aiosipreg.engine.register import Binding
     from aiosipreg.engine.targets import Target
     from aiosipreg.states import Reason, RegistrationState
@@ -23,6 +24,7 @@ __all__ = [
     "Answered",
     "Ask",
     "Changed",
+    "Concluded",
     "Connect",
     "Connected",
     "Effect",
@@ -118,7 +120,14 @@ class Changed:
     target: str | None
 
 
-Effect: TypeAlias = Locate | Connect | Send | Ask | Changed
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """A query has ended."""
+
+    outcome: Outcome
+
+
+Effect: TypeAlias = Locate | Connect | Send | Ask | Changed | Concluded
 
 
 @dataclass(frozen=True, slots=True)

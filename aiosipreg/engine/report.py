@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.cycle import Outcome
     from aiosipreg.engine.transitions import Transition
 
-__all__ = ["clean", "sentence"]
+__all__ = ["clean", "sentence", "told"]
 
 _LONGEST = 512
 
@@ -68,12 +68,12 @@ def sentence(transition: Transition, outcome: Outcome | None, reason: Reason, wa
         return f"registered for {grant.binding.expires:.0f} s"
     if transition.id in _PLAIN or outcome is None:
         return _PLAIN.get(transition.id, "registering")
-    told = outcome.row.advice + _detail(outcome)
-    return told if wait is None else f"{told}; next attempt in {wait:.0f} s"
+    return told(outcome) if wait is None else f"{told(outcome)}; next attempt in {wait:.0f} s"
 
 
-def _detail(outcome: Outcome) -> str:
+def told(outcome: Outcome) -> str:
+    """Why an attempt came to nothing, as a sentence."""
     response = outcome.response
-    if outcome.cause:
-        return f" ({outcome.cause})"
-    return f" ({response.status} {clean(response.reason)})" if response is not None else ""
+    status = f"{response.status} {clean(response.reason)}".strip() if response is not None else ""
+    details = ", ".join(detail for detail in (status, outcome.cause) if detail)
+    return f"{outcome.row.advice} ({details})" if details else outcome.row.advice

@@ -1,0 +1,70 @@
+"""Asking a registrar for its bindings without changing any (RFC 3261 10.2.3, REG-21): a machine of one attempt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiosipreg.engine.cycle import Cycle, Outcome
+from aiosipreg.engine.effects import Concluded
+from aiosipreg.engine.register import Purpose
+from aiosipreg.engine.replies import TROUBLES
+
+if TYPE_CHECKING:
+    from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.session import Session
+    from aiosipreg.wire import Response
+
+__all__ = ["Query"]
+
+
+class Query:
+    """One fetch.
+
+    It has a session, and so a Call-ID, of its own: beside a running registration its CSeq could not be in order, and
+    an answer to it could be taken for one to a REGISTER that binds.
+    """
+
+    __slots__ = ("_cycle", "session")
+
+    def __init__(self, session: Session, now: float) -> None:
+        self.session = session
+        self._cycle = Cycle(session, Purpose.FETCH, now)
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is wanted next."""
+        return self._cycle.deadline if self._cycle.outcome is None else None
+
+    @property
+    def branch(self) -> str | None:
+        """The branch whose answer is awaited."""
+        return self._cycle.branch
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin."""
+        return self._end(self._cycle.start(now))
+
+    def take(self, answer: Answer, now: float) -> list[Effect]:
+        """The answer to a question."""
+        return self._end(self._cycle.take(answer, now))
+
+    def failed(self, cause: str, now: float) -> list[Effect]:
+        """The transport lost the request."""
+        return self._end(self._cycle.failed(cause, now))
+
+    def received(self, response: Response, now: float) -> list[Effect]:
+        """An answer to the request with our `branch`."""
+        return self._end(self._cycle.received(response, now))
+
+    def tick(self, now: float) -> list[Effect]:
+        """Let time pass."""
+        return self._end(self._cycle.tick(now))
+
+    def crash(self) -> list[Effect]:
+        """An input raised what it must not raise."""
+        self._cycle.abandon()
+        return [Concluded(Outcome(TROUBLES["INTERNAL"]))]
+
+    def _end(self, effects: list[Effect]) -> list[Effect]:
+        outcome = self._cycle.outcome
+        return effects if outcome is None else [*effects, Concluded(outcome)]

@@ -1,0 +1,132 @@
+"""What the actor of a registration, its account and its core need of each other (floor 3): protocols, no code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine, Sequence
+
+    from aiosipreg.auth import AuthInfo, AuthProvider
+    from aiosipreg.engine.effects import Answer, Ask, Changed, Concluded, Effect, Flow, Send
+    from aiosipreg.engine.registration import Registration
+    from aiosipreg.engine.session import Session
+    from aiosipreg.engine.targets import Target
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.states import RegistrationEvent
+    from aiosipreg.wire import Response, SipUri
+
+__all__ = ["Account", "Expectant", "Host", "Machine", "Owner"]
+
+
+class Expectant(Protocol):
+    """Who waits for answers and deadlines."""
+
+    @property
+    def session(self) -> Session:
+        """Call-ID and CSeq, to tell answers to us from others."""
+
+    def due(self) -> None:
+        """The deadline has come."""
+
+    def received(self, response: Response) -> None:
+        """An answer came."""
+
+
+class Host(Protocol):
+    """What a runner needs of the core."""
+
+    def now(self) -> float:
+        """The loop's time."""
+
+    def wake(self, runner: Expectant, at: float | None) -> None:
+        """Have ``runner.due()`` called at that time instead of any earlier wish."""
+
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run a coroutine as a task of the core."""
+
+    async def locate(self, uri: SipUri) -> Sequence[Target]:
+        """Resolve a URI; raises `ResolutionFailed`."""
+
+    def flow(self, target: Target) -> Flow | None:
+        """The flow to a target if it takes no waiting; raises `OSError`."""
+
+    async def open(self, target: Target) -> Flow:
+        """The flow to a target; raises `OSError`."""
+
+    def send(self, runner: Expectant, send: Send) -> None:
+        """Send a request whose answers go to the runner; raises `OSError`."""
+
+    def done(self, branch: str) -> None:
+        """No answer to this request is expected any more."""
+
+
+class Account(Protocol):
+    """What a runner needs of its account."""
+
+    @property
+    def identity(self) -> str:
+        """The account in log lines."""
+
+    def report(self, report: Changed | Concluded) -> None:
+        """The state changed, or the query has ended."""
+
+    def known(self, ask: Ask) -> AuthInfo | None:
+        """Credentials that are at hand."""
+
+    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
+        """Ask the auth provider; ``None`` when there is none."""
+
+
+class Machine(Protocol):
+    """What a runner drives: a `Registration`, or a query."""
+
+    @property
+    def session(self) -> Session:
+        """Call-ID and CSeq, to tell answers to us from others."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is wanted next."""
+
+    @property
+    def branch(self) -> str | None:
+        """The branch whose answer is awaited."""
+
+    def take(self, answer: Answer, now: float) -> list[Effect]:
+        """The answer to a question."""
+
+    def failed(self, cause: str, now: float) -> list[Effect]:
+        """The transport lost the request."""
+
+    def received(self, response: Response, now: float) -> list[Effect]:
+        """An answer to our request."""
+
+    def tick(self, now: float) -> list[Effect]:
+        """Let time pass."""
+
+    def crash(self) -> list[Effect]:
+        """An input raised what it must not raise."""
+
+
+class Owner(Protocol):
+    """What an account needs of its core."""
+
+    @property
+    def auth_infos(self) -> tuple[AuthInfo, ...]:
+        """Credentials, the newest last."""
+
+    @property
+    def auth_provider(self) -> AuthProvider | None:
+        """Who is asked when none of them fits."""
+
+    @property
+    def auth_timeout(self) -> float:
+        """Seconds that a provider may take."""
+
+    def start_registration(self, params: ProxyParams) -> Registration:
+        """A new machine with the core's timers and policies."""
+
+    def publish(self, event: RegistrationEvent) -> None:
+        """Tell the core's readers."""
