@@ -55,6 +55,9 @@ else:
         globals()[name] = value
         return value
 
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_ROOMS})
+
 
 __all__ = [
     "Address",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import aiosipreg.testing
@@ -17,3 +20,8 @@ def test_every_public_name_loads(name: str) -> None:
 def test_other_names_do_not_exist() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         aiosipreg.testing.Nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_names_are_listed_before_they_are_loaded() -> None:
+    code = "import aiosipreg.testing as t; assert set(t.__all__) <= set(dir(t)); assert 'Registrar' not in vars(t)"
+    subprocess.run([sys.executable, "-c", code], check=True)
