@@ -10,7 +10,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Self, TypeAlias
 
 from aiosipreg.auth import AuthInfo, AuthProvider
-from aiosipreg.engine.timers import positive
+from aiosipreg.engine.timers import shares
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire import NameAddr, Params, SipUri, is_token
 
@@ -211,9 +211,7 @@ def _check_scalars(params: ProxyParams) -> None:
 
 
 def _check_window(window: tuple[float, float]) -> None:
-    low, high = window
-    positive("refresh_window", low)
-    if not low <= high < 1:
+    if shares("refresh_window", window)[1] == 1:
         raise ConfigError("refresh_window", window, "two shares with 0 < low <= high < 1")
 
 

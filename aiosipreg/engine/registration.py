@@ -265,7 +265,9 @@ class Registration:
         lease.failures = 0
         lease.store(grant)
         window = session.params.refresh_window
-        delay = refresh_delay(grant.binding.expires, session.lifetime, session.random, window=window)
+        delay = refresh_delay(
+            grant.binding.expires, session.lifetime, session.random, timers=session.timers, window=window
+        )
         lease.refresh_at = max(outcome.sent_at + delay, now + SHORTEST_CYCLE)
         changed = lease.move("F-05" if self.state is PROGRESS else "F-25", outcome, reason=grant.doubt)
         return [changed, *self._take_pending(now)]

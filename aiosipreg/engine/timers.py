@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,8 +37,8 @@ NETWORK_JITTER = 2.0
 SHORTEST_CYCLE = 1.0
 """An account starts at most one attempt a second (SEC-27)."""
 
-_MARGIN = 37.0
-_SHORT_LIFETIME = 64.0
+_MARGIN = 37 / 32
+"""A refresh begins this many times Timer F before the end: 37 s of the default 32, for the way there and back."""
 
 
 def positive(field: str, value: float) -> float:
@@ -47,9 +47,27 @@ def positive(field: str, value: float) -> float:
     Raises:
         ConfigError: It is not.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if not _is_number(value) or not 0 < value <= sys.float_info.max:
         raise ConfigError(field, value, "a number of seconds above 0")
     return float(value)
+
+
+def shares(field: str, value: tuple[float, float]) -> tuple[float, float]:
+    """Return ``value`` if it is two numbers above zero, at most 1, the lower one first.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not isinstance(value, tuple) or len(value) != 2 or not all(map(_is_number, value)):
+        raise ConfigError(field, value, "two shares with 0 < low <= high <= 1")
+    low, high = value
+    if not 0 < low <= high <= 1:
+        raise ConfigError(field, value, "two shares with 0 < low <= high <= 1")
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +126,10 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         positive("base", self.base)
         positive("max", self.max)
-        low, high = self.jitter
-        if not 0 < low <= high <= 1:
-            raise ConfigError("jitter", self.jitter, "two shares with 0 < low <= high <= 1")
-        if self.max_attempts is not None and self.max_attempts < 1:
-            raise ConfigError("max_attempts", self.max_attempts, "1 or more, or None")
+        shares("jitter", self.jitter)
+        attempts = self.max_attempts
+        if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
+            raise ConfigError("max_attempts", attempts, "a whole number, 1 or more, or None")
 
     def delay(self, failures: int, random: Random) -> float:
         """Seconds to wait after that many consecutive failures.
@@ -131,7 +148,12 @@ class RetryPolicy:
 
 
 def refresh_delay(
-    granted: float, requested: float, random: Random, *, window: tuple[float, float] | None = None
+    granted: float,
+    requested: float,
+    random: Random,
+    *,
+    timers: SipTimers,
+    window: tuple[float, float] | None = None,
 ) -> float:
     """Seconds from the request that was accepted to the start of its refresh (REG-18, REG-19).
 
@@ -139,11 +161,13 @@ def refresh_delay(
         granted: Lifetime that the registrar granted.
         requested: Lifetime that was asked for; an answer above it does not delay the refresh.
         random: Spreads the refreshes of many accounts.
+        timers: Say how long a refresh may take until it has failed.
         window: Two shares of the lifetime to draw from instead of the default rule.
     """
     lifetime = min(granted, requested)
     if window is not None:
         return max(SHORTEST_CYCLE, lifetime * random.uniform(*window))
     # RFC 5627 4.2: a refresh needs 64*T1 to fail before the binding does.
-    latest = lifetime / 2 if lifetime <= _SHORT_LIFETIME else min(0.9 * lifetime, lifetime - _MARGIN)
+    timer_f = timers.timer_f
+    latest = lifetime / 2 if lifetime <= 2 * timer_f else min(0.9 * lifetime, lifetime - _MARGIN * timer_f)
     return max(SHORTEST_CYCLE, latest * random.uniform(0.9, 1.0))
