@@ -98,7 +98,7 @@ def _status_line(line: str, oddities: set[str]) -> tuple[int, tuple[str, ...]]:
 
 def _request_line(line: str, oddities: set[str]) -> tuple[str, ...]:
     words = line.split(" ")
-    if len(words) != 3:
+    if len(words) != 3 or "" in words:
         words = [word for word in line.replace("\t", " ").split(" ") if word]
         oddities.add("request line")
     if len(words) != 3 or not is_token(words[0]) or _CONTROL.search(words[1]):

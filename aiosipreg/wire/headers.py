@@ -79,7 +79,7 @@ class Headers:
         for line in lines:
             name, colon, value = line.partition(":")
             key = _AS_SENT.get(name)
-            if key is None:
+            if key is None or not colon:
                 if line[:1] in _FOLD:
                     return cls.of_lines(_unfold(lines), oddities)
                 if name[-1:] in _FOLD:

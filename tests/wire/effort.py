@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 SINGLE = '(),"<>;:=\\ \t@[]*%a?&/.-'
 PAIRS = '\\" ", <" <, ;" "\\ =, a=" a=, a; %4 [: ::: a="b", <a> () (a'
 PATTERNS = [*SINGLE, *PAIRS.split(), " a", ",a ", "a ="]
-SIZE = 2048
+SIZE = 1024
 GROWTH = 16
 
 
-def growth(function: Callable[[str], object], pattern: str, prefix: str = "") -> float:
+def growth(function: Callable[[str], object], pattern: str, prefix: str = "", size: int = SIZE) -> float:
     """How many times longer 16 times as much input takes: about 16 if linear, about 256 if quadratic."""
-    return _seconds(function, _text(pattern, prefix, SIZE * GROWTH)) / _seconds(function, _text(pattern, prefix, SIZE))
+    return _seconds(function, _text(pattern, prefix, size * GROWTH)) / _seconds(function, _text(pattern, prefix, size))
 
 
 def _text(pattern: str, prefix: str, size: int) -> str:
@@ -29,7 +29,7 @@ def _text(pattern: str, prefix: str, size: int) -> str:
 
 def _seconds(function: Callable[[str], object], text: str) -> float:
     # The best of several runs, in time of this thread: other work on the machine does not count.
-    return min(_once(function, text) for _ in range(5))
+    return min(_once(function, text) for _ in range(3))
 
 
 def _once(function: Callable[[str], object], text: str) -> float:

@@ -207,7 +207,7 @@ def test_MSG_03_parameter_names_have_no_case() -> None:
     params = Params.parse(";+Sip.Instance=x")
     assert params["+sip.instance"] == params["+SIP.INSTANCE"] == "x"
     assert "+siP.instance" in params
-    assert 5 not in params
+    assert not params.__contains__(5)
     assert params.get("other") is None
     assert len(params) == 1
     assert list(params) == ["+sip.instance"]
@@ -301,4 +301,4 @@ def test_ROB_3_time_grows_linearly(function: object, prefix: str, pattern: str) 
 
 
 def test_the_measurement_tells_quadratic_time() -> None:
-    assert growth(lambda text: [text.count("b", start) for start in range(0, len(text), 8)], "a") > LIMIT
+    assert growth(lambda text: sum(1 for _ in text for _ in text[::64]), "a") > LIMIT
