@@ -11,6 +11,7 @@ from aiosipreg.auth import AuthChallenge, AuthInfo, AuthProvider
 from aiosipreg.core import Core
 from aiosipreg.draft import Draft
 from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.pacing import Pacing
 from aiosipreg.engine.register import Binding
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
 from aiosipreg.engine.uas import IncomingRequest
@@ -47,6 +48,7 @@ __all__ = [
     "ExpiresIn",
     "IncomingRequest",
     "NatMode",
+    "Pacing",
     "ParseError",
     "ProxyConfig",
     "ProxyParams",

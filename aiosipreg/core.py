@@ -9,6 +9,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Self
 
 from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.pacing import Pacing
 from aiosipreg.engine.registration import Registration
 from aiosipreg.engine.timers import RetryPolicy, SipTimers, positive
 from aiosipreg.errors import ConfigError, CoreClosedError
@@ -35,6 +36,7 @@ logger = logging.getLogger("aiosipreg.core")
 
 _SETTLED = (RegistrationState.NONE, RegistrationState.CLEARED, RegistrationState.FAILED)
 _LONGEST_REMOVAL = 32.0
+_DEFAULT_PACING = Pacing()
 
 
 class Core:
@@ -56,6 +58,8 @@ class Core:
         shutdown_timeout: Seconds that `stop` and the removal of an account may take.
         on_request: ``async`` callable that gets each request from the network as `IncomingRequest`; what it answers
             with ``None`` gets the default answer.
+        pacing: How many registrations may begin per second and wait for an answer, toward each target; ``None`` for as
+            many as there are. Removals are not paced.
 
     Raises:
         ConfigError: A value is out of range.
@@ -75,6 +79,7 @@ class Core:
         auth_timeout: float = 10.0,
         shutdown_timeout: float = 5.0,
         on_request: RequestHandler | None = None,
+        pacing: Pacing | None = _DEFAULT_PACING,
     ) -> None:
         source = auth_source("auth", auth)
         self._provider: AuthProvider | None = None if isinstance(source, tuple) else source
@@ -92,6 +97,7 @@ class Core:
         self._auth_timeout = positive("auth_timeout", auth_timeout)
         self._shutdown_timeout = positive("shutdown_timeout", shutdown_timeout)
         self._on_request = on_request
+        self._pacing = pacing
         # RFC 3261 19.3, SEC-14: branches, tags and Call-IDs must not be guessed.
         self._random = SystemRandom()
         self._proxies: dict[str, ProxyConfig] = {}
@@ -322,6 +328,7 @@ class Core:
                     random=self._random,
                     is_ours=self._is_ours,
                     on_request=self._on_request,
+                    pacing=self._pacing,
                 )
                 started.set_result(None)
                 await self._stopping.wait()

@@ -7,6 +7,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING
 
+from aiosipreg.engine.pacing import Pacer
 from aiosipreg.engine.targets import Transport
 from aiosipreg.engine.transaction import TransactionTable
 from aiosipreg.engine.uas import IncomingRequest, UserAgentServer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from aiosipreg.engine.effects import Flow, Send
+    from aiosipreg.engine.pacing import Pacing
     from aiosipreg.engine.targets import Target
     from aiosipreg.engine.timers import SipTimers
     from aiosipreg.net.stats import Stats
@@ -37,6 +39,18 @@ logger = logging.getLogger("aiosipreg.core")
 _TRANSPORTS = (Transport.UDP,)
 
 
+class _Lane:
+    """The way to one target: whose turn it is (OVL-8)."""
+
+    def __init__(self, pacer: Pacer[Expectant]) -> None:
+        self.pacer = pacer
+
+    def due(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for runner in self.pacer.due(now):
+            runner.admitted()
+
+
 class Hub:
     """What runners need of the world outside their account, and the way of messages to them.
 
@@ -49,6 +63,7 @@ class Hub:
         random: Secure randomness.
         is_ours: Whether a user part belongs to an account.
         on_request: The application's handler of requests from the network.
+        pacing: The pace toward each target, ``None`` for none.
     """
 
     def __init__(
@@ -62,13 +77,18 @@ class Hub:
         random: Random,
         is_ours: Callable[[str], bool],
         on_request: RequestHandler | None,
+        pacing: Pacing | None,
     ) -> None:
         self.stats = stats
         self._loop = asyncio.get_running_loop()
         self._group = group
         self._udp = UdpTransport(transports, self, self.stats)
         self._resolver = Resolver(dns, random=random)
-        self._timetable: Timetable[Expectant] = Timetable(self._loop, lambda runner: runner.due())
+        self._timetable: Timetable[Expectant | _Lane] = Timetable(self._loop, lambda item: item.due())
+        self._pacing = pacing
+        self._random = random
+        self._lanes: dict[Target, _Lane] = {}
+        self._lane_of: dict[Expectant, Target] = {}
         # SEC-16: an answer counts only from the address that the request went to.
         self._table: TransactionTable[tuple[Expectant, str]] = TransactionTable(timers)
         self._uas = UserAgentServer(timers, is_ours, random)
@@ -97,6 +117,30 @@ class Hub:
     async def locate(self, uri: SipUri) -> Sequence[Target]:
         """Resolve a URI; raises `ResolutionFailed`."""
         return (await self._resolver.locate(uri, _TRANSPORTS)).targets
+
+    def admit(self, runner: Expectant, target: Target) -> bool:
+        """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later (OVL-8)."""
+        if self._pacing is None:
+            return True
+        self.release(runner)
+        lane = self._lanes.get(target)
+        if lane is None:
+            lane = self._lanes[target] = _Lane(Pacer(self._pacing, self._random))
+        self._lane_of[runner] = target
+        admitted = lane.pacer.ask(runner, self.now())
+        self._timetable.set(lane, lane.pacer.deadline)
+        return admitted
+
+    def release(self, runner: Expectant) -> None:
+        """The runner's attempt waits for no answer any more."""
+        target = self._lane_of.pop(runner, None)
+        if target is None:
+            return
+        lane = self._lanes[target]
+        lane.pacer.forget(runner)
+        self._timetable.set(lane, lane.pacer.deadline)
+        if lane.pacer.idle(self.now()):
+            del self._lanes[target]
 
     def flow(self, target: Target) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""

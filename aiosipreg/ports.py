@@ -33,6 +33,9 @@ class Expectant(Protocol):
     def received(self, response: Response) -> None:
         """An answer came."""
 
+    def admitted(self) -> None:
+        """It is this one's turn (OVL-8)."""
+
 
 class Host(Protocol):
     """What a runner needs of the core."""
@@ -48,6 +51,12 @@ class Host(Protocol):
 
     async def locate(self, uri: SipUri) -> Sequence[Target]:
         """Resolve a URI; raises `ResolutionFailed`."""
+
+    def admit(self, runner: Expectant, target: Target) -> bool:
+        """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later."""
+
+    def release(self, runner: Expectant) -> None:
+        """The runner's attempt waits for no answer any more."""
 
     def flow(self, target: Target) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""

@@ -47,7 +47,7 @@ M = TypeVar("M", bound=Machine)
 class Runner(Generic[M]):
     """Drives one machine."""
 
-    __slots__ = ("_account", "_branch", "_host", "_machine", "_question")
+    __slots__ = ("_account", "_branch", "_host", "_machine", "_question", "_queued")
 
     def __init__(self, machine: M, account: Account, host: Host) -> None:
         self._machine = machine
@@ -55,6 +55,7 @@ class Runner(Generic[M]):
         self._host = host
         self._branch: str | None = None
         self._question: asyncio.Task[None] | None = None
+        self._queued: Connect | None = None
 
     @property
     def machine(self) -> M:
@@ -82,8 +83,15 @@ class Runner(Generic[M]):
         """An answer to our request."""
         self.enter(lambda machine, now: machine.received(response, now))
 
+    def admitted(self) -> None:
+        """It is our turn toward the target (OVL-8)."""
+        connect, self._queued = self._queued, None
+        if connect is not None:
+            self.enter(lambda _machine, _now: self._reach(connect))
+
     def close(self) -> None:
         """Let go of everything that outlives a call."""
+        self._host.release(self)
         if self._question is not None:
             self._question.cancel()
         self._host.wake(self, None)
@@ -110,6 +118,8 @@ class Runner(Generic[M]):
                 case Locate() as locate:
                     self._inquire(self._locate(locate))
         self._expect(self._machine.branch)
+        if self._branch is None and self._queued is None and self._question is None:
+            self._host.release(self)
         self._host.wake(self, self._machine.deadline)
 
     def _expect(self, branch: str | None) -> None:
@@ -125,6 +135,12 @@ class Runner(Generic[M]):
         return []
 
     def _connect(self, connect: Connect) -> list[Effect]:
+        if self._host.admit(self, connect.target):
+            return self._reach(connect)
+        self._queued = connect
+        return []
+
+    def _reach(self, connect: Connect) -> list[Effect]:
         try:
             flow = self._host.flow(connect.target)
         except OSError as error:

@@ -7,6 +7,7 @@ ends with an `Outcome`; what that means for the account is decided by `engine.re
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -113,8 +114,8 @@ class Cycle:
         self.requests = 0
         self.tried: dict[Target, str] = {}
         self._session = session
-        # 128 s with the default timers (DNS-19).
-        self._ends_at = now + 4 * session.timers.timer_f
+        # Waiting for one's turn toward a target does not count (OVL-8): set when the first request goes out.
+        self._ends_at = math.inf
         self._token = 0
         self._flow = session.flow
         self._target: Target | None = None
@@ -126,11 +127,11 @@ class Cycle:
         session.authenticator.begin()
 
     @property
-    def deadline(self) -> float:
-        """When `tick` is wanted next."""
+    def deadline(self) -> float | None:
+        """When `tick` is wanted next; ``None`` while others keep the time."""
         if self.step is Step.TRYING and self._transaction is not None:
             return min(self._transaction.deadline, self._ends_at)
-        return self._ends_at
+        return self._ends_at if self._ends_at < math.inf else None
 
     @property
     def branch(self) -> str | None:
@@ -138,12 +139,13 @@ class Cycle:
         return self._transaction.branch if self.step is Step.TRYING and self._transaction is not None else None
 
     def start(self, now: float) -> list[Effect]:
-        """Begin: on the flow of the binding if there is one, else by resolving the next hop."""
-        if self._flow is not None:
-            self._target = self._flow.target
-            self._detour.allows(self._target)
-            return self._transmit(now)
-        return self._locate()
+        """Begin: at the target that took the binding if there is one (REG-20), else by resolving the next hop."""
+        if self._flow is None:
+            return self._locate()
+        self._target = self._flow.target
+        self._detour.allows(self._target)
+        # A removal does not wait for its turn: shutdown is bounded.
+        return self._connect() if self.purpose is Purpose.REGISTER else self._transmit(now)
 
     def take(self, answer: Answer, now: float) -> list[Effect]:
         """The answer to the open question; any other comes too late and is ignored."""
@@ -243,6 +245,10 @@ class Cycle:
         if now >= self._ends_at:
             return self._end(TROUBLES["RSP-LOC"], cause=self._all_tried())
         self._target = self._targets.pop(0)
+        return self._connect()
+
+    def _connect(self) -> list[Effect]:
+        assert self._target is not None  # noqa: S101
         self.step = Step.CONNECTING
         self._token += 1
         return [Connect(self._token, self._target)]
@@ -251,6 +257,9 @@ class Cycle:
         session, flow = self._session, self._flow
         if flow is None or self.requests >= _MOST_REQUESTS:
             return self._end(TROUBLES["RSP-LOC"])
+        if self.requests == 0:
+            # 128 s with the default timers (DNS-19).
+            self._ends_at = now + 4 * session.timers.timer_f
         self.requests += 1
         self.step = Step.TRYING
         removing = self.purpose in (Purpose.REMOVE, Purpose.CLEAR)

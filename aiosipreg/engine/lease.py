@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.session import Session
     from aiosipreg.wire import NameAddr
 
-__all__ = ["Intent", "Lease"]
+__all__ = ["Intent", "Lease", "earliest"]
 
 _FOR_WANT_OF_CREDENTIALS = (Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.AUTH_PROVIDER_FAILED)
 _ENGAGED = (RegistrationState.PROGRESS, RegistrationState.OK, RegistrationState.REFRESHING)
@@ -72,6 +72,13 @@ class Lease:
     def expires_at(self) -> float | None:
         """End of the binding."""
         return self.binding.expires_at if self.binding is not None else None
+
+    @property
+    def deadline(self) -> float | None:
+        """When something is due: the refresh, the next attempt, the end of the binding."""
+        # While a binding is being removed its end is of no interest any more.
+        expires_at = None if self.state is RegistrationState.PROGRESS else self.expires_at
+        return earliest(self.refresh_at, self.retry_at, expires_at)
 
     @property
     def wants_credentials(self) -> bool:
@@ -164,3 +171,8 @@ class Lease:
             retry_after=outcome.retry_after if outcome is not None else None,
             target=str(target) if target is not None else None,
         )
+
+
+def earliest(*times: float | None) -> float | None:
+    """The first of some times, ``None`` if there is none."""
+    return min((time for time in times if time is not None), default=None)

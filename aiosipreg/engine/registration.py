@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiosipreg.engine.cycle import Cycle, Outcome, Step
 from aiosipreg.engine.edits import Edit
-from aiosipreg.engine.lease import Intent, Lease
+from aiosipreg.engine.lease import Intent, Lease, earliest
 from aiosipreg.engine.register import Purpose
 from aiosipreg.engine.replies import TROUBLES, wait_after
 from aiosipreg.engine.session import Session
@@ -80,12 +80,8 @@ class Registration:
     @property
     def deadline(self) -> float | None:
         """When `tick` is wanted next; ``None`` when nothing is due by itself."""
-        lease = self.lease
         cycle_at = self._cycle.deadline if self._cycle is not None else None
-        # While a binding is being removed its end is of no interest any more.
-        expires_at = lease.expires_at if self.state in (OK, REFRESHING) else None
-        times = (cycle_at, self._removal_ends_at, lease.refresh_at, lease.retry_at, expires_at)
-        return min((time for time in times if time is not None), default=None)
+        return earliest(cycle_at, self._removal_ends_at, self.lease.deadline)
 
     @property
     def branch(self) -> str | None:
