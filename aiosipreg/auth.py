@@ -56,10 +56,10 @@ class AuthInfo:
             raise ConfigError("userid", self.digest_username, "a name without a colon, which digest cannot carry")
         if (self.password is None) == (self.ha1 is None):
             raise ConfigError("password", "(hidden)", "exactly one of password and ha1")
-        if self.ha1 is not None and (
-            self.realm is None or not re.fullmatch(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{64}", self.ha1)
-        ):
-            raise ConfigError("ha1", "(hidden)", "32 or 64 hex digits, together with the realm they were made for")
+        if self.ha1 is not None:
+            digits = 32 if (self.algorithm or "MD5").upper().startswith("MD5") else 64
+            if self.realm is None or not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", self.ha1):
+                raise ConfigError("ha1", "(hidden)", f"{digits} hex digits, together with the realm they were made for")
 
     @property
     def digest_username(self) -> str:
