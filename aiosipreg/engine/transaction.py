@@ -33,10 +33,14 @@ class TransactionState(enum.Enum):
     """Timer F fired, but the server lives (RSP-F1)."""
 
 
+_RUNNING = (TransactionState.TRYING, TransactionState.PROCEEDING)
+
+
 class ClientTransaction:
     """One request, its retransmissions and its final answer.
 
-    The caller sends ``data`` when the transaction is made, and again whenever `tick` says so.
+    The caller sends ``data`` when the transaction is made, and again whenever `tick` says so. Once it is over nothing
+    changes it any more.
 
     Attributes:
         branch: Identifies the transaction, together with the method.
@@ -64,7 +68,9 @@ class ClientTransaction:
         return min(self._resend_at, self._times_out_at)
 
     def received(self, status: int) -> bool:
-        """Take the status of an answer; return whether it is the final one."""
+        """Take the status of an answer; return whether it is the final one, the first of them (TXN-6)."""
+        if self.state not in _RUNNING:
+            return False
         if status >= 200:
             self.state = TransactionState.COMPLETED
             return True
@@ -75,6 +81,8 @@ class ClientTransaction:
 
     def tick(self, now: float) -> bool:
         """Let time pass; return whether ``data`` is to be sent again. Timer F changes ``state``."""
+        if self.state not in _RUNNING:
+            return False
         if now >= self._times_out_at:
             heard = self.state is TransactionState.PROCEEDING
             self.state = TransactionState.TIMED_OUT_PROCEEDING if heard else TransactionState.TIMED_OUT
@@ -83,8 +91,10 @@ class ClientTransaction:
             return False
         if self.state is TransactionState.TRYING:
             self._interval = min(2 * self._interval, self._timers.t2)
-        # After a suspend the copies that were missed are not sent in a burst.
-        self._resend_at = max(self._resend_at, now - self._interval) + self._interval
+        self._resend_at += self._interval
+        if self._resend_at <= now:
+            # After a suspend the copies that were missed are not sent in a burst.
+            self._resend_at = now + self._interval
         return True
 
 
