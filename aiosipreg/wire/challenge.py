@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Challenge", "parse_auth_info", "parse_challenges"]
 
 # SEC-23: what a challenge may cost us.
+MAX_CHALLENGES: Final = 20
 MAX_NONCE: Final = 4096
 MAX_REALM: Final = 1024
 MAX_OPAQUE: Final = 4096
@@ -109,13 +110,17 @@ class Challenge:
 def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int]:
     """The challenges of one header row, and how many were left out because they are malformed.
 
-    Several challenges in one row are told apart by the scheme, a word that no ``=`` follows (MSG-6, GRM-21).
+    Several challenges in one row are told apart by the scheme, a word that no ``=`` follows (MSG-6, GRM-21). What
+    follows the twentieth is not looked at and counts as one.
     """
     if _CONTROL.search(text):
         return (), 1
     found: list[Challenge] = []
     dropped = 0
-    for scheme, directives in _challenges(text):
+    for number, (scheme, directives) in enumerate(_challenges(text)):
+        if number == MAX_CHALLENGES:
+            dropped += 1
+            break
         challenge = _challenge(header, scheme, directives)
         if challenge is None:
             dropped += 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.address import NameAddr
-from aiosipreg.wire.challenge import Challenge, parse_auth_info, parse_challenges
+from aiosipreg.wire.challenge import MAX_CHALLENGES, Challenge, parse_auth_info, parse_challenges
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
 from aiosipreg.wire.grammar import Params, check_text, is_token, parse_seconds, split_list
 from aiosipreg.wire.head import Head, content_length, find_end, parse_head
@@ -22,7 +22,6 @@ __all__ = ["Message", "Request", "Response", "build_message", "parse_message"]
 MAX_BODY: Final = 64 * 1024
 MAX_CONTACTS: Final = 1000
 MAX_ROUTES: Final = 50
-MAX_CHALLENGES: Final = 20
 
 _T = TypeVar("_T")
 

@@ -177,6 +177,13 @@ def test_SEC_23_what_is_too_long_is_left_out(name: str, limit: int) -> None:
         assert len(parse_challenges(W, f"Digest {text}")[0]) == count
 
 
+def test_SEC_23_no_more_than_twenty_challenges_of_a_row_are_looked_at() -> None:
+    rows = ['Digest realm="r", nonce="n"'] * 20
+    assert len(challenges(", ".join(rows))) == 20
+    found, dropped = parse_challenges(W, ", ".join([*rows, *rows]))
+    assert (len(found), dropped) == (20, 1)
+
+
 @pytest.mark.parametrize("case", VECTORS["challenge_parse"], ids=lambda case: case["id"])
 def test_challenges_of_other_projects(case: dict[str, Any]) -> None:
     # Unfolding is the work of Headers and tested there.
