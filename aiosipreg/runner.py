@@ -72,8 +72,7 @@ class Runner(Generic[M]):
         try:
             self._perform(make(self._machine, self._host.now()))
         except Exception:
-            logger.exception("%s: unexpected error, the account is given up", self._account.identity)
-            self._perform(self._machine.crash())
+            self._crashed()
 
     def due(self) -> None:
         """The machine's deadline has come."""
@@ -99,9 +98,20 @@ class Runner(Generic[M]):
 
     async def run(self, inquiry: Coroutine[None, None, Answer]) -> None:
         """Wait for the answer to the machine's question, and feed it in."""
-        answer = await inquiry
+        try:
+            answer = await inquiry
+        except Exception:
+            # Left to the task group it would end every account of the core.
+            self._question = None
+            self._crashed()
+            return
         self._question = None
         self.enter(lambda machine, now: machine.take(answer, now))
+
+    def _crashed(self) -> None:
+        """Give the account up, visibly, after an error that is ours (called from an ``except`` block)."""
+        logger.exception("%s: unexpected error, the account is given up", self._account.identity)
+        self._perform(self._machine.crash())
 
     def _perform(self, effects: list[Effect]) -> None:
         todo = deque(effects)
