@@ -41,12 +41,19 @@ async def inquire(provider: AuthProvider, challenge: AuthChallenge, token: int, 
         token: The token of the machine's question.
         timeout: Seconds it may take.
     """
+    limit = asyncio.timeout(timeout)
     try:
-        async with asyncio.timeout(timeout):
+        async with limit:
             info = await provider(challenge)
-    except TimeoutError:
-        return NotAnswered(token, f"no answer within {timeout:g} s")
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # The provider awaited something that was cancelled; nobody cancelled this question.
+        return NotAnswered(token, "it was cancelled")
     except Exception as error:
+        if limit.expired():
+            return NotAnswered(token, f"no answer within {timeout:g} s")
         logger.exception("%s: the auth provider raised", challenge.proxy_config.identity)
         return NotAnswered(token, f"it raised {type(error).__name__}")
     if info is not None and not isinstance(info, AuthInfo):
