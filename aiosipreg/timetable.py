@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Timetable"]
+
+logger = logging.getLogger("aiosipreg.timetable")
 
 Item = TypeVar("Item")
 
@@ -66,6 +69,7 @@ class Timetable(Generic[Item]):
     def _run(self) -> None:
         self._handle = None
         now = self._loop.time()
+        due = []
         while self._heap and self._heap[0][0] <= now:
             at, _, item = heapq.heappop(self._heap)
             if self._queued.get(item) != at:
@@ -76,8 +80,21 @@ class Timetable(Generic[Item]):
                 continue
             if wanted > now:
                 self._push(item, wanted)
-                continue
-            del self._wanted[item]
-            self._due(item)
+            else:
+                due.append(item)
         if self._heap:
             self._arm()
+        # Called from a list and not from the heap: an item that is due again at once waits for the next turn of the
+        # event loop, so that it cannot hold up everybody else.
+        for item in due:
+            wanted = self._wanted.get(item)
+            if wanted is not None and wanted <= now:
+                del self._wanted[item]
+                self._call(item)
+
+    def _call(self, item: Item) -> None:
+        try:
+            self._due(item)
+        except Exception:
+            # ROB-8: the timers of all others must go on.
+            logger.exception("a timer failed")
