@@ -148,12 +148,12 @@ class _Endpoint(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         source = (addr[0].partition("%")[0], addr[1])
-        if not data or data[0] < 2:
-            # RFC 5626 8: the first octet of STUN is 0 or 1, which no SIP message begins with (TRA-16).
-            self._stats.dropped["stun"] += 1
-            return
         if not data.strip(b"\r\n\0"):
             self._stats.dropped["keep-alive"] += 1
+            return
+        if data[0] < 2:
+            # RFC 5626 8: the first octet of STUN is 0 or 1, which no SIP message begins with (TRA-16).
+            self._stats.dropped["stun"] += 1
             return
         try:
             message = parse_message(data)
