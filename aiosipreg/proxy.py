@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import logging
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from aiosipreg.auth import AuthChallenge
@@ -36,6 +38,15 @@ logger = logging.getLogger("aiosipreg.proxy")
 
 OK, REFRESHING, FAILED = RegistrationState.OK, RegistrationState.REFRESHING, RegistrationState.FAILED
 _GONE = (RegistrationState.NONE, RegistrationState.CLEARED)
+_TOLD = tuple(field.name for field in fields(Changed))
+
+
+class _Phase(enum.Enum):
+    """What may still be asked of an account."""
+
+    OPEN = "open"
+    LEAVING = "is being removed"
+    ENDED = "was removed"
 
 
 class ProxyConfig:
@@ -45,8 +56,8 @@ class ProxyConfig:
     """
 
     __slots__ = (
-        "__weakref__", "_broadcast", "_closed", "_core", "_fetches", "_host", "_id", "_last_event", "_params",
-        "_runners", "_waiters",
+        "__weakref__", "_broadcast", "_core", "_fetches", "_host", "_id", "_last_event", "_params",
+        "_phase", "_runners", "_waiters",
     )  # fmt: skip
 
     def __init__(self, params: ProxyParams, id_: str, core: Owner, host: Host) -> None:
@@ -54,7 +65,7 @@ class ProxyConfig:
         self._id = id_
         self._core = core
         self._host = host
-        self._closed = False
+        self._phase = _Phase.OPEN
         self._last_event: RegistrationEvent | None = None
         self._broadcast: Broadcast | None = None
         self._waiters = Waiters()
@@ -173,7 +184,7 @@ class ProxyConfig:
         """
         if self._broadcast is None:
             self._broadcast = Broadcast()
-            if self._closed:
+            if self._phase is _Phase.ENDED:
                 self._broadcast.close()
         return self._broadcast.subscribe([self._last_event] if self._last_event else [], buffer)
 
@@ -194,14 +205,16 @@ class ProxyConfig:
             RegistrationTimeout: Nothing was decided in time.
             CoreClosedError: The core or the account is gone.
         """
-        self._enter(lambda machine, now: machine.register(now))
+        self._ask_for(register=True)
+        self.enter(lambda machine, now: machine.register(now))
         return await self._outcome(timeout, at_once=self.state is OK)
 
     async def refresh(self, timeout: float | None = None) -> Binding:
         """Renew the binding now, and wait for how that ends; see `register`."""
         if self.state in _GONE:
             raise error_of(self.identity, None, {})
-        self._enter(lambda machine, now: machine.refresh(now))
+        self._check(_Phase.OPEN)
+        self.enter(lambda machine, now: machine.refresh(now))
         return await self._outcome(timeout, at_once=False)
 
     async def registered(self, timeout: float | None = None) -> Binding:
@@ -218,7 +231,9 @@ class ProxyConfig:
         return self._binding_or_raise(event)
 
     async def unregister(self, timeout: float | None = None) -> None:
-        """Have the binding removed, and wait for the registrar's word; the settings are not touched.
+        """Have the binding removed, and wait for the registrar's word.
+
+        Like `register` it sets ``register`` of the settings, so that a draft shows what the account does.
 
         Raises:
             RegistrationError: The registrar did not confirm; the binding runs out by itself.
@@ -239,7 +254,7 @@ class ProxyConfig:
             TimeoutError: It did not answer within ``timeout`` seconds.
             CoreClosedError: The core or the account is gone.
         """
-        self._check_open()
+        self._check(_Phase.OPEN)
         fetch = Fetch(self, self._core.start_registration(self._params).session, self._host)
         self._fetches.add(fetch)
         try:
@@ -268,7 +283,8 @@ class ProxyConfig:
     def report(self, report: Changed | Concluded) -> None:
         """Report a change to whoever listens (called by the runner)."""
         assert isinstance(report, Changed), "only queries conclude"  # noqa: S101
-        event = self._event(report)
+        told = {name: getattr(report, name) for name in _TOLD}
+        event = RegistrationEvent(proxy_config=self, at=self._host.now(), **told)
         self._last_event = event
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s -> %s: %s", event.identity, event.old, event.state, event.message)
@@ -307,9 +323,13 @@ class ProxyConfig:
         for runner in self._runners:
             runner.enter(make)
 
+    def leave(self) -> None:
+        """The account is going to be removed: it takes no more wishes (called by the core)."""
+        self._phase = _Phase.LEAVING
+
     def end(self) -> None:
         """The account is removed: streams end, whoever waits is told (called by the core)."""
-        self._closed = True
+        self._phase = _Phase.ENDED
         for runner in self._runners:
             runner.close()
         for fetch in self._fetches:
@@ -320,41 +340,23 @@ class ProxyConfig:
 
     # How it is done.
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise CoreClosedError(f"{self.identity} was removed")
+    def _check(self, *phases: _Phase) -> None:
+        if self._phase not in phases:
+            raise CoreClosedError(f"{self.identity} {self._phase.value}")
 
-    def _enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
-        self._check_open()
-        self.enter(make)
+    def _ask_for(self, *, register: bool) -> None:
+        # What a draft shows is what the account does, so that setting `register` there always means something.
+        self._check(_Phase.OPEN, *(() if register else (_Phase.LEAVING,)))
+        if self._params.register is not register:
+            self._params = self._params.replace(register=register)
 
     def _commit(self, params: ProxyParams) -> None:
         old, edit = self._params, plan(self._params, params)
-        self._check_open()
+        self._check(_Phase.OPEN)
         if params.id != old.id:
             raise ConfigError("id", params.id, "the id that the account was added with")
         self._params = params
         self.enter(lambda machine, now: machine.edit(params, edit, now))
-
-    def _event(self, changed: Changed) -> RegistrationEvent:
-        return RegistrationEvent(
-            proxy_config=self,
-            identity=changed.identity,
-            server=changed.server,
-            old=changed.old,
-            state=changed.state,
-            reason=changed.reason,
-            status=changed.status,
-            phrase=changed.phrase,
-            warnings=changed.warnings,
-            message=changed.message,
-            binding=changed.binding,
-            expires_at=changed.expires_at,
-            retry_at=changed.retry_at,
-            retry_after=changed.retry_after,
-            target=changed.target,
-            at=self._host.now(),
-        )
 
     async def _outcome(self, timeout: float | None, *, at_once: bool) -> Binding:
         event = self._last_event
@@ -368,10 +370,14 @@ class ProxyConfig:
         return decided(event) and not begins
 
     async def _withdrawn(self, timeout: float | None, *, everything: bool) -> None:
-        self._enter(lambda machine, now: machine.unregister(now, everything=everything))
+        self._ask_for(register=False)
+        before = self._last_event
+        self.enter(lambda machine, now: machine.unregister(now, everything=everything))
         event = self._last_event
         if self.state not in _GONE:
             event = await self._wait(lambda event: event.state in (*_GONE, FAILED), timeout)
+        elif event is before:
+            return  # There was nothing to remove (F-03).
         if event is not None and event.reason is not Reason.NONE and event.state is not RegistrationState.CLEARED:
             raise error_of(self.identity, event, self._lease.tried)
 
@@ -382,7 +388,7 @@ class ProxyConfig:
         raise error_of(self.identity, event, self._lease.tried)
 
     async def _wait(self, wanted: Callable[[RegistrationEvent], bool], timeout: float | None) -> RegistrationEvent:
-        self._check_open()
+        self._check(_Phase.OPEN, _Phase.LEAVING)
         try:
             return await self._waiters.wait(wanted, timeout)
         except TimeoutError:
