@@ -107,6 +107,7 @@ class Core:
         self._hub: Hub | None = None
         self._stats = Stats()
         self._host: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stop_timeout: float = self._shutdown_timeout
 
@@ -120,10 +121,16 @@ class Core:
         """
         if self._stopping.is_set():
             raise CoreClosedError("this core was stopped; make another one")
-        if self._host is None:
-            started = asyncio.get_running_loop().create_future()
-            self._host = asyncio.create_task(self._run(started), name="aiosipreg core")
-            await started
+        if self._host is not None:
+            await self._ready.wait()
+            return
+        self._host = asyncio.create_task(self._run(), name="aiosipreg core")
+        try:
+            await self._ready.wait()
+        except asyncio.CancelledError:
+            # `async with` does not leave what it could not enter, so nobody else would stop it.
+            await self.stop()
+            raise
 
     async def stop(self, timeout: float | None = None) -> None:
         """Unregister every account and close; a second call waits for the first.
@@ -139,10 +146,13 @@ class Core:
             self._broadcast.close()
             return
         try:
-            await asyncio.shield(self._host)
+            await asyncio.wait((self._host,))
         except asyncio.CancelledError:
             self._host.cancel()
+            await asyncio.wait((self._host,))
             raise
+        if not self._host.cancelled():
+            self._host.result()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -223,7 +233,7 @@ class Core:
 
     @default_proxy_config.setter
     def default_proxy_config(self, proxy: ProxyConfig) -> None:
-        if self._proxies.get(proxy.id) is not proxy:
+        if proxy not in self._proxies.values():
             raise ConfigError("default_proxy_config", proxy, "an account of this core")
         self._default = proxy
 
@@ -287,9 +297,9 @@ class Core:
 
     @network_reachable.setter
     def network_reachable(self, reachable: bool) -> None:
-        self._reachable = reachable
+        self._reachable = bool(reachable)
         for proxy in self.proxy_configs:
-            proxy.enter(lambda machine, now: machine.network(now, reachable=reachable))
+            proxy.enter(lambda machine, now: machine.network(now, reachable=self._reachable))
 
     @property
     def stats(self) -> Stats:
@@ -315,29 +325,29 @@ class Core:
 
     # How it is done.
 
-    async def _run(self, started: asyncio.Future[None]) -> None:
+    async def _run(self) -> None:
         """The task that holds the group, from start to stop."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._hub = Hub(
-                    group,
-                    stats=self._stats,
-                    transports=self._transports,
-                    dns=self._dns,
-                    timers=self._timers,
-                    random=self._random,
-                    is_ours=self._is_ours,
-                    on_request=self._on_request,
-                    pacing=self._pacing,
-                )
-                started.set_result(None)
+        async with asyncio.TaskGroup() as group:
+            self._ready.set()
+            self._hub = Hub(
+                group,
+                stats=self._stats,
+                transports=self._transports,
+                dns=self._dns,
+                timers=self._timers,
+                random=self._random,
+                is_ours=self._is_ours,
+                on_request=self._on_request,
+                pacing=self._pacing,
+            )
+            try:
                 await self._stopping.wait()
                 leaving = [proxy for proxy in self.proxy_configs if proxy.params.unregister_at_stop]
                 await self._withdraw(leaving, self._stop_timeout)
+            finally:
+                # Within the group: it ends when its last task has ended, and these are what keeps tasks busy.
+                self._stopping.set()
                 self._close()
-        finally:
-            self._close()
-            if self._hub is not None:
                 await self._hub.close()
 
     def _close(self) -> None:
@@ -351,15 +361,20 @@ class Core:
         within = min(timeout, _LONGEST_REMOVAL)
         leaving = tuple(proxies)
         for proxy in leaving:
+            proxy.leave()
             proxy.enter(lambda machine, now: machine.unregister(now, within=within))
         waits = [asyncio.ensure_future(proxy.wait_for(*_SETTLED)) for proxy in leaving if proxy.state not in _SETTLED]
         if waits:
-            _, open_ = await asyncio.wait(waits, timeout=timeout + 1)
-            for wait in open_:
-                wait.cancel()
+            try:
+                await asyncio.wait(waits, timeout=timeout + 1)
+            finally:
+                for wait in waits:
+                    wait.cancel()
 
     def _forget(self, proxy: ProxyConfig) -> None:
         self._proxies.pop(proxy.id, None)
+        if proxy.state not in _SETTLED:
+            proxy.enter(lambda machine, _: machine.close())
         proxy.end()
         if self._default is proxy:
             self._default = next(iter(self._proxies.values()), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from typing import TYPE_CHECKING
 
@@ -93,11 +92,15 @@ class Hub:
         self._table: TransactionTable[tuple[Expectant, str]] = TransactionTable(timers)
         self._uas = UserAgentServer(timers, is_ours, random)
         self._on_request = on_request
+        self._patience = timers.timer_f
+        self._consulting: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """Close the sockets and the resolver."""
+        """Close the sockets and the resolver, and end what the application was asked; idempotent."""
         self._timetable.close()
         self._udp.close()
+        for task in self._consulting:
+            task.cancel()
         await self._resolver.close()
 
     # For the runners.
@@ -195,16 +198,19 @@ class Hub:
         elif self._on_request is None:
             self._respond(taken, self._uas.default(taken))
         else:
-            self._group.create_task(self._consult(taken, self._on_request))
+            task = self._group.create_task(self._consult(taken, self._on_request))
+            self._consulting.add(task)
+            task.add_done_callback(self._consulting.discard)
 
     async def _consult(self, incoming: IncomingRequest, handler: RequestHandler) -> None:
         """Ask the application; what it does not answer gets the answer of the table (ROB-8)."""
         response: Response | None = None
         try:
-            result = handler(incoming)
-            response = await result if inspect.isawaitable(result) else result
+            # After Timer F nobody waits for an answer any more.
+            async with asyncio.timeout(self._patience):
+                response = await handler(incoming)
         except Exception:
-            logger.exception("on_request raised; %s gets the default answer", incoming.request.method)
+            logger.exception("on_request failed; %s gets the default answer", incoming.request.method)
         self._respond(incoming, response if isinstance(response, Response) else self._uas.default(incoming))
 
     def _respond(self, incoming: IncomingRequest, response: Response) -> None:
