@@ -243,6 +243,22 @@ def test_options_are_asked_and_answered() -> None:
     run(main())
 
 
+def test_provisional_answers_are_not_final() -> None:
+    async def main() -> None:
+        registrar = Registrar(None)
+        async with connected(registrar) as client:
+            await client.ask(register())
+            asking = asyncio.create_task(registrar.options(AOR))
+            question = (await client.received.get()).partition(b"\r\n")[2]
+            client.send(b"SIP/2.0 100 Trying\r\n" + question)
+            await asyncio.sleep(0.1)
+            assert not asking.done()
+            client.send(b"SIP/2.0 486 Busy\r\n" + question)
+            assert (await asking).status == 486
+
+    run(main())
+
+
 def test_options_repeat_like_rfc3261_and_give_up() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -57,6 +57,18 @@ def test_a_transaction_is_forgotten_after_timer_j() -> None:
     assert not registrar.requests[-1].retransmission
 
 
+def test_a_transaction_answered_late_does_not_keep_others_in_memory() -> None:
+    registrar = ScriptedRegistrar(None)
+    registrar.answer_next(None)
+    late, other = register(branch="z9hG4bKlate"), register(branch="z9hG4bKother", cseq=2)
+    registrar.receive(late, SOURCE, 0.0)
+    ask(registrar, other, 1.0)
+    ask(registrar, late, 2.0)
+    ask(registrar, other, 33.0)
+    ask(registrar, late, 33.0)
+    assert [packet.retransmission for packet in registrar.requests] == [False, False, True, False, True]
+
+
 def test_branches_are_compared_without_case_and_per_method() -> None:
     registrar = ScriptedRegistrar(None)
     ask(registrar, register(branch="z9hG4bKsame"))
