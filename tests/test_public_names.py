@@ -18,8 +18,8 @@ import aiosipreg.wire
 NAMES = {
     "aiosipreg": """
         AiosipregError AuthChallenge AuthInfo AuthProvider AuthenticationFailed Binding ConfigError Core CoreClosedError
-        DigestPolicy DnsParams Draft ExpiresIn IncomingRequest NatMode ParseError ProxyConfig ProxyParams Reason
-        RegistrationError RegistrationEvent RegistrationRejected RegistrationState RegistrationTimeout RetryPolicy
+        DigestPolicy DnsParams Draft ExpiresIn IncomingRequest NatMode Pacing ParseError ProxyConfig ProxyParams Reason
+        Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState RegistrationTimeout RetryPolicy
         ServerUnreachable SipTimers Stats TransportParams
     """,
     "aiosipreg.wire": """
