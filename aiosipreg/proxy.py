@@ -226,7 +226,7 @@ class ProxyConfig:
             CoreClosedError: The core or the account is gone.
         """
         event = self._last_event
-        if self._lease.binding is None and not (event is not None and final(event)):
+        if self.state not in (OK, REFRESHING) and not (event is not None and final(event)):
             event = await self._wait(lambda event: event.state is OK or final(event), timeout)
         return self._binding_or_raise(event)
 
