@@ -7,6 +7,7 @@ which secret was refused, how many rounds a cycle has had.
 from __future__ import annotations
 
 import enum
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,8 @@ class _Sent(enum.Enum):
 
     NOT_YET = "not yet"
     VOUCHED = "vouched"
-    """The nonce was kept from an earlier cycle, or the secret got past its server in this one (AUTH-21)."""
+    """It was accepted in an earlier cycle, or got past its server in this one: a challenge asks for another nonce, or
+    comes from a server that asks before it looks (AUTH-21)."""
     FRESH = "fresh"
     """It answered a challenge of this cycle; another challenge means that it is wrong."""
 
@@ -65,17 +67,25 @@ class _Sent(enum.Enum):
 class _Realm:
     """What is known of one realm of one kind of server."""
 
-    __slots__ = ("attempts", "count", "info", "rows", "sent", "server", "session", "stales")
+    __slots__ = ("attempts", "count", "info", "nonce", "rows", "sent", "server", "session", "stales")
 
     def __init__(self, server: str) -> None:
         self.server = server
         self.info: AuthInfo | None = None
         self.session: DigestSession | None = None
         self.rows: tuple[Challenge, ...] = ()
+        self.nonce = ""
         self.count = 0
         self.attempts = 0
         self.stales = 0
         self.sent = _Sent.NOT_YET
+
+    def adopt(self, session: DigestSession) -> None:
+        """Answer with this session; a nonce that comes back is counted on (AUTH-16)."""
+        self.session = session
+        if session.nonce != self.nonce:
+            self.nonce = session.nonce
+            self.count = 0
 
 
 class Authenticator:
@@ -114,6 +124,8 @@ class Authenticator:
         for realm in self._known.values():
             realm.info = None
             realm.attempts = 0
+        # If the old secret is under way, its refusal says nothing about the new one.
+        self.passed()
 
     def authorizations(self, method: str, uri: str, server: str) -> list[tuple[str, str]]:
         """Header names and values for the next request; raises the nonce counts (AUTH-16, AUTH-28).
@@ -123,6 +135,7 @@ class Authenticator:
             uri: Its Request-URI as sent.
             server: Domain it goes to; a secret goes nowhere but where it was asked for (AUTH-34).
         """
+        self._server = server
         headers = []
         for realm in self._known.values():
             if realm.session is not None and realm.server == server:
@@ -149,20 +162,21 @@ class Authenticator:
             return Verdict.EXHAUSTED
         if not groups:
             return Verdict.UNAVAILABLE
+        self._open = list(groups)
         for key, rows in groups.items():
-            verdict = self._judge(key, rows)
+            verdict = self._judge(self._realm(key), rows)
             if verdict is not None:
                 return verdict
-        self._open = list(groups)
         return self._proceed()
 
     def supply(self, info: AuthInfo | None) -> Verdict | Question:
         """Close the open question with credentials, or with ``None`` when there are none."""
         realm = self._known[self._open[0]]
-        realm.attempts += 1
         if info is None or choose(realm.rows, self._policy, info) is None:
+            realm.session = None
             self._open.pop(0)
         else:
+            realm.attempts += 1
             realm.info = info
         return self._proceed()
 
@@ -173,17 +187,14 @@ class Authenticator:
                 realm.sent = _Sent.VOUCHED
 
     def accepted(self, response: Response) -> None:
-        """Take a 2xx: a next nonce replaces the one in use (AUTH-29)."""
-        info = response.authentication_info
-        nonce = info.get("nextnonce") if info else None
+        """Take a 2xx: a next nonce replaces the one in use (AUTH-29), unless it is unfit to be sent (SEC-12)."""
         for (header, _), realm in self._known.items():
             realm.attempts = 0
-            if nonce and header == "WWW-Authenticate" and realm.session is not None:
-                try:
-                    realm.session = realm.session.renewed(nonce)
-                except ParseError:
-                    continue
-                realm.count = 0
+            if header == "WWW-Authenticate" and realm.session is not None and realm.server == self._server:
+                with suppress(ParseError):
+                    nonce = response.authentication_info.get("nextnonce")
+                    if nonce and nonce != realm.nonce:
+                        realm.adopt(realm.session.renewed(nonce))
 
     def _groups(self, challenges: Iterable[Challenge]) -> dict[tuple[str, str], tuple[Challenge, ...]]:
         """The rows that we could answer, by kind of server and realm, in the order of the answer."""
@@ -191,28 +202,31 @@ class Authenticator:
         for challenge in challenges:
             if choose((challenge,), self._policy) is not None:
                 key = (challenge.header, challenge.realm)
-                groups[key] = (*groups.get(key, ()), challenge)
+                if key in groups or len(groups) < _MOST_REALMS:
+                    groups[key] = (*groups.get(key, ()), challenge)
         return groups
 
-    def _judge(self, key: tuple[str, str], rows: tuple[Challenge, ...]) -> Verdict | None:
-        """Whether this realm's challenge refuses the secret that was sent; notes the rows if not."""
+    def _realm(self, key: tuple[str, str]) -> _Realm:
+        """What is known of a realm that asks now; the oldest of those that do not ask makes room for it."""
         realm = self._known.get(key)
-        if realm is None or realm.server != self._server:
-            if len(self._known) >= _MOST_REALMS:
-                self._known.pop(next(iter(self._known)))
-            realm = self._known[key] = _Realm(self._server)
+        if realm is not None and realm.server == self._server:
+            return realm
+        if realm is None and len(self._known) >= _MOST_REALMS:
+            del self._known[next(other for other in self._known if other not in self._open)]
+        realm = self._known[key] = _Realm(self._server)
+        return realm
+
+    def _judge(self, realm: _Realm, rows: tuple[Challenge, ...]) -> Verdict | None:
+        """Whether this realm's challenge refuses the secret that was sent; notes the rows."""
+        sent, realm.sent = realm.sent, _Sent.NOT_YET
         realm.rows = rows
-        old = realm.session.nonce if realm.session is not None else None
-        if realm.sent is _Sent.NOT_YET or old is None:
-            return None
-        if rows[0].stale and rows[0].nonce != old:
+        if sent is not _Sent.NOT_YET and any(row.stale for row in rows):
             realm.stales += 1
             return Verdict.EXHAUSTED if realm.stales > _MOST_STALE else None
-        if realm.sent is _Sent.VOUCHED and rows[0].nonce != old:
+        if sent is not _Sent.FRESH:
             return None
         realm.session = None
         realm.info = None
-        realm.sent = _Sent.NOT_YET
         return Verdict.REFUSED
 
     def _proceed(self) -> Verdict | Question:
@@ -225,8 +239,7 @@ class Authenticator:
                 realm.info = None
                 algorithms = tuple(challenge.algorithm or "MD5" for challenge in realm.rows)
                 return Question(key[1], algorithms, realm.attempts + 1, realm.rows[0].stale)
-            realm.session = DigestSession(row, realm.info, self._policy)
-            realm.count = 0
+            realm.adopt(DigestSession(row, realm.info, self._policy))
             realm.sent = _Sent.FRESH
             # One realm of the registrar is enough, every realm of the proxies is needed (AUTH-6).
             done = {key, *(other for other in self._open if key[0] == other[0] == "WWW-Authenticate")}
