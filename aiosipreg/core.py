@@ -8,6 +8,7 @@ from inspect import iscoroutinefunction
 from random import SystemRandom
 from typing import TYPE_CHECKING, Self
 
+from aiosipreg.dependents import Dependents
 from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.pacing import Pacing
 from aiosipreg.engine.registration import Registration
@@ -101,6 +102,7 @@ class Core:
         # RFC 3261 19.3, SEC-14: branches, tags and Call-IDs must not be guessed.
         self._random = SystemRandom()
         self._proxies: dict[str, ProxyConfig] = {}
+        self._dependents = Dependents()
         self._default: ProxyConfig | None = None
         self._broadcast = Broadcast()
         self._reachable = True
@@ -187,7 +189,8 @@ class Core:
             self._default = proxy
         if not self._reachable:
             proxy.enter(lambda machine, now: machine.network(now, reachable=False))
-        if params.register:
+        may_register = self._dependents.add(proxy, self._proxies.get(params.depends_on or ""))
+        if params.register and may_register:
             proxy.enter(lambda machine, now: machine.register(now))
         return proxy
 
@@ -202,7 +205,8 @@ class Core:
         try:
             await self._withdraw((proxy,), self._shutdown_timeout)
         finally:
-            self._forget(proxy)
+            for orphan in self._forget(proxy):
+                self._dependents.free(orphan)
 
     async def clear_proxy_configs(self) -> None:
         """Remove all accounts, see `remove_proxy_config`."""
@@ -320,8 +324,9 @@ class Core:
         )
 
     def publish(self, event: RegistrationEvent) -> None:
-        """Tell the readers (called by the account)."""
+        """Tell the readers, and those that depend on the account (called by the account)."""
         self._broadcast.publish(event)
+        self._dependents.follow(event.proxy_config)
 
     # How it is done.
 
@@ -371,13 +376,15 @@ class Core:
                 for wait in waits:
                     wait.cancel()
 
-    def _forget(self, proxy: ProxyConfig) -> None:
+    def _forget(self, proxy: ProxyConfig) -> tuple[ProxyConfig, ...]:
+        """Let an account go; return those that depended on it."""
         self._proxies.pop(proxy.id, None)
         if proxy.state not in _SETTLED:
             proxy.enter(lambda machine, _: machine.close())
         proxy.end()
         if self._default is proxy:
             self._default = next(iter(self._proxies.values()), None)
+        return self._dependents.remove(proxy)
 
     def _credentials_changed(self) -> None:
         for proxy in self.proxy_configs:

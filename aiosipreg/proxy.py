@@ -353,8 +353,9 @@ class ProxyConfig:
     def _commit(self, params: ProxyParams) -> None:
         old, edit = self._params, plan(self._params, params)
         self._check(_Phase.OPEN)
-        if params.id != old.id:
-            raise ConfigError("id", params.id, "the id that the account was added with")
+        for name in ("id", "depends_on"):
+            if getattr(params, name) != getattr(old, name):
+                raise ConfigError(name, getattr(params, name), "what the account was added with")
         self._params = params
         self.enter(lambda machine, now: machine.edit(params, edit, now))
 

@@ -32,6 +32,7 @@ FLOORS: dict[str, int] = {
     "outcomes": 3,
     "ports": 3,
     "fetch": 4,
+    "dependents": 4,
     "credentials": 3,
     "outcomes": 3,
     "draft": 4,
@@ -55,6 +56,7 @@ SIDEWAYS: dict[str, set[str]] = {
     "settings": {"engine"},
     "hub": {"runner"},
     "fetch": {"runner"},
+    "dependents": {"proxy"},
     "proxy": {"draft", "fetch", "runner"},
     "__main__": {"cli"},
 }

@@ -25,7 +25,7 @@ from aiosipreg.engine.effects import (
     Send,
 )
 from aiosipreg.engine.redirects import Detour
-from aiosipreg.engine.register import Purpose, contact_address, mapped_address, read_grant
+from aiosipreg.engine.register import Purpose, mapped_address, read_grant
 from aiosipreg.engine.repairs import repair
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.timers import LONGEST_RETRY_AFTER
@@ -263,10 +263,7 @@ class Cycle:
         self.requests += 1
         self.step = Step.TRYING
         removing = self.purpose in (Purpose.REMOVE, Purpose.CLEAR)
-        contact = session.contact if removing else None
-        if contact is None:
-            push = not session.series.concessions.without_push
-            contact = contact_address(session.params, flow, session.public, push=push)
+        contact = (session.contact if removing else None) or session.contact_on(flow)
         bound = session.bound
         stale = None if removing or bound is None or bound.uri == contact.uri else bound
         branch = new_branch(session.random)
@@ -307,7 +304,12 @@ class Cycle:
     def _learn_public_address(self, seen: tuple[str, int] | None, rule: str) -> bool:
         """Note where the far end saw us (NAT-2); return whether the Contact has to follow (NAT-3, NAT-4)."""
         session = self._session
-        if session.params.nat is NatMode.OFF or seen == session.public or session.asymmetric:
+        if (
+            session.params.nat is NatMode.OFF
+            or session.shared is not None
+            or seen == session.public
+            or session.asymmetric
+        ):
             return False
         if rule in self._repaired:
             session.asymmetric = True

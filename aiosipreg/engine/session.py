@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.authenticator import Authenticator
-from aiosipreg.engine.register import RegisterSeries
+from aiosipreg.engine.register import RegisterSeries, contact_address
 
 if TYPE_CHECKING:
     from random import Random
@@ -32,12 +33,13 @@ class Session:
         bound: Our Contact as the registrar holds it; removed by the request that brings another one.
         avoid: The target that failed last; the next attempt prefers another (DNS-18).
         public: Our address as the registrar sees it, once a NAT showed (NAT-2).
+        shared: The Contact of the account that this one depends on, to be registered instead of an own one.
         asymmetric: The registrar sees another address each time, so the Contact is left alone (NAT-4).
     """
 
     __slots__ = (
         "asymmetric", "authenticator", "avoid", "bound", "contact", "flow", "params", "policy", "public",
-        "random", "series", "timers", "user_agent",
+        "random", "series", "shared", "timers", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +61,7 @@ class Session:
         self.bound: NameAddr | None = None
         self.avoid: Target | None = None
         self.public: tuple[str, int] | None = None
+        self.shared: NameAddr | None = None
         self.asymmetric = False
         self.authenticator = Authenticator(policy, random)
         self._start_series()
@@ -68,6 +71,12 @@ class Session:
         concessions = self.series.concessions
         self._start_series()
         self.series.concede(concessions)
+
+    def contact_on(self, flow: Flow) -> NameAddr:
+        """The Contact to register on this flow (REG-11, NAT-3, PUSH-9)."""
+        push = not self.series.concessions.without_push
+        own = contact_address(self.params, flow, self.public, push=push)
+        return own if self.shared is None else replace(own, uri=self.shared.uri)
 
     def leave(self, target: Target | None) -> None:
         """The target failed: the next attempt resolves again and prefers another (DNS-18)."""

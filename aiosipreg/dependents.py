@@ -1,0 +1,65 @@
+"""Accounts that register only while another one is registered, at its Contact: liblinphone's dependency (floor 4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiosipreg.states import RegistrationState
+
+if TYPE_CHECKING:
+    from aiosipreg.engine.effects import Effect
+    from aiosipreg.engine.registration import Registration
+    from aiosipreg.proxy import ProxyConfig
+    from aiosipreg.wire import NameAddr
+
+__all__ = ["Dependents"]
+
+_OVER = (RegistrationState.FAILED, RegistrationState.CLEARED, RegistrationState.NONE)
+
+
+class Dependents:
+    """Who follows whom. An account that names itself, or nobody, is independent."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, dict[ProxyConfig, None]] = {}
+
+    def add(self, proxy: ProxyConfig, master: ProxyConfig | None) -> bool:
+        """Take an account; return whether it may register now.
+
+        Args:
+            proxy: The account.
+            master: The one that it depends on, ``None`` while that is not there.
+        """
+        name = proxy.params.depends_on
+        if name is None or name == proxy.id:
+            return True
+        self._of.setdefault(name, {})[proxy] = None
+        if master is None or master.contact is None:
+            return False
+        proxy.enter(lambda machine, _: _share(machine, master.contact))
+        return True
+
+    def remove(self, proxy: ProxyConfig) -> tuple[ProxyConfig, ...]:
+        """Forget an account; return those that depended on it, which are independent from now on."""
+        name = proxy.params.depends_on
+        if name is not None and name in self._of:
+            self._of[name].pop(proxy, None)
+        return tuple(self._of.pop(proxy.id, ()))
+
+    def free(self, orphan: ProxyConfig) -> None:
+        """Let an account register by itself, because the one that it depended on was removed."""
+        if orphan.params.register:
+            orphan.enter(lambda machine, now: [*_share(machine, None), *machine.register(now)])
+
+    def follow(self, master: ProxyConfig) -> None:
+        """The state of an account changed: those that depend on it do what it did."""
+        for proxy in tuple(self._of.get(master.id, ())):
+            if master.state is RegistrationState.OK and proxy.params.register:
+                proxy.enter(lambda machine, now: [*_share(machine, master.contact), *machine.register(now)])
+            elif master.state in _OVER:
+                proxy.enter(lambda machine, now: machine.unregister(now))
+
+
+def _share(machine: Registration, contact: NameAddr | None) -> list[Effect]:
+    machine.session.shared = contact
+    return []
