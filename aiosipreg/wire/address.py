@@ -10,11 +10,13 @@ from aiosipreg.wire.grammar import (
     BLANKS,
     Params,
     check_text,
+    header_params,
     leading_quoted,
     parse_quality,
     parse_seconds,
     quote,
     tame,
+    trusted,
     unquote,
 )
 from aiosipreg.wire.uri import OtherUri, SipUri, hide_password, parse_uri
@@ -51,8 +53,7 @@ class NameAddr:
     def __post_init__(self) -> None:
         if self.display_name is not None:
             check_text("display_name", self.display_name)
-        if not isinstance(self.params, Params):
-            object.__setattr__(self, "params", Params(self.params))
+        object.__setattr__(self, "params", header_params(self.params))
 
     @classmethod
     def parse(cls, text: str) -> NameAddr:
@@ -67,13 +68,14 @@ class NameAddr:
         name, bracket, rest = _display_name(text)
         if not bracket:
             # RFC 3261 section 20: without brackets everything behind the semicolon is of the header.
-            address, semicolon, rest = text.partition(";")
-            return cls(parse_uri(address.rstrip(BLANKS)), None, Params.read(rest) if semicolon else _NONE)
-        address, bracket, rest = rest.partition(">")
-        rest = rest.lstrip(BLANKS)
-        if not bracket or (rest and rest[0] != ";"):
-            raise ParseError(hide_password(text), len(text) - len(rest), "'>' behind the URI, then parameters only")
-        return cls(parse_uri(address.strip(BLANKS)), name or None, Params.read(rest) if rest else _NONE)
+            address, bracket, rest = text.partition(";")
+        else:
+            address, bracket, rest = rest.partition(">")
+            rest = rest.lstrip(BLANKS)
+            if not bracket or (rest and rest[0] != ";"):
+                raise ParseError(hide_password(text), len(text) - len(rest), "'>' behind the URI, then parameters only")
+        params = Params.read(rest) if rest else _NONE
+        return trusted(cls, uri=parse_uri(address.strip(BLANKS)), display_name=name or None, params=params)
 
     @property
     def is_star(self) -> bool:
@@ -119,4 +121,4 @@ def _display_name(text: str) -> tuple[str, str, str]:
         return unquote(quoted), "<", rest[1:]
     name, bracket, rest = text.partition("<")
     # A semicolon first means that the bracket stands in a parameter: sip:a@h;+sip.instance="<urn:uuid:...>".
-    return ("", "", "") if ";" in name else (name.rstrip(BLANKS), bracket, rest)
+    return ("", "", "") if not bracket or ";" in name else (name.rstrip(BLANKS), bracket, rest)

@@ -10,6 +10,7 @@ from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import (
     BLANKS,
     Params,
+    header_params,
     is_token,
     leading_quoted,
     parse_seconds,
@@ -57,8 +58,7 @@ class Via:
             raise ConfigError("transport", self.transport, "a token such as 'UDP'")
         check_port("port", self.port)
         object.__setattr__(self, "host", check_host("host", self.host))
-        if not isinstance(self.params, Params):
-            object.__setattr__(self, "params", Params(self.params))
+        object.__setattr__(self, "params", header_params(self.params))
 
     @classmethod
     def parse(cls, text: str) -> Via:

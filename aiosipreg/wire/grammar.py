@@ -15,6 +15,7 @@ __all__ = [
     "MAX_SECONDS",
     "Params",
     "check_text",
+    "header_params",
     "is_token",
     "leading_quoted",
     "parse_quality",
@@ -265,6 +266,19 @@ class Params(Mapping[str, str | None]):
     def __str__(self) -> str:
         """``;name=value;flag``, quoted where a token cannot carry the value."""
         return "".join([f";{name}{_equals(name, value)}" for name, value in self._values.items()])
+
+
+def header_params(values: Mapping[str, str | None]) -> Params:
+    """Parameters that were given for a header, whose names nothing can escape.
+
+    Raises:
+        ConfigError: A name is no token, or there are control characters.
+    """
+    params = values if isinstance(values, Params) else Params(values)
+    for name in params:
+        if not is_token(name):
+            raise ConfigError("params", name, "parameter names that are tokens")
+    return params
 
 
 def _whole_quoted(text: str) -> str:

@@ -114,6 +114,7 @@ def test_building_a_via() -> None:
         ("UDP", "h\r\nX: y", None, {}),
         ("UDP", "h", 0, {}),
         ("UDP", "h", None, {"branch": "x\r\n"}),
+        ("UDP", "h", None, {"a;received": "b"}),
     ],
 )
 def test_SEC_11_parts_that_no_via_can_have(

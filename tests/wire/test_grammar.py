@@ -12,6 +12,7 @@ from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import (
     Params,
     check_text,
+    header_params,
     is_token,
     leading_quoted,
     parse_quality,
@@ -270,6 +271,15 @@ def test_values_are_quoted_where_a_token_cannot_carry_them(values: dict[str, str
 )
 def test_any_parameters_survive_printing(values: dict[str, str | None]) -> None:
     assert Params.parse(str(Params(values))) == values
+
+
+def test_SEC_11_names_of_header_parameters_are_tokens() -> None:
+    params = Params({"a": "b;c"})
+    assert header_params(params) is params
+    assert header_params({"+sip.instance": "<x>"}) == {"+sip.instance": "<x>"}
+    for name in ("", "a;b", "a b", "a,b", "a=b", "<a>", '"'):
+        with pytest.raises(ConfigError):
+            header_params({name: None})
 
 
 def test_trusted_makes_what_the_constructor_would_refuse() -> None:
