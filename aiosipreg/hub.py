@@ -188,6 +188,12 @@ class Hub:
         self.stats.received += 1
         runner.received(response)
 
+    def request_lost(self, branch: str, cause: str) -> None:
+        """Tell who sent the request that it did not arrive (TXN-8, TRA-12)."""
+        owner = self._table.match(branch, "REGISTER")
+        if owner is not None:
+            owner[0].failed(cause)
+
     def request_received(self, request: Request, source: tuple[str, int]) -> None:
         """Answer a request, or hand it to the application (TRA-17)."""
         taken = self._uas.received(request, source, self.now())

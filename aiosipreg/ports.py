@@ -33,6 +33,9 @@ class Expectant(Protocol):
     def received(self, response: Response) -> None:
         """An answer came."""
 
+    def failed(self, cause: str) -> None:
+        """The request did not arrive."""
+
     def admitted(self) -> None:
         """It is this one's turn (OVL-8)."""
 

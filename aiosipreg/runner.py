@@ -82,6 +82,10 @@ class Runner(Generic[M]):
         """An answer to our request."""
         self.enter(lambda machine, now: machine.received(response, now))
 
+    def failed(self, cause: str) -> None:
+        """Our request did not arrive."""
+        self.enter(lambda machine, now: machine.failed(cause, now))
+
     def admitted(self) -> None:
         """It is our turn toward the target (OVL-8)."""
         connect, self._queued = self._queued, None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 import socket
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aiosipreg.engine.effects import Flow
 from aiosipreg.errors import ParseError
+from aiosipreg.net.icmp import ErrorQueue
 from aiosipreg.wire import Request, Response, parse_message
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ logger = logging.getLogger("aiosipreg.udp")
 Address = tuple[str, int]
 
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+_BRANCH: Final = re.compile(rb";branch=(z9hG4bK[0-9a-z]+)")
 _ANY: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the socket listens; what is written in messages is looked up
 
 
@@ -35,6 +38,9 @@ class MessageHandler(Protocol):
 
     def request_received(self, request: Request, source: Address) -> None:
         """A request came in."""
+
+    def request_lost(self, branch: str, cause: str) -> None:
+        """The request with this branch did not arrive and will not."""
 
 
 class UdpTransport:
@@ -113,8 +119,11 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._dscp = params.dscp
         self._handler = handler
         self._stats = stats
+        self._loop = asyncio.get_running_loop()
         self._port = 0
-        self._error: OSError | None = None
+        self._errors: ErrorQueue | None = None
+        self._refusal: Exception | None = None
+        self._interrupted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.DatagramTransport", transport)
@@ -125,6 +134,7 @@ class _Endpoint(asyncio.DatagramProtocol):
                 (socket.IPPROTO_IP, socket.IP_TOS) if self._version == 4 else (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
             )
             sock.setsockopt(level, option, self._dscp << 2)
+        self._errors = ErrorQueue.of(sock, self._version)
 
     def flow(self, target: Target) -> Flow:
         """The local address that the system would use toward the target (REG-11, N3 of every NAT complaint)."""
@@ -136,15 +146,32 @@ class _Endpoint(asyncio.DatagramProtocol):
             return Flow(target, probe.getsockname()[0].partition("%")[0], self._port)
 
     def send(self, data: bytes, address: Address) -> None:
-        self._error = None
-        self.transport.sendto(data, address)
         # asyncio reports what sendto() raised through error_received, within the call.
-        if self._error is not None:
-            raise self._error
+        self._refusal, self._interrupted = None, False
+        self.transport.sendto(data, address)
+        if self._interrupted:
+            # The system did not send this datagram but told of the fate of an earlier one.
+            self._refusal = None
+            self.transport.sendto(data, address)
+        if self._refusal is not None:
+            raise OSError(str(self._refusal)) from self._refusal
 
     def error_received(self, exc: Exception) -> None:
-        self._stats.dropped["icmp"] += 1
-        self._error = exc if isinstance(exc, OSError) else OSError(str(exc))
+        reports = self._errors.read() if self._errors is not None else []
+        if not reports:
+            self._refusal = exc
+        for report in reports:
+            self._interrupted = True
+            self._stats.dropped["icmp"] += 1
+            # Anybody can forge an ICMP message, but not the branch of a request that he did not see.
+            branch = _BRANCH.search(report.quoted)
+            if report.cause is not None and branch is not None:
+                # Later, because this may be called within a send.
+                self._loop.call_soon(self._handler.request_lost, branch[1].decode(), report.cause)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._errors is not None:
+            self._errors.close()
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         source = (addr[0].partition("%")[0], addr[1])
@@ -169,6 +196,10 @@ class _Endpoint(asyncio.DatagramProtocol):
         except ParseError as error:
             self._stats.dropped["malformed"] += 1
             logger.debug("dropped a message from %s: %s", source, error)
+        except Exception:
+            # ROB-8: an error of ours must not get into the event loop.
+            self._stats.dropped["error"] += 1
+            logger.exception("unexpected error over a message from %s", source)
 
 
 def _version(host: str) -> int:
