@@ -101,11 +101,33 @@ class UdpTransport:
         self._endpoints.clear()
 
     async def _bind(self, version: int) -> _Endpoint:
-        local = self._params.local_address(version) or _ANY[version]
-        _, endpoint = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: _Endpoint(version, self._params, self._handler, self._stats), local_addr=(local, self._params.udp)
-        )
-        return endpoint
+        local = self._params.local_address(version) or _ANY[version], self._params.udp
+        loop = asyncio.get_running_loop()
+
+        def make() -> _Endpoint:
+            return _Endpoint(version, self._params, self._handler, self._stats)
+
+        if local[1]:
+            sock = _bound(version, local)
+            try:
+                return (await loop.create_datagram_endpoint(make, sock=sock))[1]
+            except NotImplementedError:
+                sock.close()  # The network of the tests has no real sockets.
+        return (await loop.create_datagram_endpoint(make, local_addr=local))[1]
+
+
+def _bound(version: int, local: Address) -> socket.socket:
+    sock = socket.socket(_FAMILIES[version], socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if version == 6:
+            # Or it takes the port of IPv4 along, and of the two sockets only the first could be opened.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(local)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 class _Endpoint(asyncio.DatagramProtocol):
