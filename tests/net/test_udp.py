@@ -1,0 +1,322 @@
+"""aiosipreg/net/udp.py, on real loopback sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aiosipreg.engine.effects import Flow
+from aiosipreg.engine.targets import Target, Transport
+from aiosipreg.net.stats import Stats
+from aiosipreg.net.udp import UdpTransport
+from aiosipreg.settings import TransportParams
+from aiosipreg.testing import VirtualNetwork, run
+from aiosipreg.wire import ParseError
+from tests.net.test_icmp import closed_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from aiosipreg.wire import Request, Response
+
+REQUEST = b"OPTIONS sip:toto@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5062;branch=z9hG4bK1\r\n\r\n"
+RESPONSE = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:5062;branch=z9hG4bK1\r\n\r\n"
+
+
+class Recorder:
+    """Takes what the sockets receive, or raises."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.seen: asyncio.Queue[tuple[object, ...]] = asyncio.Queue()
+
+    def response_received(self, response: Response, source: tuple[str, int]) -> None:
+        self._take(response.status, source)
+
+    def request_received(self, request: Request, source: tuple[str, int]) -> None:
+        self._take(request.method, source)
+
+    def request_lost(self, branch: str, cause: str) -> None:
+        self._take(branch, cause)
+
+    def _take(self, *seen: object) -> None:
+        self.seen.put_nowait(seen)
+        if self.error is not None:
+            raise self.error
+
+    async def next(self) -> tuple[object, ...]:
+        async with asyncio.timeout(5):
+            return await self.seen.get()
+
+
+@pytest.fixture
+def handler() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def stats() -> Stats:
+    return Stats()
+
+
+@pytest.fixture
+async def udp(handler: Recorder, stats: Stats) -> AsyncIterator[UdpTransport]:
+    async with opened(TransportParams(), handler, stats) as udp:
+        yield udp
+
+
+@contextlib.asynccontextmanager
+async def opened(params: TransportParams, handler: Recorder, stats: Stats) -> AsyncIterator[UdpTransport]:
+    udp = UdpTransport(params, handler, stats)
+    try:
+        yield udp
+    finally:
+        udp.close()
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def peer() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(5)
+        yield sock
+
+
+def target(host: str, port: int) -> Target:
+    return Target(host, port, Transport.UDP, host)
+
+
+async def test_a_socket_is_opened_when_it_is_needed_and_shared_from_then_on(udp: UdpTransport) -> None:
+    one, other = target("127.0.0.1", 5060), target("127.0.0.1", 5070)
+    assert udp.flow(one) is None
+    first, second = await asyncio.gather(udp.open(one), udp.open(other))
+    assert first == Flow(one, "127.0.0.1", first.port)
+    assert second == Flow(other, "127.0.0.1", first.port)
+    assert udp.flow(one) == first
+    assert udp.flow(target("::1", 5060)) is None
+
+
+async def test_REG_11_the_local_address_is_the_one_toward_the_target(udp: UdpTransport) -> None:
+    assert (await udp.open(target("127.0.0.1", 5060))).host == "127.0.0.1"
+    flow = await udp.open(target("::1", 5060))
+    assert flow.host == "::1"
+    assert flow.sent_by == f"[::1]:{flow.port}"
+
+
+async def test_a_bound_address_is_used_for_its_family(handler: Recorder, stats: Stats, peer: socket.socket) -> None:
+    async with opened(TransportParams(bind=("127.0.0.5",)), handler, stats) as udp:
+        flow = await udp.open(target(*peer.getsockname()))
+        assert flow.host == "127.0.0.5"
+        udp.send(flow, b"hello")
+        assert await asyncio.to_thread(peer.recvfrom, 100) == (b"hello", ("127.0.0.5", flow.port))
+        assert (await udp.open(target("::1", 5060))).host == "::1"
+
+
+@pytest.mark.parametrize("hosts", [("127.0.0.1", "::1"), ("::1", "127.0.0.1")])
+async def test_a_fixed_port_serves_both_families(handler: Recorder, stats: Stats, hosts: tuple[str, str]) -> None:
+    port = closed_port()
+    async with opened(TransportParams(udp=port), handler, stats) as udp:
+        for host in hosts:
+            assert await udp.open(target(host, 5060)) == Flow(target(host, 5060), host, port)
+
+
+def test_a_fixed_port_on_a_virtual_network(handler: Recorder, stats: Stats) -> None:
+    port = closed_port()
+
+    async def main() -> None:
+        async with opened(TransportParams(udp=port), handler, stats) as udp:
+            for host in ("127.0.0.1", "::1"):
+                assert (await udp.open(target(host, 5060))).port == port
+
+    run(main(), network=VirtualNetwork())
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+async def test_a_port_in_use_is_an_error(
+    handler: Recorder, stats: Stats, family: socket.AddressFamily, host: str
+) -> None:
+    with socket.socket(family, socket.SOCK_DGRAM) as taken:
+        taken.bind((host, 0))
+        async with opened(TransportParams(udp=taken.getsockname()[1]), handler, stats) as udp:
+            with pytest.raises(OSError, match="in use"):
+                await udp.open(target(host, 5060))
+            assert udp.flow(target(host, 5060)) is None
+
+
+async def test_no_route_is_an_error(udp: UdpTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+    await udp.open(target("127.0.0.1", 5060))
+    with pytest.raises(OSError, match="ermission|nreachable"):
+        udp.flow(target("255.255.255.255", 5060))  # broadcast, which needs a permission that nobody asked for
+
+
+@pytest.mark.parametrize(
+    ("host", "level", "option"),
+    [
+        ("127.0.0.1", socket.IPPROTO_IP, socket.IP_TOS),
+        ("::1", socket.IPPROTO_IPV6, socket.IPV6_TCLASS),
+    ],
+)
+async def test_datagrams_carry_the_dscp_mark(
+    handler: Recorder, stats: Stats, host: str, level: int, option: int
+) -> None:
+    async with opened(TransportParams(dscp=46), handler, stats) as udp:
+        await udp.open(target(host, 5060))
+        (endpoint,) = udp._endpoints.values()
+        sock = endpoint.transport.get_extra_info("socket")
+        assert sock.getsockopt(level, option) == 46 << 2
+
+
+async def test_what_the_system_refuses_raises_and_the_next_datagram_leaves(
+    udp: UdpTransport, stats: Stats, peer: socket.socket
+) -> None:
+    flow = await udp.open(target(*peer.getsockname()))
+    with pytest.raises(OSError, match="too long"):
+        udp.send(flow, b"x" * 70_000)
+    udp.send(flow, b"hello")
+    assert (await asyncio.to_thread(peer.recvfrom, 100))[0] == b"hello"
+    assert stats.dropped == {}
+
+
+async def test_a_closed_transport_sends_nothing(udp: UdpTransport) -> None:
+    flow = await udp.open(target("127.0.0.1", 5060))
+    udp.close()
+    udp.close()
+    with pytest.raises(OSError, match="closed"):
+        udp.send(flow, b"hello")
+    with pytest.raises(OSError, match="closed"):
+        udp.send_to(b"hello", ("::1", 5060))
+
+
+async def test_messages_are_told_apart(udp: UdpTransport, handler: Recorder, peer: socket.socket) -> None:
+    flow = await udp.open(target(*peer.getsockname()))
+    peer.sendto(REQUEST, (flow.host, flow.port))
+    assert await handler.next() == ("OPTIONS", peer.getsockname())
+    peer.sendto(RESPONSE, (flow.host, flow.port))
+    assert await handler.next() == (200, peer.getsockname())
+
+
+@pytest.mark.parametrize(
+    ("data", "cause"),
+    [
+        (b"", "keep-alive"),
+        (b"\r\n\r\n", "keep-alive"),
+        (b"\0", "keep-alive"),
+        (b"\0\0\r\n", "keep-alive"),
+        (b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12), "stun"),
+        (b"\1\1\0\0\x21\x12\xa4\x42" + bytes(12), "stun"),
+        (b"\2", "malformed"),
+        (b"\x80\x60rtp", "malformed"),
+        (b"hello", "malformed"),
+        (b"SIP/2.0 999 Odd\r\n\r\n", "malformed"),
+        (b"\xff" * 100, "malformed"),
+    ],
+)
+async def test_TRA_16_what_is_no_message_is_counted(
+    udp: UdpTransport, handler: Recorder, stats: Stats, peer: socket.socket, data: bytes, cause: str
+) -> None:
+    flow = await udp.open(target(*peer.getsockname()))
+    peer.sendto(data, (flow.host, flow.port))
+    peer.sendto(REQUEST, (flow.host, flow.port))
+    assert await handler.next() == ("OPTIONS", peer.getsockname())
+    assert stats.dropped == {cause: 1}
+
+
+@pytest.mark.parametrize("data", [REQUEST, RESPONSE])
+async def test_MSG_17_a_header_that_proves_malformed_later_is_counted(
+    udp: UdpTransport, handler: Recorder, stats: Stats, peer: socket.socket, data: bytes
+) -> None:
+    handler.error = ParseError("x", 0, "a Via")
+    flow = await udp.open(target(*peer.getsockname()))
+    peer.sendto(data, (flow.host, flow.port))
+    await handler.next()
+    assert stats.dropped == {"malformed": 1}
+
+
+async def test_ROB_8_an_error_of_ours_stays_out_of_the_loop(
+    udp: UdpTransport, handler: Recorder, stats: Stats, peer: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler.error = RuntimeError("boom")
+    flow = await udp.open(target(*peer.getsockname()))
+    for _ in range(2):
+        peer.sendto(REQUEST, (flow.host, flow.port))
+        await handler.next()
+    assert stats.dropped == {"error": 2}
+    assert [record.exc_info is not None for record in caplog.records] == [True, True]
+
+
+async def test_network_text_in_the_log_is_escaped(
+    udp: UdpTransport, handler: Recorder, peer: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "aiosipreg")
+    flow = await udp.open(target(*peer.getsockname()))
+    peer.sendto(b"hello \x1b[31m\r\n%s\r\n\r\n", (flow.host, flow.port))
+    peer.sendto(REQUEST, (flow.host, flow.port))
+    await handler.next()
+    assert "dropped 19 octets" in caplog.text
+    assert "\x1b" not in caplog.text
+
+
+async def test_the_zone_of_an_address_is_left_out(udp: UdpTransport, handler: Recorder) -> None:
+    await udp.open(target("::1", 5060))
+    (endpoint,) = udp._endpoints.values()
+    address: tuple[object, ...] = ("fe80::1%eth0", 5060, 0, 2)
+    endpoint.datagram_received(REQUEST, address)  # type: ignore[arg-type]  # what asyncio gives for IPv6
+    assert await handler.next() == ("OPTIONS", ("fe80::1", 5060))
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells an unconnected socket")
+
+
+@linux_only
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+async def test_TRA_12_a_request_to_a_closed_port_is_reported_lost(
+    udp: UdpTransport, handler: Recorder, stats: Stats, family: socket.AddressFamily, host: str
+) -> None:
+    flow = await udp.open(target(host, closed_port(family, host)))
+    udp.send(flow, REQUEST)
+    assert await handler.next() == ("z9hG4bK1", "Connection refused")
+    assert stats.dropped == {"icmp": 1}
+
+
+@linux_only
+async def test_TRA_12_news_of_one_datagram_does_not_cost_another(
+    udp: UdpTransport, handler: Recorder, peer: socket.socket
+) -> None:
+    dead = await udp.open(target("127.0.0.1", closed_port()))
+    alive = await udp.open(target(*peer.getsockname()))
+    for _ in range(5):
+        udp.send(dead, REQUEST)
+        # The system tells of the datagram before within this call, instead of sending.
+        udp.send(alive, b"hello")
+        assert (await asyncio.to_thread(peer.recvfrom, 100))[0] == b"hello"
+        assert await handler.next() == ("z9hG4bK1", "Connection refused")
+
+
+@linux_only
+async def test_SEC_15_a_report_without_a_branch_concerns_nobody(
+    udp: UdpTransport, handler: Recorder, stats: Stats, peer: socket.socket
+) -> None:
+    dead = await udp.open(target("127.0.0.1", closed_port()))
+    udp.send(dead, b"REGISTER sip:x SIP/2.0\r\n\r\n")
+    peer.sendto(REQUEST, (dead.host, dead.port))
+    assert (await handler.next())[0] == "OPTIONS"
+    assert stats.dropped == {"icmp": 1}
+
+
+async def test_an_error_without_details_is_remembered_for_the_send_it_belongs_to(
+    udp: UdpTransport, handler: Recorder, stats: Stats, peer: socket.socket
+) -> None:
+    flow = await udp.open(target(*peer.getsockname()))
+    (endpoint,) = udp._endpoints.values()
+    endpoint.error_received(ConnectionResetError("as other systems tell"))
+    udp.send(flow, b"hello")
+    assert (await asyncio.to_thread(peer.recvfrom, 100))[0] == b"hello"
+    assert handler.seen.empty()
+    assert stats.dropped == {}
