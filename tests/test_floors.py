@@ -18,6 +18,7 @@ SOURCE = Path(__file__).resolve().parent.parent / PACKAGE
 
 FLOORS: dict[str, int] = {
     "errors": 0,
+    "checks": 0,
     "states": 0,
     "auth": 0,
     "wire": 1,
@@ -33,8 +34,6 @@ FLOORS: dict[str, int] = {
     "ports": 3,
     "fetch": 4,
     "dependents": 4,
-    "credentials": 3,
-    "outcomes": 3,
     "draft": 4,
     "runner": 4,
     "hub": 4,
@@ -46,14 +45,13 @@ FLOORS: dict[str, int] = {
     "cli": 6,
 }
 
-# Rooms of one floor do not know each other, except in these directions. Parameters hold values of the engine (timers,
-# policies) and the engine reads parameters: one floor in two rooms, where the ban of cycles keeps the order.
+# Rooms of one floor do not know each other, except in these directions.
 SIDEWAYS: dict[str, set[str]] = {
     "states": {"errors"},
     "auth": {"errors"},
+    "checks": {"errors"},
     "engine": {"params", "settings"},
-    "params": {"settings", "engine"},
-    "settings": {"engine"},
+    "params": {"settings"},
     "hub": {"runner"},
     "fetch": {"runner"},
     "dependents": {"proxy"},

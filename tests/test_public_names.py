@@ -19,8 +19,8 @@ NAMES = {
     "aiosipreg": """
         AiosipregError AuthChallenge AuthInfo AuthProvider AuthenticationFailed Binding ConfigError Core CoreClosedError
         DigestPolicy DnsParams Draft ExpiresIn IncomingRequest NatMode Pacing ParseError ProxyConfig ProxyParams Reason
-        Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState RegistrationTimeout RetryPolicy
-        ServerUnreachable SipTimers Stats TransportParams
+        Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState RegistrationTimeout
+        RetryPolicy ServerUnreachable SipTimers Stats TransportParams
     """,
     "aiosipreg.wire": """
         CSeq Challenge Framer Headers Message NameAddr OtherUri ParamValue Params ParseError Ping Request Response
