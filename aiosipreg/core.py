@@ -8,11 +8,12 @@ from inspect import iscoroutinefunction
 from random import SystemRandom
 from typing import TYPE_CHECKING, Self
 
+from aiosipreg.checks import positive
 from aiosipreg.dependents import Dependents
 from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.pacing import Pacing
 from aiosipreg.engine.registration import Registration
-from aiosipreg.engine.timers import RetryPolicy, SipTimers, positive
+from aiosipreg.engine.timers import RetryPolicy, SipTimers
 from aiosipreg.errors import ConfigError, CoreClosedError
 from aiosipreg.hub import Hub
 from aiosipreg.net.stats import Stats

@@ -10,7 +10,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Self, TypeAlias
 
 from aiosipreg.auth import AuthInfo, AuthProvider
-from aiosipreg.engine.timers import shares
+from aiosipreg.checks import shares
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire import NameAddr, Params, SipUri, is_token
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from aiosipreg.engine.timers import positive
+from aiosipreg.checks import positive
 from aiosipreg.errors import ConfigError
 
 if TYPE_CHECKING:

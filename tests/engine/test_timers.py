@@ -15,9 +15,7 @@ from aiosipreg.engine.timers import (
     SLOW_RETRY,
     RetryPolicy,
     SipTimers,
-    positive,
     refresh_delay,
-    shares,
 )
 from aiosipreg.errors import ConfigError
 
@@ -71,12 +69,6 @@ def test_timers_and_policies_cannot_be_changed() -> None:
         TIMERS.t1 = 1  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
         RetryPolicy().base = 1  # type: ignore[misc]
-
-
-@pytest.mark.parametrize("value", [1, 0.001, 1e300])
-def test_positive_gives_a_float(value: float) -> None:
-    assert positive("auth_timeout", value) == value
-    assert isinstance(positive("auth_timeout", value), float)
 
 
 # Back-off
@@ -143,10 +135,6 @@ def test_policy_jitter_is_two_shares(value: object) -> None:
         RetryPolicy(jitter=value)  # type: ignore[arg-type]
     assert (caught.value.field, caught.value.expected) == ("jitter", "two shares with 0 < low <= high <= 1")
     assert caught.value.value is value
-
-
-def test_shares_are_returned_as_given() -> None:
-    assert shares("refresh_window", (0.5, 0.5)) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "3"], ids=repr)
