@@ -118,7 +118,7 @@ class RegisterSeries:
             contact: Our Contact address.
             lifetime: Wished lifetime in seconds.
             authorizations: Header names and values that answer challenges.
-            stale_contact: An earlier Contact of ours, removed by the same request (NAT-3, REG-35).
+            stale_contact: An earlier Contact of ours, removed by the same registration (NAT-3, REG-35).
         """
         self.cseq += 1
         params = self.params
@@ -134,7 +134,7 @@ class RegisterSeries:
             f"CSeq: {self.cseq} REGISTER",
             *_contact_lines(params, purpose, contact, lifetime),
         ]
-        if stale_contact is not None:
+        if stale_contact is not None and purpose is Purpose.REGISTER:
             lines.append(f"Contact: <{stale_contact.uri}>;expires=0")
         lines.extend(f"{name}: {value}" for name, value in authorizations)
         return ("\r\n".join(lines) + self._tail).encode("utf-8", "surrogateescape")
@@ -143,7 +143,7 @@ class RegisterSeries:
     def request_uri(self) -> str:
         """The registrar's URI as it stands in the start line and in the digest (REG-1, AUTH-14)."""
         registrar = self.registrar
-        if registrar.params.get("transport", "") == "tls":
+        if (registrar.params.get("transport") or "").lower() == "tls":
             # RFC 5630 3.1.4: understood on input, never written (SIPS-5).
             registrar = registrar.replace(params={k: v for k, v in registrar.params.items() if k != "transport"})
         return str(registrar)
@@ -163,13 +163,13 @@ class RegisterSeries:
     def mismatch(self, response: Response, cseq: int) -> str | None:
         """Which header shows that an answer is not to our request with this CSeq, ``None`` if none (MSG-22, SEC-15)."""
         try:
-            number, sender, receiver = response.cseq, response.from_, response.to
+            call_id, number, sender, receiver = response.call_id, response.cseq, response.from_, response.to
             single = len(response.vias) == 1
         except ParseError as error:
             return str(error)
         if not single:
             return "Via"
-        if response.call_id != self.call_id:
+        if call_id != self.call_id:
             return "Call-ID"
         if number is None or number.number != cseq:
             return "CSeq"
@@ -213,8 +213,10 @@ def contact_address(
     transport = flow.target.transport.value.lower()
     if transport not in ("udp", "tls"):
         uri_params["transport"] = transport
-    scheme = "sips" if params.registrar.secure or params.aor.secure else "sip"
-    uri = SipUri(scheme=scheme, user=params.aor.user, host=host, port=port, params=uri_params)
+    first_hop = params.routes[0] if params.routes else ""
+    secure = params.registrar.secure or params.aor.secure or first_hop[:5].lower() == "sips:"
+    # REG-10; the user part keeps the escapes it was given with (GRM-48).
+    uri = params.aor.replace(scheme="sips" if secure else "sip", host=host, port=port, params=uri_params)
     header_params = dict(params.contact_params)
     if params.instance_id is not None:
         header_params["+sip.instance"] = f"<{params.instance_id}>"
@@ -258,9 +260,7 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
     """
     header = response.expires
     rest = float(header) if header is not None else requested
-    bindings = tuple(
-        _binding(entry, rest, sent_at) for entry in response.contacts[:_MOST_BINDINGS] if isinstance(entry.uri, SipUri)
-    )
+    bindings = tuple(_binding(entry, rest, sent_at) for entry in response.contacts if isinstance(entry.uri, SipUri))
     public = mapped_address(response, flow)
     own = _own(bindings, contact, public)
     listed, doubt = own is not None, Reason.NONE
@@ -269,8 +269,8 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
         own = bindings[0] if len(bindings) == 1 else _binding(contact, rest, sent_at)
         doubt = Reason.CONTACT_MISMATCH
     return Grant(
-        own if own is not None and own.expires > 0 else None,
-        bindings,
+        own if own.expires > 0 else None,
+        bindings[:_MOST_BINDINGS],
         doubt,
         listed,
         response.service_route,
@@ -293,34 +293,38 @@ def _binding(entry: NameAddr, otherwise: float, sent_at: float) -> Binding:
     params = entry.params
     lifetime = entry.expires
     expires = float(lifetime) if lifetime is not None else otherwise
-    instance = params.get("+sip.instance")
-    reg_id = params.get("reg-id") or ""
     return Binding(
         entry,
         expires,
         sent_at + expires,
         entry.q,
-        instance.removeprefix("<").removesuffix(">") if instance else None,
-        int(reg_id) if reg_id.isascii() and reg_id.isdigit() else None,
+        _instance(entry) or None,
+        _reg_id(params.get("reg-id") or ""),
         params.get("pub-gruu"),
         params.get("temp-gruu"),
         params,
     )
 
 
+def _instance(entry: NameAddr) -> str:
+    return (entry.params.get("+sip.instance") or "").removeprefix("<").removesuffix(">")
+
+
+def _reg_id(text: str) -> int | None:
+    # RFC 5626 10: ten digits at most; thousands of them would be more than int() takes.
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else None
+
+
 def _own(bindings: tuple[Binding, ...], contact: NameAddr, public: tuple[str, int] | None) -> Binding | None:
     """Our entry in the registrar's list (REG-12), also with its address rewritten to the public one (REG-14)."""
-    instance = contact.params.get("+sip.instance")
-    if instance is not None:
-        wanted = instance.removeprefix("<").removesuffix(">").lower()
-        for binding in bindings:
-            if (binding.instance_id or "").lower() == wanted:
-                return binding
+    instance = _instance(contact).lower()
+    ours = [binding for binding in bindings if instance and (binding.instance_id or "").lower() == instance]
     addresses = [contact.uri]
     if public is not None and isinstance(contact.uri, SipUri):
         addresses.append(contact.uri.replace(host=public[0], port=public[1]))
     for address in addresses:
-        for binding in bindings:
+        for binding in ours or bindings:
             if binding.contact.uri == address:
                 return binding
-    return None
+    # Without reg-id a registrar may keep what we registered before a change of address; the newest lives longest.
+    return max(ours, key=lambda binding: binding.expires, default=None)

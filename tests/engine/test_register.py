@@ -1,0 +1,708 @@
+"""REGISTERs octet by octet, and what a registrar's answer says."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiosipreg.engine.effects import Flow
+from aiosipreg.engine.register import Binding, Purpose, RegisterSeries, contact_address, mapped_address, read_grant
+from aiosipreg.engine.repairs import Concessions
+from aiosipreg.engine.targets import Target, Transport
+from aiosipreg.params import ExpiresIn, ProxyParams
+from aiosipreg.states import Reason
+from aiosipreg.wire import NameAddr, Request, Response, SipUri, parse_message
+
+FLOW = Flow(Target("192.0.2.10", 5060, Transport.UDP, "example.org"), "192.0.2.1", 5070)
+TOTO = ProxyParams("sip:toto@example.org")
+CONTACT = NameAddr.parse("<sip:toto@192.0.2.1:5070>")
+INSTANCE = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+
+
+def flow(transport: Transport = Transport.UDP, host: str = "192.0.2.1", port: int = 5070) -> Flow:
+    return Flow(Target("192.0.2.10", 5060, transport, "example.org"), host, port)
+
+
+def series(params: ProxyParams = TOTO, *, user_agent: str | None = "test/1", seed: int = 1) -> RegisterSeries:
+    return RegisterSeries(params, user_agent=user_agent, random=Random(seed))
+
+
+def render(subject: RegisterSeries, purpose: Purpose = Purpose.REGISTER, lifetime: int = 3600, **more: Any) -> bytes:
+    values: dict[str, Any] = {"contact": contact_address(subject.params, FLOW)} | more
+    return subject.render(purpose, FLOW, "z9hG4bKb", lifetime=lifetime, **values)
+
+
+def sent(params: ProxyParams = TOTO, purpose: Purpose = Purpose.REGISTER, **more: Any) -> Request:
+    message = parse_message(render(series(params), purpose, **more))
+    assert isinstance(message, Request)
+    return message
+
+
+def lines(data: bytes, *names: str) -> list[str]:
+    rows = data.decode().split("\r\n")
+    return [row for row in rows if row.partition(":")[0] in names]
+
+
+# Requests
+
+
+def test_REG_1_2_3_MSG_1_golden_register() -> None:
+    subject = series()
+    assert render(subject).decode() == (
+        "REGISTER sip:example.org SIP/2.0\r\n"
+        "Via: SIP/2.0/UDP 192.0.2.1:5070;rport;branch=z9hG4bKb\r\n"
+        "Max-Forwards: 70\r\n"
+        f"From: <sip:toto@example.org>;tag={subject.from_tag}\r\n"
+        "To: <sip:toto@example.org>\r\n"
+        f"Call-ID: {subject.call_id}\r\n"
+        "CSeq: 1 REGISTER\r\n"
+        "Contact: <sip:toto@192.0.2.1:5070>;expires=3600\r\n"
+        "Expires: 3600\r\n"
+        "Supported: path\r\n"
+        "User-Agent: test/1\r\n"
+        "Content-Length: 0\r\n"
+        "\r\n"
+    )
+
+
+def test_REG_7_8_golden_register_with_everything() -> None:
+    params = ProxyParams(
+        "sip:toto@example.org",
+        server="sip:edge.example.org:5070;transport=udp",
+        routes=("sip:proxy.example.org", "sip:inner.example.org;lr"),
+        contact_params={"q": "0.7", "methods": "OPTIONS, NOTIFY"},
+        contact_uri_params={"ob": None, "x": "a b"},
+        headers=(("X-Site", "köln"), ("Subject", "one: two")),
+        supported=("path", "gruu"),
+        instance_id=INSTANCE,
+    )
+    subject = series(params)
+    subject.cseq = 41
+    data = render(
+        subject,
+        lifetime=60,
+        authorizations=[("Authorization", 'Digest realm="r"'), ("Proxy-Authorization", 'Digest realm="p"')],
+        stale_contact=NameAddr.parse("<sip:toto@10.0.0.1:5060>;q=0.7"),
+    )
+    assert data.decode() == (
+        "REGISTER sip:edge.example.org:5070;transport=udp SIP/2.0\r\n"
+        "Via: SIP/2.0/UDP 192.0.2.1:5070;rport;branch=z9hG4bKb\r\n"
+        "Max-Forwards: 70\r\n"
+        "Route: <sip:proxy.example.org;lr>\r\n"
+        "Route: <sip:inner.example.org;lr>\r\n"
+        f"From: <sip:toto@example.org>;tag={subject.from_tag}\r\n"
+        "To: <sip:toto@example.org>\r\n"
+        f"Call-ID: {subject.call_id}\r\n"
+        "CSeq: 42 REGISTER\r\n"
+        'Contact: <sip:toto@192.0.2.1:5070;ob;x=a%20b>;q=0.7;methods="OPTIONS, NOTIFY"'
+        f';+sip.instance="<{INSTANCE}>";expires=60\r\n'
+        "Expires: 60\r\n"
+        "Contact: <sip:toto@10.0.0.1:5060>;expires=0\r\n"
+        'Authorization: Digest realm="r"\r\n'
+        'Proxy-Authorization: Digest realm="p"\r\n'
+        "Supported: path, gruu\r\n"
+        "User-Agent: test/1\r\n"
+        "X-Site: köln\r\n"
+        "Subject: one: two\r\n"
+        "Content-Length: 0\r\n"
+        "\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("identity", "server", "uri"),
+    [
+        ("sip:toto@Chicago.COM", None, "sip:Chicago.COM"),
+        ("sip:toto@chicago.com:5070;transport=tcp", None, "sip:chicago.com:5070;transport=tcp"),
+        ("sip:toto@chicago.com", "reg.example.org", "sip:reg.example.org"),
+        ("sip:toto@chicago.com", "sip:someone@reg.example.org?Subject=x", "sip:reg.example.org"),
+        ("sip:toto@chicago.com", "sip:reg.example.org;transport=tls", "sip:reg.example.org"),
+        ("sip:toto@chicago.com", "sip:reg.example.org;transport=TLS;x", "sip:reg.example.org;x"),
+        ("sip:toto@chicago.com", "sip:reg.example.org;transport", "sip:reg.example.org;transport"),
+        ("sips:toto@chicago.com", None, "sips:chicago.com"),
+        ("sip:toto@[2001:db8::1]", None, "sip:[2001:db8::1]"),
+    ],
+)
+def test_REG_1_SIPS_5_request_uri(identity: str, server: str | None, uri: str) -> None:
+    request = sent(ProxyParams(identity, server=server))
+    assert request.uri == uri
+    assert series(ProxyParams(identity, server=server)).request_uri == uri
+
+
+def test_RDR_4_request_uri_of_a_redirect() -> None:
+    subject = series()
+    subject.registrar = SipUri.parse("sip:other.example.org")
+    assert render(subject).startswith(b"REGISTER sip:other.example.org SIP/2.0\r\n")
+    assert lines(render(subject), "To") == ["To: <sip:toto@example.org>"]
+
+
+def test_URI_12_clean_to_and_from() -> None:
+    request = sent(ProxyParams("sip:toto@example.org:5070;transport=tcp;lr;maddr=h;ttl=1?Subject=x"))
+    assert request.to is not None
+    assert request.from_ is not None
+    assert str(request.to) == "<sip:toto@example.org>"
+    assert str(request.from_.uri) == "sip:toto@example.org"
+
+
+def test_GRM_48_user_keeps_its_escapes() -> None:
+    request = sent(ProxyParams("sip:a%3Bb%40c@example.org:5070"))
+    assert request.to is not None
+    assert str(request.to.uri) == "sip:a%3Bb%40c@example.org"
+    assert str(request.contacts[0].uri) == "sip:a%3Bb%40c@192.0.2.1:5070"
+
+
+def test_REG_2_to_has_no_tag() -> None:
+    subject = series()
+    for purpose in Purpose:
+        [to] = lines(render(subject, purpose), "To")
+        assert to == "To: <sip:toto@example.org>"
+
+
+def test_REG_3_one_tag_per_call_id() -> None:
+    subject = series()
+    tags = set(lines(render(subject) + render(subject) + render(subject, Purpose.REMOVE), "From"))
+    assert tags == {f"From: <sip:toto@example.org>;tag={subject.from_tag}"}
+
+
+def test_REG_3_4_SEC_14_tag_and_call_id_are_random() -> None:
+    every = [series(seed=seed) for seed in range(300)]
+    assert len({one.call_id for one in every}) == len({one.from_tag for one in every}) == 300
+    assert all(re.fullmatch("[0-9a-f]{24}", one.call_id) for one in every)
+    assert all(re.fullmatch("[0-9a-f]{16}", one.from_tag) for one in every)
+    for bits, numbers in (
+        (96, [int(one.call_id, 16) for one in every]),
+        (64, [int(one.from_tag, 16) for one in every]),
+    ):
+        assert all(0 < sum(number >> bit & 1 for number in numbers) < 300 for bit in range(bits))
+
+
+def test_SEC_35_nothing_private_in_identifiers() -> None:
+    subject = series()
+    for text in ("192.0.2.1", "toto", "example"):
+        assert text not in subject.call_id + subject.from_tag
+
+
+def test_REG_4_5_one_call_id_and_a_growing_cseq() -> None:
+    subject = series()
+    requests = [parse_message(render(subject, purpose)) for purpose in (*[Purpose.REGISTER] * 10, Purpose.REMOVE)]
+    assert {request.call_id for request in requests} == {subject.call_id}
+    assert [str(request.cseq) for request in requests] == [f"{number} REGISTER" for number in range(1, 12)]
+
+
+def test_REG_8_lifetime_in_four_places() -> None:
+    expected = {
+        ExpiresIn.BOTH: ["Contact: <sip:toto@192.0.2.1:5070>;expires=600", "Expires: 600"],
+        ExpiresIn.CONTACT: ["Contact: <sip:toto@192.0.2.1:5070>;expires=600"],
+        ExpiresIn.HEADER: ["Contact: <sip:toto@192.0.2.1:5070>", "Expires: 600"],
+        ExpiresIn.NOWHERE: ["Contact: <sip:toto@192.0.2.1:5070>"],
+    }
+    for place, rows in expected.items():
+        data = render(series(TOTO.replace(lifetime_in=place)), lifetime=600)
+        assert lines(data, "Contact", "Expires") == rows
+
+
+@pytest.mark.parametrize(
+    ("place", "rows"),
+    [
+        (ExpiresIn.BOTH, ["Contact: <sip:toto@192.0.2.1:5070>;expires=0", "Expires: 0"]),
+        (ExpiresIn.CONTACT, ["Contact: <sip:toto@192.0.2.1:5070>;expires=0"]),
+        (ExpiresIn.HEADER, ["Contact: <sip:toto@192.0.2.1:5070>", "Expires: 0"]),
+        # A removal that does not say so would be a registration.
+        (ExpiresIn.NOWHERE, ["Contact: <sip:toto@192.0.2.1:5070>", "Expires: 0"]),
+    ],
+)
+def test_REG_22_removal_says_0_wherever_it_is_configured(place: ExpiresIn, rows: list[str]) -> None:
+    data = render(series(TOTO.replace(lifetime_in=place)), Purpose.REMOVE, lifetime=600)
+    assert lines(data, "Contact", "Expires") == rows
+
+
+def test_REG_22_removal_names_the_contact_it_is_given() -> None:
+    data = render(series(), Purpose.REMOVE, contact=NameAddr.parse("<sip:toto@198.51.100.7:1024>"))
+    assert lines(data, "Contact")[0] == "Contact: <sip:toto@198.51.100.7:1024>;expires=0"
+
+
+STALE = NameAddr.parse("<sip:toto@10.0.0.1:5060>")
+
+
+def test_REG_23_star_stands_alone() -> None:
+    params = TOTO.replace(instance_id=INSTANCE, contact_params={"q": "1"}, lifetime_in=ExpiresIn.CONTACT)
+    data = render(series(params), Purpose.CLEAR, stale_contact=STALE)
+    assert lines(data, "Contact", "Expires") == ["Contact: *", "Expires: 0"]
+    assert b"instance" not in data
+
+
+def test_REG_21_fetch_has_neither_contact_nor_expires() -> None:
+    data = render(series(), Purpose.FETCH, stale_contact=STALE)
+    assert lines(data, "Contact", "Expires") == []
+
+
+def test_REG_22_removal_names_nothing_else() -> None:
+    assert len(lines(render(series(), Purpose.REMOVE, stale_contact=STALE), "Contact")) == 1
+
+
+def test_REG_30_routes_in_order() -> None:
+    request = sent(ProxyParams("sip:toto@example.org", routes=("sip:a.example", "<sip:b.example:5070;lr>")))
+    assert [str(route) for route in request.routes] == ["<sip:a.example;lr>", "<sip:b.example:5070;lr>"]
+    assert request.uri == "sip:example.org"
+
+
+def test_NAT_1_via_asks_for_rport() -> None:
+    request = sent()
+    assert request.via is not None
+    assert request.via.params["rport"] is None
+    assert "rport" in request.via.params
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+def test_TRA_6_via_names_the_transport_and_where_answers_arrive(transport: Transport) -> None:
+    subject = series()
+    there = flow(transport, "2001:db8::1", 5071)
+    data = subject.render(Purpose.REGISTER, there, "z9hG4bKb", contact=CONTACT, lifetime=60)
+    assert lines(data, "Via") == [f"Via: SIP/2.0/{transport.value} [2001:db8::1]:5071;rport;branch=z9hG4bKb"]
+
+
+def test_MSG_21_supported_can_be_chosen_or_left_out() -> None:
+    assert lines(render(series(TOTO.replace(supported=()))), "Supported") == []
+    assert lines(render(series(TOTO.replace(supported=("gin",)))), "Supported") == ["Supported: gin"]
+
+
+def test_SEC_35_user_agent_can_be_left_out() -> None:
+    assert lines(render(series(user_agent=None)), "User-Agent") == []
+
+
+def test_SEC_28_max_forwards_is_70() -> None:
+    assert sent().headers.get("Max-Forwards") == "70"
+
+
+def test_REG_15_settings_change_under_the_same_call_id() -> None:
+    subject = series()
+    before = parse_message(render(subject))
+    subject.adopt(TOTO.replace(headers=(("X-New", "1"),), supported=("gruu",)))
+    after = parse_message(render(subject))
+    assert (after.call_id, str(after.cseq)) == (before.call_id, "2 REGISTER")
+    assert (after.headers.get("X-New"), after.supported) == ("1", ("gruu",))
+
+
+def test_RSP_513_concessions_show_in_the_next_request() -> None:
+    subject = series(TOTO.replace(headers=(("X-Long", "1"),)))
+    subject.concede(Concessions(bare=True))
+    data = render(subject)
+    assert lines(data, "Supported", "User-Agent", "X-Long") == []
+    subject.concede(Concessions(with_tags=("outbound",)))
+    assert lines(render(subject), "Supported", "X-Long") == ["Supported: path, outbound", "X-Long: 1"]
+
+
+# Contact
+
+
+@pytest.mark.parametrize(
+    ("transport", "uri"),
+    [
+        (Transport.UDP, "sip:toto@192.0.2.1:5070"),
+        (Transport.TCP, "sip:toto@192.0.2.1:5070;transport=tcp"),
+        (Transport.TLS, "sip:toto@192.0.2.1:5070"),
+        (Transport.WS, "sip:toto@192.0.2.1:5070;transport=ws"),
+        (Transport.WSS, "sip:toto@192.0.2.1:5070;transport=wss"),
+    ],
+)
+def test_REG_11_contact_is_the_address_of_the_flow(transport: Transport, uri: str) -> None:
+    assert str(contact_address(TOTO, flow(transport)).uri) == uri
+
+
+def test_REG_11_contact_by_ipv6() -> None:
+    assert str(contact_address(TOTO, flow(host="2001:db8::1"))) == "<sip:toto@[2001:db8::1]:5070>"
+
+
+def test_NAT_3_public_address_replaces_our_own() -> None:
+    assert str(contact_address(TOTO, FLOW, ("203.0.113.5", 1024))) == "<sip:toto@203.0.113.5:1024>"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"server": "sips:example.org"},
+        {"identity": "sips:toto@example.org", "server": "sips:example.org"},
+        {"routes": ("sips:proxy.example.org", "sip:inner.example.org")},
+        {"routes": ("SIPS:proxy.example.org",)},
+    ],
+)
+def test_REG_10_contact_is_sips_when_the_way_is(settings: dict[str, Any]) -> None:
+    assert str(contact_address(TOTO.replace(**settings), flow(Transport.TLS)).uri) == "sips:toto@192.0.2.1:5070"
+
+
+def test_REG_10_contact_is_sip_when_only_a_later_route_is_sips() -> None:
+    params = TOTO.replace(routes=("sip:proxy.example.org", "sips:inner.example.org"))
+    assert str(contact_address(params, FLOW).uri) == "sip:toto@192.0.2.1:5070"
+
+
+def test_OUTB_2_instance_id_in_quotes_and_brackets() -> None:
+    contact = contact_address(TOTO.replace(instance_id=INSTANCE), FLOW)
+    assert str(contact) == f'<sip:toto@192.0.2.1:5070>;+sip.instance="<{INSTANCE}>"'
+
+
+def test_PUSH_9_parameters_of_push_can_be_left_out() -> None:
+    params = TOTO.replace(contact_uri_params={"pn-provider": "acme", "PN-prid": "secret", "ob": None})
+    assert contact_address(params, FLOW).uri.params.keys() == {"pn-provider", "pn-prid", "ob"}  # type: ignore[union-attr]
+    assert str(contact_address(params, FLOW, push=False).uri) == "sip:toto@192.0.2.1:5070;ob"
+
+
+# A request says what it was told to
+
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+VALUE = TEXT.map(str.strip).filter(bool).map(lambda text: text.strip(" \t"))
+TOKEN = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.!%*_+`'~-]{0,8}", fullmatch=True)
+HOST = st.one_of(
+    st.from_regex(r"[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?(\.[a-z]{2,5}){1,2}", fullmatch=True),
+    st.ip_addresses(v=4).map(str),
+    st.ip_addresses(v=6).map(lambda address: f"[{address}]"),
+)
+USER = TEXT.map(lambda text: str(SipUri("sip", text, "h"))[4:-2])
+PARAMS = st.dictionaries(TOKEN.map(lambda name: f"x{name}".lower()), st.one_of(st.none(), VALUE), max_size=3)
+
+
+@st.composite
+def accounts(draw: st.DrawFn) -> ProxyParams:
+    return ProxyParams(
+        f"sip:{draw(USER)}@{draw(HOST)}",
+        server=draw(st.one_of(st.none(), HOST.map(lambda host: f"sip:{host}:5070"))),
+        routes=tuple(draw(st.lists(HOST.map(lambda host: f"sip:{host}"), max_size=2))),
+        contact_params=draw(PARAMS),
+        contact_uri_params=draw(PARAMS),
+        headers=tuple(draw(st.lists(st.tuples(TOKEN.map(lambda name: f"X-{name}"), VALUE), max_size=3))),
+        supported=draw(st.one_of(st.none(), st.lists(TOKEN, max_size=3).map(tuple))),
+        instance_id=draw(st.sampled_from([None, INSTANCE])),
+        lifetime_in=draw(st.sampled_from(ExpiresIn)),
+    )
+
+
+@given(accounts(), st.sampled_from(Purpose), st.integers(1, 2**32 - 1), st.sampled_from(Transport), VALUE)
+def test_MSG_16_rendered_register_parses_back(
+    params: ProxyParams, purpose: Purpose, lifetime: int, transport: Transport, agent: str
+) -> None:
+    there = flow(transport)
+    subject = series(params, user_agent=agent)
+    contact = contact_address(params, there)
+    data = subject.render(purpose, there, "z9hG4bKb", contact=contact, lifetime=lifetime)
+    request = parse_message(data)
+    assert isinstance(request, Request)
+    assert (request.method, request.uri, request.body) == ("REGISTER", subject.request_uri, b"")
+    assert request.dropped == 0
+    assert request.oddities == ()
+    assert len(request.vias) == 1
+    assert [str(route.uri) for route in request.routes] == list(params.routes)
+    assert request.to is not None
+    assert request.from_ is not None
+    assert (str(request.to.uri), request.to.params) == (str(params.aor), {})
+    assert (str(request.from_.uri), request.from_.params) == (str(params.aor), {"tag": subject.from_tag})
+    assert (request.call_id, str(request.cseq), request.content_length) == (subject.call_id, "1 REGISTER", 0)
+    if purpose is Purpose.FETCH:
+        assert (request.contacts, request.expires) == ((), None)
+    elif purpose is Purpose.CLEAR:
+        assert [str(entry) for entry in request.contacts] == ["*"]
+        assert request.expires == 0
+    else:
+        wished = 0 if purpose is Purpose.REMOVE else lifetime
+        [entry] = request.contacts
+        assert str(entry.uri) == str(contact.uri)
+        assert {name: value for name, value in entry.params.items() if name != "expires"} == dict(contact.params)
+        for value, places in ((entry.expires, "CONTACT"), (request.expires, "HEADER")):
+            assert value in (None, wished)
+            assert (value is not None) >= (params.lifetime_in.name in (places, "BOTH"))
+    tags = ("path",) if params.supported is None else params.supported
+    assert request.supported == tuple(tag.lower() for tag in tags)
+    assert request.headers.get("User-Agent") == agent
+    extra = [(name, value) for name, value in request.headers.items() if name.startswith("X-")]
+    assert extra == list(params.headers)
+
+
+# Whether an answer is ours
+
+
+def answer(subject: RegisterSeries, **changes: str | None) -> Response:
+    """A response to the last request; a keyword replaces a row, ``None`` leaves it out."""
+    rows: dict[str, str | None] = {
+        "Via": "SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKb",
+        "From": f"<sip:toto@example.org>;tag={subject.from_tag}",
+        "To": "<sip:toto@example.org>;tag=x",
+        "Call-ID": subject.call_id,
+        "CSeq": f"{subject.cseq} REGISTER",
+    }
+    rows |= {name.rstrip("_").replace("_", "-"): value for name, value in changes.items()}
+    return Response(200, "OK", [(name, value) for name, value in rows.items() if value is not None])
+
+
+def asked() -> RegisterSeries:
+    subject = series()
+    render(subject)
+    render(subject)
+    return subject
+
+
+def test_MSG_22_own_answer_fits() -> None:
+    subject = asked()
+    assert subject.mismatch(answer(subject), 2) is None
+    assert subject.mismatch(answer(subject, To="<sip:toto@EXAMPLE.org>"), 2) is None
+    assert subject.mismatch(answer(subject, To="sip:toto@example.org"), 2) is None
+    assert subject.mismatch(answer(subject, From=f"<sip:toto@example.org>;tag={subject.from_tag.upper()}"), 2) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "header"),
+    [
+        ({"Via": "SIP/2.0/UDP h;branch=z9hG4bKb, SIP/2.0/UDP other"}, "Via"),
+        ({"Via": None}, "Via"),
+        ({"Call_ID": "other"}, "Call-ID"),
+        ({"Call_ID": None}, "Call-ID"),
+        ({"CSeq": "1 REGISTER"}, "CSeq"),
+        ({"CSeq": "3 REGISTER"}, "CSeq"),
+        ({"CSeq": None}, "CSeq"),
+        ({"From": "<sip:toto@example.org>;tag=other"}, "From"),
+        ({"From": "<sip:toto@example.org>"}, "From"),
+        ({"From": "<sip:toto@example.org>;tag"}, "From"),
+        ({"From": None}, "From"),
+        ({"To": "<sip:titi@example.org>;tag=x"}, "To"),
+        ({"To": "<sip:Toto@example.org>;tag=x"}, "To"),
+        ({"To": "<tel:+123>"}, "To"),
+        ({"To": None}, "To"),
+    ],
+)
+def test_MSG_22_SEC_15_one_field_that_differs_is_enough(changes: dict[str, str | None], header: str) -> None:
+    subject = asked()
+    assert subject.mismatch(answer(subject, **changes), 2) == header
+
+
+def test_SEC_15_call_id_compares_octet_by_octet() -> None:
+    subject = asked()
+    subject.call_id = "abc"
+    assert subject.mismatch(answer(subject, Call_ID="ABC"), 2) == "Call-ID"
+
+
+@pytest.mark.parametrize("name", ["Via", "Call-ID", "CSeq", "From", "To"])
+def test_ROB_5_doubled_and_malformed_fields_are_a_mismatch(name: str) -> None:
+    subject = asked()
+    rows = answer(subject).headers.items()
+    doubled = Response(200, "OK", [*rows, *[row for row in rows if row[0] == name]])
+    assert subject.mismatch(doubled, 2) is not None
+    if name != "Call-ID":
+        broken = Response(200, "OK", [(row, "<" if row == name else value) for row, value in rows])
+        assert subject.mismatch(broken, 2) is not None
+
+
+# What a 2xx says
+
+
+def granted(*contacts: str, expires: int | None = None, requested: float = 600, **more: Any) -> Any:
+    rows = [("Contact", contact) for contact in contacts]
+    rows += [("Expires", str(expires))] if expires is not None else []
+    rows += more.pop("rows", [])
+    return read_grant(Response(200, "OK", rows), more.pop("contact", CONTACT), requested, 1000.0, FLOW, **more)
+
+
+OURS = "<sip:toto@192.0.2.1:5070>"
+
+
+@pytest.mark.parametrize(
+    ("contact", "header", "lifetime"),
+    [
+        (f"{OURS};expires=300", 400, 300),
+        (OURS, 400, 400),
+        (OURS, None, 600),
+        (f"{OURS};expires=abc", 400, 400),
+        (f"{OURS};expires=abc", None, 600),
+        (f"{OURS};expires=99999999999999", None, 2**32 - 1),
+    ],
+)
+def test_REG_13_granted_lifetime(contact: str, header: int | None, lifetime: float) -> None:
+    grant = granted(contact, expires=header)
+    assert (grant.binding.expires, grant.binding.expires_at) == (lifetime, 1000 + lifetime)
+    assert (grant.listed, grant.doubt) == (True, Reason.NONE)
+
+
+def test_REG_12_own_binding_among_three() -> None:
+    grant = granted("<sip:toto@10.0.0.1>;expires=60", f"{OURS};expires=300, <sip:toto@10.0.0.2>;expires=70")
+    assert grant.binding.expires == 300
+    assert [binding.expires for binding in grant.bindings] == [60, 300, 70]
+
+
+@pytest.mark.parametrize(
+    "instance",
+    [
+        f'+sip.instance="<{INSTANCE}>"',
+        f'+sip.instance="<{INSTANCE.upper().replace("URN:UUID", "urn:uuid")}>"',
+        f"+sip.instance=<{INSTANCE}>",
+        f'+SIP.Instance="<{INSTANCE}>"',
+    ],
+)
+def test_REG_12_GRM_9_10_own_binding_by_instance_id(instance: str) -> None:
+    contact = contact_address(TOTO.replace(instance_id=INSTANCE), FLOW)
+    rows = [
+        f'{OURS};+sip.instance="<urn:uuid:other>";expires=1',
+        f"<sip:toto@198.51.100.1:1024>;{instance};expires=300",
+    ]
+    grant = granted(*rows, contact=contact)
+    assert (grant.binding.expires, grant.listed) == (300, True)
+    assert grant.binding.instance_id.lower() == INSTANCE
+
+
+def test_REG_12_of_several_with_our_instance_id_the_one_with_our_address() -> None:
+    contact = contact_address(TOTO.replace(instance_id=INSTANCE), FLOW)
+    mine = f'+sip.instance="<{INSTANCE}>"'
+    grant = granted(f"<sip:toto@10.0.0.1>;{mine};expires=900", f"{OURS};{mine};expires=300", contact=contact)
+    assert grant.binding.expires == 300
+
+
+def test_REG_12_of_several_with_our_instance_id_the_newest() -> None:
+    contact = contact_address(TOTO.replace(instance_id=INSTANCE), FLOW)
+    mine = f'+sip.instance="<{INSTANCE}>"'
+    rows = [f"<sip:toto@10.0.0.1>;{mine};expires=20", f"<sip:toto@10.0.0.2>;{mine};expires=300"]
+    assert granted(*rows, contact=contact).binding.expires == 300
+
+
+def test_REG_12_registrar_that_drops_the_instance_id() -> None:
+    contact = contact_address(TOTO.replace(instance_id=INSTANCE), FLOW)
+    grant = granted("<sip:toto@10.0.0.1>;expires=20", f"{OURS};expires=300", contact=contact)
+    assert (grant.binding.expires, grant.listed) == (300, True)
+
+
+NAT = [("Via", "SIP/2.0/UDP 192.0.2.1:5070;received=203.0.113.5;rport=1024;branch=z9hG4bKb")]
+
+
+def test_REG_14_contact_rewritten_to_the_public_address() -> None:
+    grant = granted("<sip:toto@10.0.0.1>;expires=20", "<sip:toto@203.0.113.5:1024>;expires=300", rows=NAT)
+    assert (grant.binding.expires, grant.listed, grant.doubt) == (300, True, Reason.NONE)
+    assert grant.public == ("203.0.113.5", 1024)
+
+
+def test_REG_14_own_address_comes_before_the_public_one() -> None:
+    grant = granted("<sip:toto@203.0.113.5:1024>;expires=20", f"{OURS};expires=300", rows=NAT)
+    assert grant.binding.expires == 300
+
+
+def test_REG_14_lone_foreign_contact_is_taken_for_ours() -> None:
+    grant = granted("<sip:toto@sbc.example:5060;x=1>;expires=300")
+    assert (grant.binding.expires, grant.listed, grant.doubt) == (300, False, Reason.CONTACT_MISMATCH)
+    assert str(grant.binding.contact.uri) == "sip:toto@sbc.example:5060;x=1"
+
+
+def test_REG_14_no_contact_at_all() -> None:
+    grant = granted(expires=400)
+    assert (grant.binding.expires, grant.listed, grant.doubt) == (400, False, Reason.CONTACT_MISMATCH)
+    assert (str(grant.binding.contact), grant.bindings) == (OURS, ())
+    assert granted().binding.expires == 600
+
+
+def test_REG_14_several_foreign_contacts() -> None:
+    grant = granted("<sip:toto@10.0.0.1>;expires=20", "<sip:toto@10.0.0.2>;expires=30")
+    assert (grant.binding.expires, grant.listed, grant.doubt) == (600, False, Reason.CONTACT_MISMATCH)
+    assert str(grant.binding.contact) == OURS
+
+
+@pytest.mark.parametrize("contact", [f"{OURS};expires=0", "<sip:toto@sbc.example>;expires=0"])
+def test_REG_16_lifetime_of_0_is_no_binding(contact: str) -> None:
+    grant = granted(contact)
+    assert grant.binding is None
+    assert len(grant.bindings) == 1
+
+
+def test_REG_16_expires_header_of_0_is_no_binding() -> None:
+    assert granted(OURS, expires=0).binding is None
+    assert granted(expires=0).binding is None
+
+
+def test_REG_24_removal_that_lists_us_no_more() -> None:
+    grant = granted("<sip:toto@10.0.0.1>;expires=20", "<sip:toto@10.0.0.2>;expires=30", requested=0)
+    assert (grant.binding, grant.listed) == (None, False)
+    assert granted(requested=0).binding is None
+
+
+def test_REG_24_removal_that_still_lists_us() -> None:
+    grant = granted(f"{OURS};expires=20", requested=0)
+    assert (grant.binding.expires, grant.listed) == (20, True)
+
+
+def test_ROB_4_junk_spoils_its_own_entry_only() -> None:
+    grant = granted("<sip:broken", "<tel:+123>;expires=5", f"{OURS};q=7;expires=300", "<http://h/>", "<sip:b@h>;q=0.5")
+    assert (grant.binding.expires, grant.binding.q) == (300, None)
+    assert [binding.q for binding in grant.bindings] == [None, 0.5]
+
+
+def test_REG_12_own_binding_among_a_thousand_of_which_100_are_shown() -> None:
+    others = [f"<sip:toto@10.0.{number // 250}.{number % 250}>;expires=20" for number in range(999)]
+    grant = granted(", ".join(others[:500]), ", ".join(others[500:]), f"{OURS};expires=300")
+    assert (grant.binding.expires, grant.listed, len(grant.bindings)) == (300, True, 100)
+
+
+def test_REG_12_binding_shows_everything() -> None:
+    [binding] = granted(
+        f'{OURS};expires=300;q=0.7;reg-id=2;+sip.instance="<{INSTANCE}>"'
+        ';pub-gruu="sip:toto@example.org;gr=1";temp-gruu="sip:t@example.org;gr";x'
+    ).bindings
+    assert binding == Binding(
+        contact=binding.contact,
+        expires=300.0,
+        expires_at=1300.0,
+        q=0.7,
+        instance_id=INSTANCE,
+        reg_id=2,
+        pub_gruu="sip:toto@example.org;gr=1",
+        temp_gruu="sip:t@example.org;gr",
+        params=binding.contact.params,
+    )
+    assert isinstance(hash(binding), int)
+
+
+@pytest.mark.parametrize(
+    ("text", "reg_id"),
+    [("reg-id=1", 1), ("reg-id=2147483647", 2147483647), ("reg-id=x", None), ("reg-id", None), ("reg-id=", None),
+     ("reg-id=²", None), (f"reg-id={'9' * 5000}", None), ("reg-id=-1", None)],
+    ids=lambda value: str(value)[:20],
+)  # fmt: skip
+def test_OUTB_3_reg_id_is_a_number_or_nothing(text: str, reg_id: int | None) -> None:
+    assert granted(f"{OURS};{text}").binding.reg_id == reg_id
+
+
+def test_RTE_3_routes_path_and_associated_uris() -> None:
+    grant = granted(
+        f"{OURS};expires=300",
+        rows=[
+            ("Service-Route", "<sip:a;lr>, <sip:b;lr>"),
+            ("Service-Route", "<sip:c;lr>"),
+            ("Path", "<sip:p;lr;ob>"),
+            ("P-Associated-URI", "<sip:toto@example.org>, <tel:+123>"),
+        ],
+    )
+    assert [str(route.uri) for route in grant.service_route] == ["sip:a;lr", "sip:b;lr", "sip:c;lr"]
+    assert [str(route.uri) for route in grant.path] == ["sip:p;lr;ob"]
+    assert [str(entry.uri) for entry in grant.associated_uris] == ["sip:toto@example.org", "tel:+123"]
+
+
+# Our address as others see it
+
+
+@pytest.mark.parametrize(
+    ("via", "public"),
+    [
+        (";received=203.0.113.5;rport=1024", ("203.0.113.5", 1024)),
+        (";rport=1024", ("192.0.2.1", 1024)),
+        (";received=203.0.113.5", ("203.0.113.5", 5070)),
+        (";received=192.0.2.1;rport=5070", None),
+        (";rport", None),
+        ("", None),
+        (";received=nonsense;rport=70000", None),
+        (";received=[2001:db8::1];rport=1", ("2001:db8::1", 1)),
+        (";received=2001:DB8:0::1;rport=1", ("2001:db8::1", 1)),
+    ],
+)
+def test_NAT_2_mapping_of_the_top_via(via: str, public: tuple[str, int] | None) -> None:
+    response = Response(200, "OK", [("Via", f"SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKb{via}")])
+    assert mapped_address(response, FLOW) == public
+
+
+def test_NAT_2_answer_without_via_tells_nothing() -> None:
+    assert mapped_address(Response(200, "OK"), FLOW) is None
