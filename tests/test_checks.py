@@ -18,7 +18,7 @@ def test_positive_gives_a_float(value: float) -> None:
 
 @pytest.mark.parametrize("value", [0, -1, math.inf, math.nan, 10**400, True, "1", None], ids=repr)
 def test_positive_refuses_what_is_no_time(value: float) -> None:
-    with pytest.raises(ConfigError, match="auth_timeout=.*expected a number of seconds above 0"):
+    with pytest.raises(ConfigError, match=r"auth_timeout=.*expected a number of seconds above 0"):
         positive("auth_timeout", value)
 
 
