@@ -1,0 +1,162 @@
+"""aiosipreg/credentials.py: where an account's credentials come from."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from aiosipreg import AuthChallenge, AuthInfo, ProxyConfig, ProxyParams
+from aiosipreg.credentials import inquire, known_credentials
+from aiosipreg.engine.effects import Answered, Ask, NotAnswered
+from aiosipreg.engine.targets import Target, Transport
+from tests.events import Account
+
+if TYPE_CHECKING:
+    from aiosipreg import AuthProvider
+
+TARGET = Target("192.0.2.1", 5060, Transport.UDP, "sip.titi.com")
+SECRET = "planted-secret"
+
+
+def ask(realm: str = "titi.com", *, foreign: bool = False) -> Ask:
+    return Ask(1, realm, ("MD5",), 1, False, TARGET, foreign)
+
+
+def info(username: str = "toto", **fields: Any) -> AuthInfo:
+    return AuthInfo(username, password=SECRET, **fields)
+
+
+def known(own: Any = None, shared: tuple[AuthInfo, ...] = (), **question: Any) -> AuthInfo | None:
+    return known_credentials(ProxyParams("sip:toto@sip.titi.com", auth=own), shared, ask(**question))
+
+
+class TestKnown:
+    def test_nobody_has_any(self) -> None:
+        assert known() is None
+
+    def test_the_core_has_some_for_this_user(self) -> None:
+        assert known(shared=(info("other"), info())) == info()
+        assert known(shared=(info("other"),)) is None
+
+    def test_the_accounts_own_come_first_and_need_not_name_its_user(self) -> None:
+        assert known(info("other"), (info(),)) == info("other")
+        assert known([info("other", realm="elsewhere")], (info(),)) == info()
+
+    def test_SEC_5_a_realm_that_is_named_is_the_only_one_it_answers(self) -> None:
+        bound = info(realm="titi.com")
+        assert known(shared=(bound,)) is bound
+        assert known(shared=(bound,), realm="elsewhere") is None
+
+    def test_a_domain_that_is_named_is_the_only_one_it_serves(self) -> None:
+        assert known(shared=(info(domain="SIP.titi.com"),)) is not None
+        assert known(shared=(info(domain="titi.com"),)) is None
+
+    def test_the_best_fit_wins_and_among_equals_the_newest(self) -> None:
+        anywhere, in_domain, in_realm = info(), info(domain="sip.titi.com"), info(realm="titi.com")
+        for shared in ((anywhere, in_domain, in_realm), (in_realm, in_domain, anywhere)):
+            assert known(shared=shared) is in_realm
+        assert known(shared=(in_domain, anywhere)) is in_domain
+        older, newer = info(userid="older"), info(userid="newer")
+        assert known(shared=(older, newer)) is newer
+
+    def test_RDR_6_a_server_elsewhere_gets_only_what_names_its_realm(self) -> None:
+        assert known(info(), (info(),), foreign=True) is None
+        bound = info(realm="titi.com")
+        assert known(info(), (bound,), foreign=True) is bound
+        assert known(bound, (info(),), foreign=True) is bound
+
+    def test_a_provider_of_the_account_is_not_a_list(self) -> None:
+        async def provider(challenge: AuthChallenge) -> AuthInfo | None:
+            return None
+
+        assert known(provider, (info(),)) == info()
+
+
+CHALLENGE = AuthChallenge(
+    proxy_config=cast("ProxyConfig", Account()), username="toto", realm="titi.com", domain="sip.titi.com"
+)
+
+
+@pytest.mark.virtual_clock
+class TestProvider:
+    async def answer(self, provider: AuthProvider, timeout: float = 10.0) -> Any:
+        return await inquire(provider, CHALLENGE, 7, timeout)
+
+    async def test_it_gets_the_challenge_and_its_answer_is_taken(self) -> None:
+        asked = []
+
+        async def provider(challenge: AuthChallenge) -> AuthInfo | None:
+            asked.append(challenge)
+            await asyncio.sleep(9)
+            return info()
+
+        assert await self.answer(provider) == Answered(7, info())
+        assert asked == [CHALLENGE]
+
+    async def test_it_may_have_nothing_to_say(self) -> None:
+        async def provider(challenge: AuthChallenge) -> AuthInfo | None:
+            return None
+
+        assert await self.answer(provider) == Answered(7, None)
+
+    async def test_AUTH_25_it_is_not_waited_for_for_ever(self) -> None:
+        async def provider(challenge: AuthChallenge) -> AuthInfo | None:
+            await asyncio.Event().wait()
+            return None
+
+        assert await self.answer(provider, 2.5) == NotAnswered(7, "no answer within 2.5 s")
+        assert asyncio.get_running_loop().time() == 2.5
+
+    @pytest.mark.parametrize("error", [ValueError("no vault"), TimeoutError("the vault's own")])
+    async def test_it_may_raise(self, error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+        async def provider(challenge: AuthChallenge) -> AuthInfo | None:
+            raise error
+
+        assert await self.answer(provider) == NotAnswered(7, f"it raised {type(error).__name__}")
+        (record,) = caplog.records
+        assert record.exc_info is not None
+        assert record.getMessage() == "sip:toto@sip.titi.com: the auth provider raised"
+
+    async def test_it_may_raise_when_its_time_is_up(self) -> None:
+        async def provider(challenge: AuthChallenge) -> AuthInfo | None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise ValueError("while it was ended")
+
+        assert await self.answer(provider, 1) == NotAnswered(7, "no answer within 1 s")
+
+    @pytest.mark.parametrize("nonsense", [SECRET, 1, True, (), object])
+    async def test_it_may_return_nonsense_which_is_not_repeated_to_anybody(self, nonsense: object) -> None:
+        async def provider(challenge: AuthChallenge) -> Any:
+            return nonsense
+
+        told = await self.answer(provider)
+        assert told == NotAnswered(7, f"it returned {type(nonsense).__name__}, not AuthInfo")
+
+    async def test_it_may_await_something_that_is_cancelled(self) -> None:
+        async def provider(challenge: AuthChallenge) -> AuthInfo | None:
+            lost: asyncio.Future[AuthInfo] = asyncio.get_running_loop().create_future()
+            lost.cancel()
+            return await lost
+
+        assert await self.answer(provider) == NotAnswered(7, "it was cancelled")
+
+    async def test_a_question_that_is_cancelled_stays_cancelled(self) -> None:
+        ended = []
+
+        async def provider(challenge: AuthChallenge) -> AuthInfo | None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(True)
+            return None
+
+        question = asyncio.create_task(self.answer(provider))
+        await asyncio.sleep(1)
+        question.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await question
+        assert ended == [True]

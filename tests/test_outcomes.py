@@ -1,0 +1,163 @@
+"""aiosipreg/outcomes.py: waiting for what becomes of an account, and the exception that says it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aiosipreg import (
+    AuthenticationFailed,
+    Reason,
+    RegistrationError,
+    RegistrationRejected,
+    RegistrationState,
+    ServerUnreachable,
+)
+from aiosipreg.outcomes import Waiters, decided, error_of, final
+from tests.events import event
+
+if TYPE_CHECKING:
+    from aiosipreg import RegistrationEvent
+
+NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
+
+
+def is_ok(told: RegistrationEvent) -> bool:
+    return told.state is OK
+
+
+@pytest.mark.virtual_clock
+class TestWaiters:
+    async def test_the_first_event_that_is_wanted_ends_the_wait(self) -> None:
+        waiters = Waiters()
+        waiting = asyncio.create_task(waiters.wait(is_ok, None))
+        await asyncio.sleep(0)
+        waiters.tell(event(PROGRESS))
+        wanted = event(OK)
+        waiters.tell(wanted)
+        waiters.tell(event(OK))
+        assert await waiting is wanted
+        assert waiters._waiting == []
+
+    async def test_everybody_who_wants_it_gets_it(self) -> None:
+        waiters = Waiters()
+        waiting = [asyncio.create_task(waiters.wait(is_ok, 5)) for _ in range(3)]
+        other = asyncio.create_task(waiters.wait(lambda told: told.state is FAILED, None))
+        await asyncio.sleep(0)
+        wanted = event(OK)
+        waiters.tell(wanted)
+        assert await asyncio.gather(*waiting) == [wanted] * 3
+        assert not other.done()
+        waiters.tell(event(FAILED))
+        assert (await other).state is FAILED
+
+    async def test_a_wait_has_an_end(self) -> None:
+        waiters = Waiters()
+        with pytest.raises(TimeoutError):
+            await waiters.wait(is_ok, 5)
+        assert asyncio.get_running_loop().time() == 5
+        assert waiters._waiting == []
+
+    async def test_a_cancelled_wait_leaves_nothing_behind_and_harms_no_other(self) -> None:
+        waiters = Waiters()
+        one, other = (asyncio.create_task(waiters.wait(is_ok, None)) for _ in range(2))
+        await asyncio.sleep(0)
+        one.cancel()
+        waiters.tell(event(OK))
+        assert (await other).state is OK
+        with pytest.raises(asyncio.CancelledError):
+            await one
+        assert waiters._waiting == []
+
+    async def test_an_event_and_a_cancellation_in_the_same_turn(self) -> None:
+        waiters = Waiters()
+        waiting = asyncio.create_task(waiters.wait(is_ok, None))
+        await asyncio.sleep(0)
+        waiters.tell(event(OK))
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        waiters.close(RuntimeError("unused"))
+
+    async def test_closing_tells_everybody(self) -> None:
+        waiters = Waiters()
+        waiting = [asyncio.create_task(waiters.wait(is_ok, None)) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        waiters.close(RuntimeError("gone"))
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(result) for result in results] == [asyncio.CancelledError, RuntimeError, RuntimeError]
+        waiters.close(RuntimeError("gone"))
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "expected"),
+    [
+        (NONE, Reason.NONE, True),
+        (NONE, Reason.NO_RESPONSE, True),
+        (PROGRESS, Reason.NONE, False),
+        (OK, Reason.NONE, True),
+        (OK, Reason.CONTACT_MISMATCH, True),
+        (REFRESHING, Reason.NONE, False),
+        (REFRESHING, Reason.NO_RESPONSE, True),
+        (CLEARED, Reason.NONE, True),
+        (FAILED, Reason.FORBIDDEN, True),
+    ],
+)
+def test_when_an_attempt_has_ended(state: RegistrationState, reason: Reason, expected: bool) -> None:
+    assert decided(event(state, reason=reason)) is expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"state": FAILED, "reason": Reason.FORBIDDEN}, True),
+        ({"state": FAILED, "reason": Reason.NO_RESPONSE, "retry_at": 30.0}, False),
+        ({"state": FAILED, "reason": Reason.NETWORK_DOWN}, False),
+        ({"state": OK}, False),
+        ({"state": REFRESHING, "reason": Reason.NO_RESPONSE}, False),
+        ({"state": CLEARED}, False),
+    ],
+)
+def test_when_a_failure_is_final(fields: dict[str, Any], expected: bool) -> None:
+    assert final(event(**fields)) is expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "kind"),
+    [
+        (Reason.UNAUTHORIZED, 401, AuthenticationFailed),
+        (Reason.AUTH_UNAVAILABLE, 407, AuthenticationFailed),
+        (Reason.AUTH_PROVIDER_FAILED, 0, AuthenticationFailed),
+        (Reason.NO_RESPONSE, 0, ServerUnreachable),
+        (Reason.IO_ERROR, 0, ServerUnreachable),
+        (Reason.DNS_ERROR, 0, ServerUnreachable),
+        (Reason.TLS_ERROR, 0, ServerUnreachable),
+        (Reason.NETWORK_DOWN, 0, ServerUnreachable),
+        (Reason.NO_RESPONSE, 408, RegistrationRejected),
+        (Reason.SERVICE_UNAVAILABLE, 503, RegistrationRejected),
+        (Reason.FORBIDDEN, 403, RegistrationRejected),
+        (Reason.BINDING_NOT_CREATED, 200, RegistrationRejected),
+        (Reason.EXPIRED, 0, RegistrationError),
+        (Reason.INTERNAL, 0, RegistrationError),
+    ],
+)
+def test_the_exception_says_what_kind_of_failure_it_was(
+    reason: Reason, status: int, kind: type[RegistrationError]
+) -> None:
+    told = event(FAILED, reason=reason, status=status, message="what happened and what to do")
+    error = error_of("sip:toto@sip.titi.com", told, {"udp:192.0.2.1:5060": "no answer"})
+    assert type(error) is kind
+    assert error.event is told
+    assert str(error) == "sip:toto@sip.titi.com: what happened and what to do"
+    if isinstance(error, ServerUnreachable):
+        assert error.tried == {"udp:192.0.2.1:5060": "no answer"}
+
+
+def test_an_account_that_was_never_registered() -> None:
+    error = error_of("sip:toto@sip.titi.com", None, {})
+    assert type(error) is RegistrationError
+    assert error.event is None
+    assert str(error) == "sip:toto@sip.titi.com is not registered"
