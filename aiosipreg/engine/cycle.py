@@ -32,7 +32,6 @@ from aiosipreg.engine.timers import LONGEST_RETRY_AFTER
 from aiosipreg.engine.transaction import ClientTransaction, TransactionState, new_branch
 from aiosipreg.errors import ParseError
 from aiosipreg.params import NatMode
-from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +122,7 @@ class Cycle:
         self._transaction: ClientTransaction | None = None
         self._contact: NameAddr | None = None
         self._repaired: set[str] = set()
-        self._detour = Detour(session.params)
+        self._detour = Detour(session.params, session.hop)
         session.authenticator.begin()
 
     @property
@@ -216,11 +215,7 @@ class Cycle:
     def _locate(self) -> list[Effect]:
         self.step = Step.LOCATING
         self._token += 1
-        params, detour = self._session.params, self._detour
-        if detour.hop is not None and (detour.as_proxy or not params.routes):
-            return [Locate(self._token, detour.hop)]
-        # REG-31: the first Route is the next hop, without routes the Request-URI is.
-        return [Locate(self._token, SipUri.parse(params.routes[0]) if params.routes else params.registrar)]
+        return [Locate(self._token, self._detour.next_hop)]
 
     def _leave(self, row: Row, cause: str, now: float, response: Response | None = None) -> list[Effect]:
         """The target is no good: go on to the next one, or end with ``row``."""
@@ -231,6 +226,8 @@ class Cycle:
             # Another server may not know of our binding; REG-25 leaves no time to look for it.
             return self._end(row, response, cause=cause)
         if self._targets is None:
+            # Where the binding was taken is no good any more; the registrar itself may know another place.
+            self._detour = Detour(self._session.params)
             return self._locate()
         if not self._targets:
             return self._fail(row, now, response, cause=self._all_tried())
@@ -262,6 +259,7 @@ class Cycle:
             self._ends_at = now + 4 * session.timers.timer_f
         self.requests += 1
         self.step = Step.TRYING
+        session.series.registrar = self._detour.registrar
         removing = self.purpose in (Purpose.REMOVE, Purpose.CLEAR)
         contact = (session.contact if removing else None) or session.contact_on(flow)
         bound = session.bound
@@ -288,7 +286,7 @@ class Cycle:
         session, transaction, flow, contact = self._session, self._transaction, self._flow, self._contact
         assert transaction is not None and flow is not None and contact is not None  # noqa: S101, PT018
         session.authenticator.accepted(response)
-        session.flow = flow
+        session.flow, session.hop = flow, self._detour.hop
         try:
             requested = float(session.lifetime) if self.purpose is Purpose.REGISTER else 0.0
             grant = read_grant(response, contact, requested, transaction.started_at, flow)
@@ -367,22 +365,22 @@ class Cycle:
 
     def _fail(self, row: Row, now: float, response: Response | None = None, *, cause: str = "") -> list[Effect]:
         """This server said no: where a redirect led to besides may say yes (RDR-3)."""
-        session, detour = self._session, self._detour
+        detour = self._detour
         if not detour.pending or now >= self._ends_at:
-            if detour.hop is not None:
-                session.leave(self._target)
             return self._end(row, response, cause=cause)
-        hop = detour.follow()
+        detour.follow()
         self._flow = self._targets = None
         if detour.foreign:
-            session.renew()
-        session.series.registrar = session.params.registrar if detour.as_proxy else hop
+            self._session.renew()
         return self._locate()
 
     def _end(
         self, row: Row, response: Response | None = None, *, grant: Grant | None = None, cause: str = ""
     ) -> list[Effect]:
         self.step = Step.OVER
+        if grant is None and self._detour.hop is not None:
+            # RDR-7: where a redirect led counts for one attempt only, unless we are accepted there.
+            self._session.leave(self._target)
         sent_at = self._transaction.started_at if self._transaction is not None else self.started_at
         self.outcome = Outcome(row, response, grant, sent_at, cause, self._target, self.tried)
         return []

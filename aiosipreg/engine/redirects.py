@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.params import Redirect
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import NameAddr, Response
 
-__all__ = ["Detour"]
+__all__ = ["Detour", "Hop"]
 
 _USUAL_LOW_PORTS: Final = frozenset({80, 443})
 _HIGHEST_PRIVILEGED: Final = 1023
@@ -21,29 +22,60 @@ _MOST_ANSWERS: Final = 3
 _MOST_URIS: Final = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A place that a redirect named.
+
+    Attributes:
+        uri: Its URI, fit to be a Request-URI.
+        as_proxy: It is only the next hop (305), the Request-URI stays.
+    """
+
+    uri: SipUri
+    as_proxy: bool
+
+
 class Detour:
     """The redirects of one attempt: each URI once, at most three answers and five URIs deep (RDR-2).
 
+    Args:
+        params: The account's settings.
+        hop: Where the redirects of an earlier attempt led, if the attempt begins there.
+
     Attributes:
-        hop: Where the requests go now, ``None`` before the first redirect.
-        as_proxy: ``hop`` is only the next hop (305), the Request-URI stays.
+        hop: Where the requests go now, ``None`` for the registrar itself.
     """
 
-    __slots__ = ("_answers", "_origin", "_params", "_queue", "_visited", "as_proxy", "hop")
+    __slots__ = ("_answers", "_origin", "_params", "_queue", "_visited", "hop")
 
-    def __init__(self, params: ProxyParams) -> None:
-        self.hop: SipUri | None = None
-        self.as_proxy = False
+    def __init__(self, params: ProxyParams, hop: Hop | None = None) -> None:
+        self.hop = hop
         self._params = params
         self._answers = 0
-        self._queue: list[SipUri] = []
-        self._visited = [params.registrar]
+        self._queue: list[Hop] = []
+        self._visited = [params.registrar, *([hop.uri] if hop is not None else [])]
         self._origin: Target | None = None
+
+    @property
+    def registrar(self) -> SipUri:
+        """The Request-URI there (RDR-4)."""
+        return self._params.registrar if self.hop is None or self.hop.as_proxy else self.hop.uri
+
+    @property
+    def next_hop(self) -> SipUri:
+        """What to resolve: the first Route if there is one, without routes the Request-URI (REG-31)."""
+        params = self._params
+        if self.hop is not None and (self.hop.as_proxy or not params.routes):
+            return self.hop.uri
+        if not params.routes:
+            return params.registrar
+        route = SipUri.parse(params.routes[0])
+        return route.replace(scheme="sips") if self.registrar.secure else route
 
     @property
     def foreign(self) -> bool:
         """Whether we are outside the registrar's domain."""
-        return self.hop is not None and not inside(self.hop, self._params)
+        return self.hop is not None and not inside(self.hop.uri, self._params)
 
     @property
     def pending(self) -> bool:
@@ -56,23 +88,23 @@ class Detour:
         if self._answers > _MOST_ANSWERS:
             return "too many redirects"
         refused: list[str] = []
+        known = [*self._visited, *(hop.uri for hop in self._queue)]
         for entry in sorted(response.contacts, key=lambda entry: -(1.0 if entry.q is None else entry.q)):
             uri = _clean(entry)
             why = "no SIP URI" if uri is None else _objection(uri, self._params)
             if why is not None:
                 refused.append(f"{entry.uri}: {why}")
-            elif uri is not None and uri not in (*self._visited, *self._queue):
-                self._queue.append(uri)
+            elif uri is not None and uri not in known:
+                known.append(uri)
+                # 305 names a next hop for the same request; all others name another Request-URI (RFC 3261 21.3.4).
+                self._queue.append(Hop(uri, response.status == 305))
         del self._queue[_MOST_URIS - len(self._visited) :]
-        # 305 names a next hop for the same request; all others name another Request-URI (RFC 3261 21.3.4).
-        self.as_proxy = response.status == 305
         return "; ".join(refused) or "it leads nowhere new"
 
-    def follow(self) -> SipUri:
+    def follow(self) -> None:
         """Go to the next URI."""
         self.hop = self._queue.pop(0)
-        self._visited.append(self.hop)
-        return self.hop
+        self._visited.append(self.hop.uri)
 
     def allows(self, target: Target) -> bool:
         """Whether this target may be used: a redirect from outside does not lead into this machine (SEC-20)."""

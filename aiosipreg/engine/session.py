@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.digest import DigestPolicy
     from aiosipreg.engine.effects import Flow
+    from aiosipreg.engine.redirects import Hop
     from aiosipreg.engine.targets import Target
     from aiosipreg.engine.timers import SipTimers
     from aiosipreg.params import ProxyParams
@@ -29,6 +30,7 @@ class Session:
         series: Call-ID, From tag and CSeq.
         authenticator: Nonces and refusals.
         flow: The flow that accepted the registration; refreshes go there (REG-20).
+        hop: The redirect that led to that flow, ``None`` if none did (RDR-7).
         contact: Our Contact as last sent, for the removal.
         bound: Our Contact as the registrar holds it; removed by the request that brings another one.
         avoid: The target that failed last; the next attempt prefers another (DNS-18).
@@ -38,7 +40,7 @@ class Session:
     """
 
     __slots__ = (
-        "asymmetric", "authenticator", "avoid", "bound", "contact", "flow", "params", "policy", "public",
+        "asymmetric", "authenticator", "avoid", "bound", "contact", "flow", "hop", "params", "policy", "public",
         "random", "series", "shared", "timers", "user_agent",
     )  # fmt: skip
 
@@ -57,6 +59,7 @@ class Session:
         self.random = random
         self.user_agent = user_agent
         self.flow: Flow | None = None
+        self.hop: Hop | None = None
         self.contact: NameAddr | None = None
         self.bound: NameAddr | None = None
         self.avoid: Target | None = None
@@ -79,10 +82,9 @@ class Session:
         return own if self.shared is None else replace(own, uri=self.shared.uri)
 
     def leave(self, target: Target | None) -> None:
-        """The target failed: the next attempt resolves again and prefers another (DNS-18)."""
-        self.flow = None
+        """The target failed: the next attempt begins at the registrar again and prefers another one (DNS-18)."""
+        self.flow = self.hop = None
         self.avoid = target
-        self.series.registrar = self.params.registrar
 
     def adopt(self, params: ProxyParams, *, elsewhere: bool) -> None:
         """Take new settings.
@@ -93,7 +95,7 @@ class Session:
         """
         self.params = params
         if elsewhere:
-            self.flow = self.contact = self.bound = self.public = self.avoid = None
+            self.flow = self.hop = self.contact = self.bound = self.public = self.avoid = None
             self.asymmetric = False
             self.authenticator = Authenticator(self.policy, self.random)
             self._start_series()
