@@ -212,10 +212,15 @@ class Cycle:
         """Stop where it stands; nothing that still arrives has an effect (TXN-14)."""
         self.step = Step.OVER
 
+    def _put(self, step: Step) -> int:
+        """Wait for the answer to a question: its token, which no question of an earlier attempt had."""
+        self.step = step
+        self._session.questions += 1
+        self._token = self._session.questions
+        return self._token
+
     def _locate(self) -> list[Effect]:
-        self.step = Step.LOCATING
-        self._token += 1
-        return [Locate(self._token, self._detour.next_hop)]
+        return [Locate(self._put(Step.LOCATING), self._detour.next_hop)]
 
     def _leave(self, row: Row, cause: str, now: float, response: Response | None = None) -> list[Effect]:
         """The target is no good: go on to the next one, or end with ``row``."""
@@ -246,9 +251,7 @@ class Cycle:
 
     def _connect(self) -> list[Effect]:
         assert self._target is not None  # noqa: S101
-        self.step = Step.CONNECTING
-        self._token += 1
-        return [Connect(self._token, self._target)]
+        return [Connect(self._put(Step.CONNECTING), self._target)]
 
     def _transmit(self, now: float) -> list[Effect]:
         session, flow = self._session, self._flow
@@ -327,11 +330,9 @@ class Cycle:
     def _authenticate(self, verdict: Verdict | Question, now: float, response: Response | None = None) -> list[Effect]:
         if isinstance(verdict, Question):
             assert self._target is not None  # noqa: S101
-            self.step = Step.ASKING
-            self._token += 1
             # RDR-6, SEC-7: whoever a redirect led to outside the domain gets nothing that was not named for its realm.
             asked = verdict.realm, verdict.algorithms, verdict.attempt, verdict.stale
-            return [Ask(self._token, *asked, self._target, self._detour.foreign)]
+            return [Ask(self._put(Step.ASKING), *asked, self._target, self._detour.foreign)]
         match verdict:
             case Verdict.ANSWER:
                 return self._transmit(now)

@@ -37,11 +37,12 @@ class Session:
         public: Our address as the registrar sees it, once a NAT showed (NAT-2).
         shared: The Contact of the account that this one depends on, to be registered instead of an own one.
         asymmetric: The registrar sees another address each time, so the Contact is left alone (NAT-4).
+        questions: How many questions were put so far; the number of each is its token.
     """
 
     __slots__ = (
         "asymmetric", "authenticator", "avoid", "bound", "contact", "flow", "hop", "params", "policy", "public",
-        "random", "series", "shared", "timers", "user_agent",
+        "questions", "random", "series", "shared", "timers", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Session:
         self.public: tuple[str, int] | None = None
         self.shared: NameAddr | None = None
         self.asymmetric = False
+        self.questions = 0
         self.authenticator = Authenticator(policy, random)
         self._start_series()
 
