@@ -34,7 +34,7 @@ from aiosipreg.errors import ParseError
 from aiosipreg.params import NatMode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from aiosipreg.engine.effects import Answer, Effect
     from aiosipreg.engine.register import Grant
@@ -102,7 +102,7 @@ class Cycle:
 
     __slots__ = (
         "_contact", "_detour", "_ends_at", "_flow", "_repaired", "_session", "_target", "_targets", "_token",
-        "_transaction", "outcome", "purpose", "requests", "started_at", "step", "tried",
+        "_transaction", "_why", "outcome", "purpose", "requests", "started_at", "step", "tried",
     )  # fmt: skip
 
     def __init__(self, session: Session, purpose: Purpose, now: float) -> None:
@@ -120,6 +120,8 @@ class Cycle:
         self._target: Target | None = None
         self._targets: list[Target] | None = None
         self._transaction: ClientTransaction | None = None
+        # What sent us on to the next target or place: it decides when there is none.
+        self._why: tuple[Row, Response | None] = TROUBLES["RSP-REF"], None
         self._contact: NameAddr | None = None
         self._repaired: set[str] = set()
         self._detour = Detour(session.params, session.hop)
@@ -152,10 +154,7 @@ class Cycle:
             return []
         match answer:
             case Located(targets=targets):
-                avoid = self._session.avoid
-                usable = [target for target in targets if target not in self.tried and self._detour.allows(target)]
-                self._targets = sorted(usable, key=lambda target: target == avoid)[:_MOST_TARGETS]
-                return self._next_target(now)
+                return self._located(targets, now)
             case NotLocated(cause=cause, absent=absent):
                 return self._end(TROUBLES["RSP-DNS" if absent else "RSP-DNS2"], cause=cause)
             case Connected(flow=flow):
@@ -222,11 +221,21 @@ class Cycle:
     def _locate(self) -> list[Effect]:
         return [Locate(self._put(Step.LOCATING), self._detour.next_hop)]
 
+    def _located(self, targets: Sequence[Target], now: float) -> list[Effect]:
+        for target in targets:
+            if not self._detour.allows(target):
+                self.tried.setdefault(target, "no redirect may lead there")
+        usable = [target for target in targets if target not in self.tried]
+        usable.sort(key=lambda target: target == self._session.avoid)
+        self._targets = usable[: max(0, _MOST_TARGETS - len(self.tried))]
+        return self._next_target(now)
+
     def _leave(self, row: Row, cause: str, now: float, response: Response | None = None) -> list[Effect]:
         """The target is no good: go on to the next one, or end with ``row``."""
         if self._target is not None:
             self.tried[self._target] = cause
         self._session.leave(self._target)
+        self._why = row, response
         if self.purpose is Purpose.REMOVE or self.purpose is Purpose.CLEAR:
             # Another server may not know of our binding; REG-25 leaves no time to look for it.
             return self._end(row, response, cause=cause)
@@ -234,8 +243,6 @@ class Cycle:
             # Where the binding was taken is no good any more; the registrar itself may know another place.
             self._detour = Detour(self._session.params)
             return self._locate()
-        if not self._targets:
-            return self._fail(row, now, response, cause=self._all_tried())
         return self._next_target(now)
 
     def _all_tried(self) -> str:
@@ -243,7 +250,8 @@ class Cycle:
 
     def _next_target(self, now: float) -> list[Effect]:
         if not self._targets:
-            return self._fail(TROUBLES["RSP-REF"], now, cause=self._all_tried())
+            row, response = self._why
+            return self._fail(row, now, response, cause=self._all_tried())
         if now >= self._ends_at:
             return self._end(TROUBLES["RSP-LOC"], cause=self._all_tried())
         self._target = self._targets.pop(0)
@@ -370,6 +378,7 @@ class Cycle:
         if not detour.pending or now >= self._ends_at:
             return self._end(row, response, cause=cause)
         detour.follow()
+        self._why = row, response
         self._flow = self._targets = None
         if detour.foreign:
             self._session.renew()
