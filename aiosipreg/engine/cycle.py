@@ -31,7 +31,6 @@ from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.timers import LONGEST_RETRY_AFTER
 from aiosipreg.engine.transaction import ClientTransaction, TransactionState, new_branch
 from aiosipreg.errors import ParseError
-from aiosipreg.params import NatMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +100,7 @@ class Cycle:
     """
 
     __slots__ = (
-        "_contact", "_detour", "_ends_at", "_flow", "_repaired", "_session", "_target", "_targets", "_token",
+        "_contact", "_detour", "_ends_at", "_flow", "_last", "_repaired", "_session", "_target", "_targets", "_token",
         "_transaction", "_why", "outcome", "purpose", "requests", "started_at", "step", "tried",
     )  # fmt: skip
 
@@ -124,12 +123,15 @@ class Cycle:
         self._why: tuple[Row, Response | None] = TROUBLES["RSP-REF"], None
         self._contact: NameAddr | None = None
         self._repaired: set[str] = set()
+        self._last = False
         self._detour = Detour(session.params, session.hop)
         session.authenticator.begin()
 
     @property
     def deadline(self) -> float | None:
         """When `tick` is wanted next; ``None`` while others keep the time."""
+        if self.step is Step.OVER:
+            return None
         if self.step is Step.TRYING and self._transaction is not None:
             return min(self._transaction.deadline, self._ends_at)
         return self._ends_at if self._ends_at < math.inf else None
@@ -179,6 +181,11 @@ class Cycle:
         row = decide(response.status)
         if row.then is not Then.CHALLENGE:
             self._session.authenticator.passed()
+        if self._last and row.then is not Then.SUCCEED:
+            return self._end(row, response)
+        return self._proceed(row, response, now)
+
+    def _proceed(self, row: Row, response: Response, now: float) -> list[Effect]:
         match row.then:
             case Then.SUCCEED:
                 return self._succeed(row, response, now)
@@ -206,6 +213,10 @@ class Cycle:
         if self.step is not Step.OVER and now >= self._ends_at:
             return self._end(TROUBLES["RSP-LOC"])
         return []
+
+    def finish(self) -> None:
+        """Let the request that is out be the last: whatever becomes of it ends the attempt (F-10, F-32)."""
+        self._last = True
 
     def abandon(self) -> None:
         """Stop where it stands; nothing that still arrives has an effect (TXN-14)."""
@@ -236,7 +247,7 @@ class Cycle:
             self.tried[self._target] = cause
         self._session.leave(self._target)
         self._why = row, response
-        if self.purpose is Purpose.REMOVE or self.purpose is Purpose.CLEAR:
+        if self._last or self.purpose in (Purpose.REMOVE, Purpose.CLEAR):
             # Another server may not know of our binding; REG-25 leaves no time to look for it.
             return self._end(row, response, cause=cause)
         if self._targets is None:
@@ -306,26 +317,16 @@ class Cycle:
         if self.purpose is Purpose.REGISTER:
             session.bound = contact
             session.avoid = None
-            if self._learn_public_address(grant.public, "NAT-3"):
+            if not self._last and self._learn_public_address(grant.public, "NAT-3"):
                 return self._transmit(now)
         return self._end(row, response, grant=grant)
 
     def _learn_public_address(self, seen: tuple[str, int] | None, rule: str) -> bool:
         """Note where the far end saw us (NAT-2); return whether the Contact has to follow (NAT-3, NAT-4)."""
-        session = self._session
-        if (
-            session.params.nat is NatMode.OFF
-            or session.shared is not None
-            or seen == session.public
-            or session.asymmetric
-        ):
-            return False
-        if rule in self._repaired:
-            session.asymmetric = True
-            return False
-        self._repaired.add(rule)
-        session.public = seen
-        return True
+        follow = self._session.learn(seen, again=rule in self._repaired)
+        if follow:
+            self._repaired.add(rule)
+        return follow
 
     def _challenged(self, response: Response, now: float) -> list[Effect]:
         assert self._flow is not None  # noqa: S101

@@ -356,8 +356,11 @@ class Registration:
                 return self._settled("F-11", now)
         names = {OK: "F-23", REFRESHING: "F-32", FAILED: "F-41"}
         changed: list[Effect] = [] if state is PROGRESS else [self.lease.move(names.get(state, "F-04"))]
-        # The registrar must not see two REGISTERs of ours at once (REG-6).
-        return changed if cycle is not None and cycle.step is Step.TRYING else changed + self._remove(now)
+        if cycle is not None and cycle.step is Step.TRYING:
+            # The registrar must not see two REGISTERs of ours at once (REG-6).
+            cycle.finish()
+            return changed
+        return changed + self._remove(now)
 
     def _remove(self, now: float) -> list[Effect]:
         self._abandon()

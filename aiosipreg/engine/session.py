@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiosipreg.engine.authenticator import Authenticator
 from aiosipreg.engine.register import RegisterSeries, contact_address
+from aiosipreg.params import NatMode
 
 if TYPE_CHECKING:
     from random import Random
@@ -82,6 +83,20 @@ class Session:
         push = not self.series.concessions.without_push
         own = contact_address(self.params, flow, self.public, push=push)
         return own if self.shared is None else replace(own, uri=self.shared.uri)
+
+    def learn(self, seen: tuple[str, int] | None, *, again: bool) -> bool:
+        """Note where the far end saw us (NAT-2); return whether the Contact has to follow (NAT-3).
+
+        Args:
+            seen: Host and port, ``None`` when they are our own.
+            again: The Contact has followed once in this attempt; if that was not enough, no other will do (NAT-4).
+        """
+        if self.params.nat is NatMode.OFF or self.shared is not None or seen == self.public or self.asymmetric:
+            return False
+        self.asymmetric = again
+        if not again:
+            self.public = seen
+        return not again
 
     def leave(self, target: Target | None) -> None:
         """The target failed: the next attempt begins at the registrar again and prefers another one (DNS-18)."""
