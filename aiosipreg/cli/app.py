@@ -61,8 +61,8 @@ def aiosipreg(context: click.Context, verbose: bool) -> None:
     handler = logging.StreamHandler(sys.stderr) if verbose else logging.NullHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
     package.addHandler(handler)
-    package.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    package.propagate = False
+    if verbose:
+        package.setLevel(logging.DEBUG)
 
 
 @aiosipreg.command(cls=_Command)
@@ -72,7 +72,7 @@ def demo() -> None:
     A client and a registrar in one process, over UDP on 127.0.0.1; no other server is needed. The exit code is 0 only
     if everything that is shown did happen.
     """
-    run(show_demo(), precise=True)
+    run(show_demo())
 
 
 @aiosipreg.command(cls=_Command)
@@ -86,7 +86,7 @@ def register(verbose: bool, /, nameservers: tuple[str, ...], **account: Any) -> 
     dns = dns_params(nameservers)
     params = account_params(**account)
     click.echo("Ctrl-C unregisters and ends.", err=True)
-    run(hold_registration(params, dns=dns, live=can_redraw() and not verbose))
+    run(hold_registration(params, dns=dns, live=can_redraw() and not verbose), uvloop=True)
 
 
 @aiosipreg.command(cls=_Command)
@@ -107,7 +107,7 @@ def check(*, nameservers: tuple[str, ...], timeout: float, as_json: bool, **acco
     """
     dns = dns_params(nameservers)
     params = account_params(**account)
-    report = run(check_account(params, dns=dns, timeout=timeout), precise=True)
+    report = run(check_account(params, dns=dns, timeout=timeout))
     print_report(report, as_json=as_json)
     code = ExitCode(report["exit_code"])
     if code is not ExitCode.OK and not as_json:
@@ -137,8 +137,8 @@ def check(*, nameservers: tuple[str, ...], timeout: float, as_json: bool, **acco
 def registrar(*, host: str, port: int, users: tuple[str, ...], password_stdin: bool, password_file: str | None) -> None:
     """Run a small registrar for a developer's desk.
 
-    It shows each REGISTER and binding until Ctrl-C, and forgets everything then. A password that is read from a file, from standard
-    input or from the environment is that of every --user; the prompt asks for each.
+    It shows each REGISTER and binding until Ctrl-C, and forgets everything then. A password that is read from a file,
+    from standard input or from the environment is that of every --user; the prompt asks for each.
     """
     password = read_password(stdin=password_stdin, file=password_file) if users else None
     passwords = {name: password or ask_password(name) for name in users}

@@ -153,6 +153,8 @@ def print_report(report: CheckReport, *, as_json: bool) -> None:
     well = report["exit_code"] == ExitCode.OK
     console.print(printable(report["identity"]), end=" ")
     console.print("is registered" if well else "is not registered", style="bold green" if well else "bold red")
+    if well and report["reason"] != Reason.NONE.value:
+        console.print(f"  {'but':<15} {printable(report['message'])}")
     for key, label in _LABELS.items():
         value = report.get(key)
         if value is not None or (well and key in _ABSENT):

@@ -26,6 +26,8 @@ __all__ = ["show_demo"]
 _LIMIT = 12.0
 """Seconds after which something must be wrong; it usually takes three."""
 
+_SETTLED = (RegistrationState.OK, RegistrationState.CLEARED, RegistrationState.FAILED)
+
 _LIFETIME = 3
 _LONGER = 600
 
@@ -60,7 +62,7 @@ async def show_demo() -> None:
                 await refuse(stage)
                 await unregister(stage, proxy)
         except TimeoutError:
-            raise CommandFailed(f"this scene did not come to its end within {_LIMIT:g} s") from None
+            raise CommandFailed(f"scene {stage.scenes} did not come to its end within {_LIMIT:g} s") from None
     stage.close(loop.time() - began)
 
 
@@ -71,6 +73,7 @@ class Stage:
         registrar: The server.
         core: The client.
         ladder: The picture of both.
+        scenes: How many have begun.
     """
 
     def __init__(self, console: Console, registrar: Registrar, core: Core, began: float) -> None:
@@ -80,7 +83,7 @@ class Stage:
         self._console = console
         self._glyphs = glyphs_for(console)
         self._events: AsyncIterator[RegistrationEvent] = core.events()
-        self._scenes = 0
+        self.scenes = 0
         self._facts = 0
         self._mark = 0
 
@@ -91,7 +94,7 @@ class Stage:
 
     def close(self, seconds: float) -> None:
         """Say that it is over."""
-        text = f"All {self._scenes} scenes happened as told ({self._facts} facts checked) in {seconds:.1f} s."
+        text = f"All {self.scenes} scenes happened as told ({self._facts} facts checked) in {seconds:.1f} s."
         self._console.print()
         self._console.print(Text(text, "bold green"))
 
@@ -103,10 +106,10 @@ class Stage:
             story: Why it matters.
             code: The Python that makes it happen.
         """
-        self._scenes += 1
+        self.scenes += 1
         self._mark = len(self.registrar.requests)
         self._console.print()
-        self._console.print(Text(f"{self._scenes}. {title}", "bold"))
+        self._console.print(Text(f"{self.scenes}. {title}", "bold"))
         for line in story.splitlines():
             self._console.print(f"   {line}")
         for line in code:
@@ -122,13 +125,17 @@ class Stage:
         return self.registrar.requests[self._mark :]
 
     async def until(self, proxy: ProxyConfig, state: RegistrationState) -> RegistrationEvent:
-        """Show what happens until the account is in this state."""
+        """Show what happens until the account is in this state.
+
+        Raises:
+            CommandFailed: It came to rest in another one.
+        """
         async for event in self._events:
             self.ladder.event(event)
             if event.proxy_config is proxy and event.state is state:
                 return event
-            if event.state is RegistrationState.FAILED:
-                break
+            if event.proxy_config is proxy and event.state in _SETTLED:
+                raise CommandFailed(f"the account did not become {state}: {event.message}")
         raise CommandFailed(f"the account did not become {state}")
 
     def fact(self, true: bool, text: str) -> None:
@@ -142,7 +149,7 @@ class Stage:
         mark, style = (self._glyphs.good, "green") if true else (self._glyphs.bad, "bold red")
         self._console.print(Text.assemble("   ", (mark, style), f" {text}"))
         if not true:
-            raise CommandFailed(f"what scene {self._scenes} shows did not happen: {text}")
+            raise CommandFailed(f"what scene {self.scenes} shows did not happen: {text}")
 
     def held(self, identity: str) -> StoredBinding | None:
         """The binding that the registrar holds for an account."""
@@ -162,9 +169,11 @@ async def register(stage: Stage) -> ProxyConfig:
     )
     proxy = stage.core.add_proxy_config(ProxyParams(TOTO, server=stage.registrar.uri, expires=_LIFETIME))
     await stage.until(proxy, RegistrationState.OK)
-    first, second = (packet.request.headers for packet in stage.requests())
-    challenged = "Authorization" not in first and "Authorization" in second
-    stage.fact(challenged and proxy.algorithm == "SHA-256", "the challenge was answered, with SHA-256 rather than MD5")
+    signed = ["Authorization" in packet.request.headers for packet in stage.requests()]
+    stage.fact(
+        signed == [False, True] and proxy.algorithm == "SHA-256",
+        "the challenge was answered, with SHA-256 rather than MD5",
+    )
     held, contact = stage.held(TOTO), proxy.contact
     bound = held is not None and contact is not None and held.contact.uri == contact.uri
     stage.fact(bound, f"the registrar sends calls for {TOTO} to this program")

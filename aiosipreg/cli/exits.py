@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aiosipreg import Reason
+from aiosipreg import Reason, RegistrationState
 
 if TYPE_CHECKING:
     from aiosipreg import RegistrationEvent
@@ -30,7 +30,6 @@ class ExitCode(enum.IntEnum):
 
 
 _BY_REASON = {
-    Reason.NONE: ExitCode.OK,
     Reason.DNS_ERROR: ExitCode.DNS,
     Reason.NO_RESPONSE: ExitCode.TRANSPORT,
     Reason.IO_ERROR: ExitCode.TRANSPORT,
@@ -56,7 +55,12 @@ class CommandFailed(click.ClickException):
 
 
 def code_of(event: RegistrationEvent) -> ExitCode:
-    """The exit code for what became of an account."""
+    """The exit code for what became of an account.
+
+    A doubt, such as a Contact that the registrar does not list, is no failure.
+    """
+    if event.state in (RegistrationState.OK, RegistrationState.CLEARED):
+        return ExitCode.OK
     if event.reason in _CREDENTIALS:
         return ExitCode.CREDENTIALS
     if event.status >= 300:

@@ -27,6 +27,9 @@ _BETWEEN = 56
 
 _MARGIN = 21
 
+_ON_ARROW = _BETWEEN - 5
+"""What stands on an arrow, with some of the arrow on both sides."""
+
 _DIGEST_PARAM = re.compile(r'(\w+)=("[^"]*"|[^,\s]+)')
 
 
@@ -86,7 +89,7 @@ class Ladder:
         """Draw the messages up to this event, and the event."""
         self.catch_up(event.at)
         style = STATE_STYLES[event.state]
-        first, *others = textwrap.wrap(printable(event.message), _BETWEEN - 4)
+        first, *others = textwrap.wrap(printable(event.message), _BETWEEN - 4) or [""]
         self._row(event.at, Text(first), client=Text(self._glyphs.event, style), state=Text(str(event.state), style))
         for line in others:
             self._row(None, Text(line))
@@ -115,9 +118,9 @@ class Ladder:
     def _request(self, packet: Packet) -> None:
         request = packet.request
         again = ", again" if packet.retransmission else ""
-        label = f" {request.method} {request.uri}{_number(request)}{again} "
+        label = self._fitting(f"{request.method} {request.uri}{_number(request)}{again}")
         glyphs = self._glyphs
-        arrow = Text(glyphs.line * 2 + printable(label), "yellow" if again else "cyan")
+        arrow = Text(f"{glyphs.line * 2} {label} ", "yellow" if again else "cyan")
         arrow.append(glyphs.line * (_BETWEEN - 1 - len(arrow)) + glyphs.right)
         self._row(packet.at, arrow, client=Text(glyphs.leave_left, arrow.style))
         self._headers(request)
@@ -125,13 +128,14 @@ class Ladder:
     def _response(self, packet: Packet, *, lost: bool) -> None:
         response, glyphs = packet.response, self._glyphs
         style = "red" if lost else "green" if response.status < 300 else "yellow"
-        label = f" {response.status} {printable(response.reason)} "
         if lost:
-            label = f" {label.strip()}, lost "
-            arrow = Text(" " * (_BETWEEN // 2) + glyphs.lost, style)
-            arrow.append(label.center(_BETWEEN - len(arrow), glyphs.line))
+            half = _BETWEEN // 2
+            label = self._fitting(f"{response.status} {response.reason}", half - 10)
+            arrow = Text(" " * half + glyphs.lost, style)
+            arrow.append(f" {label}, lost ".center(_BETWEEN - len(arrow), glyphs.line))
         else:
-            arrow = Text(glyphs.left + glyphs.line + label, style)
+            label = self._fitting(f"{response.status} {response.reason}")
+            arrow = Text(f"{glyphs.left}{glyphs.line} {label} ", style)
             arrow.append(glyphs.line * (_BETWEEN - len(arrow)))
         self._row(packet.at, arrow, registrar=Text(glyphs.leave_right, style))
         if not lost:
@@ -139,9 +143,11 @@ class Ladder:
 
     def _headers(self, message: Message) -> None:
         for line in telling_headers(message):
-            room = _BETWEEN - 3
-            shown = line if len(line) <= room else line[: room - len(self._glyphs.cut)] + self._glyphs.cut
-            self._row(None, Text(f"   {shown}", "dim"))
+            self._row(None, Text(f"   {self._fitting(line, _BETWEEN - 3)}", "dim"))
+
+    def _fitting(self, text: str, room: int = _ON_ARROW) -> str:
+        safe, cut = printable(text), self._glyphs.cut
+        return safe if len(safe) <= room else safe[: room - len(cut)] + cut
 
     def _row(
         self,
@@ -177,9 +183,9 @@ def telling_headers(message: Message) -> Iterator[str]:
             wanted = ("username", "nc") if name == "Authorization" else ("algorithm",)
             params = dict(_DIGEST_PARAM.findall(value))
             told = ", ".join(f"{key}={params[key]}" for key in wanted if key in params)
-            yield printable(f"{name}: Digest {told}")
+            yield f"{name}: Digest {told}".rstrip()
         elif name == "Contact":
-            yield printable(f"{name}: {value}")
+            yield f"{name}: {value}"
 
 
 def _number(request: Request) -> str:

@@ -76,14 +76,16 @@ class Watch:
             self._lapse.cancel()
 
     def _answered(self, request: Request, response: Response) -> Response:
+        # Several requests may come in one turn of the loop, so what the last one changed is shown first.
+        self._compare()
         line = self._line(f"{request.method} {_aor(request)} from {_source(response)}: ")
         line.append(f"{response.status} {printable(response.reason)}", _style(response.status))
         self._console.print(line)
         # The bindings change only when the hook has agreed to the answer.
-        self._loop.call_soon(self._compare, "removed")
+        self._loop.call_soon(self._compare)
         return response
 
-    def _compare(self, gone: str) -> None:
+    def _compare(self) -> None:
         """Show which bindings are new, renewed or gone, and come back when the next one runs out."""
         now = self._loop.time()
         held = dict(_by_contact(self._registrar.bindings))
@@ -92,13 +94,15 @@ class Watch:
             if old is None or old.expires_at != binding.expires_at:
                 word = "bound" if old is None else "renewed"
                 self._console.print(self._line(f"  {word:<8} {aor} -> {contact} for {clock(binding.expires_at - now)}"))
-        for aor, contact in self._held.keys() - held.keys():
-            self._console.print(self._line(f"  {gone:<8} {aor} -> {contact}"))
+        for (aor, contact), binding in self._held.items():
+            if (aor, contact) not in held:
+                word = "lapsed" if binding.expires_at <= now else "removed"
+                self._console.print(self._line(f"  {word:<8} {aor} -> {contact}"))
         self._held = held
         if self._lapse is not None:
             self._lapse.cancel()
         ends = [binding.expires_at for binding in held.values()]
-        self._lapse = self._loop.call_at(min(ends), self._compare, "lapsed") if ends else None
+        self._lapse = self._loop.call_at(min(ends), self._compare) if ends else None
 
     def _line(self, text: str) -> Text:
         return Text(f"{datetime.now():%H:%M:%S}  {text}")

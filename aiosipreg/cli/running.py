@@ -17,24 +17,25 @@ __all__ = ["run", "stop_on_signals"]
 _T = TypeVar("_T")
 
 
-def run(main: Coroutine[Any, Any, _T], *, precise: bool = False) -> _T:
-    """Run a coroutine to its end, on uvloop where that is installed.
+def run(main: Coroutine[Any, Any, _T], *, uvloop: bool = False) -> _T:
+    """Run a coroutine to its end.
 
     Args:
         main: The coroutine.
-        precise: Stay with asyncio's own loop, because uvloop's clock counts whole milliseconds.
+        uvloop: Run it on uvloop where that is installed. Not for what shows times, since its clock counts whole
+            milliseconds, and not for what listens, since it does not say why a port cannot be had.
 
     Raises:
         CommandFailed: It was cancelled: somebody did not want to wait for its end.
     """
-    with asyncio.Runner(loop_factory=None if precise else _loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_uvloop_factory() if uvloop else None) as runner:
         try:
             return runner.run(main)
         except asyncio.CancelledError:
             raise CommandFailed("stopped at once; a binding may be left to run out") from None
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def _uvloop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
     except ImportError:
