@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.params import ProxyParams
 
-__all__ = ["EDITS", "Edit", "plan"]
+__all__ = ["EDITS", "Edit", "compare", "plan"]
 
 
 class Edit(enum.Enum):
@@ -63,9 +63,12 @@ def plan(old: ProxyParams, new: ProxyParams) -> Edit:
     """What going from ``old`` to ``new`` causes: the strongest of what each changed field does."""
     if old.register != new.register:
         return Edit.START if new.register else Edit.STOP
-    if not new.register:
-        return Edit.NOTHING
-    changed = [name for name in SETTABLE if _differs(name, old, new)]
+    return compare(old, new) if new.register else Edit.NOTHING
+
+
+def compare(old: ProxyParams, new: ProxyParams) -> Edit:
+    """What the differences cause while the account is registered, whether its settings ask for that or not."""
+    changed = [name for name in SETTABLE if name != "register" and _differs(name, old, new)]
     return max((EDITS[name] for name in changed), key=lambda edit: edit.value, default=Edit.NOTHING)
 
 

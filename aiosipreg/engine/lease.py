@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.effects import Changed
@@ -122,6 +123,26 @@ class Lease:
         self.bindings = ()
         self.service_route = ()
         self.refresh_at = None
+
+    def fail(self, outcome: Outcome, now: float, wait: float | None, *, final: bool) -> Changed:
+        """An attempt came to nothing (F-06 to F-08, F-26 to F-28).
+
+        Args:
+            outcome: What ended it.
+            now: The time.
+            wait: Seconds until the next attempt, ``None`` when there is none.
+            final: Nor will there be one when the network is back.
+        """
+        self.retry_at = None if wait is None else now + wait
+        if self.state is RegistrationState.PROGRESS:
+            name = "F-07" if final else "F-08" if outcome.row.id == "RSP-200C" else "F-06"
+        else:
+            name = "F-28" if final else "F-26" if self.alive(now) else "F-27"
+        if name != "F-26":
+            self.drop(linger=final)
+        # Retry-After, retry_403 or max_attempts may have decided otherwise than the row does by itself.
+        row = replace(outcome.row, then=Then.STOP if final else Then.BACK_OFF)
+        return self.move(name, replace(outcome, row=row), wait=wait)
 
     def move(
         self,

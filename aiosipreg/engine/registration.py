@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.cycle import Cycle, Outcome, Step
-from aiosipreg.engine.edits import Edit
+from aiosipreg.engine.edits import Edit, compare
 from aiosipreg.engine.lease import Intent, Lease, earliest
 from aiosipreg.engine.register import Purpose
-from aiosipreg.engine.replies import TROUBLES, wait_after
+from aiosipreg.engine.replies import TROUBLES, Then, wait_after
 from aiosipreg.engine.session import Session
 from aiosipreg.engine.timers import NETWORK_JITTER, REMOVAL_DEADLINE, SHORTEST_CYCLE, refresh_delay
 from aiosipreg.states import Reason, RegistrationState
@@ -42,7 +42,7 @@ class Registration:
     """One registration on one flow: what is kept between attempts, where it stands, and what is wanted."""
 
     __slots__ = (
-        "_again", "_cycle", "_everything", "_held", "_next", "_pending", "_removal_ends_at", "_retry", "_started_at",
+        "_again", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry", "_started_at",
         "_then_register", "intent", "lease", "session",
     )  # fmt: skip
 
@@ -63,11 +63,9 @@ class Registration:
         self._cycle: Cycle | None = None
         self._started_at = -math.inf
         self._removal_ends_at: float | None = None
-        # What waits for the running cycle to end (REG-6): a refresh, or changed settings.
+        # What waits for the running cycle to end (REG-6): a refresh, changed settings, a registration (F-35).
         self._again = False
         self._pending: ProxyParams | None = None
-        # What waits for the removal of the old binding: other settings, and whether to register then (F-35).
-        self._next: ProxyParams | None = None
         self._then_register = False
         self._everything = False
         self._held = False
@@ -125,17 +123,20 @@ class Registration:
     def edit(self, params: ProxyParams, edit: Edit, now: float) -> list[Effect]:
         """Take new settings; ``edit`` says what they mean on the wire."""
         if self.intent is Intent.UNREGISTER:
-            self._next = params
+            self._pending = params
             self._then_register = edit is Edit.START or (self._then_register and edit is not Edit.STOP)
             return []
+        if self.intent is Intent.REGISTER and edit in (Edit.START, Edit.NOTHING):
+            # A call may have registered an account whose settings do not ask for it.
+            edit = compare(self._pending or self.session.params, params)
         if edit in (Edit.MOVE, Edit.STOP) and self.lease.engaged(now):
-            self._next = params
-            self._then_register = params.register and self.intent is Intent.REGISTER
+            self._pending = params
+            self._then_register = edit is Edit.MOVE and self.intent is Intent.REGISTER
             return self._withdraw(now, REMOVAL_DEADLINE)
-        if edit is Edit.REFRESH and self._cycle is not None:
+        if self._cycle is not None and (edit is Edit.REFRESH or self._pending is not None):
             self._pending = params
             return []
-        self.session.adopt(params, elsewhere=edit not in (Edit.NOTHING, Edit.REFRESH))
+        self.session.adopt(params)
         if edit is Edit.STOP:
             return self.unregister(now)
         if edit is Edit.NOTHING or (self.intent is Intent.IDLE and edit is not Edit.START):
@@ -180,7 +181,10 @@ class Registration:
     def crash(self) -> list[Effect]:
         """An input raised what it must not raise: give up visibly rather than go on in an unknown state."""
         self._let_go(linger=True)
-        return [self.lease.move("INTERNAL", _CRASH)]
+        changed = self.lease.move("INTERNAL", _CRASH)
+        self._then_register = False
+        self._adopt_pending()
+        return [changed]
 
     # What the outside world answers.
 
@@ -270,11 +274,17 @@ class Registration:
 
     def _take_pending(self, now: float) -> list[Effect]:
         """What waited for the cycle to end goes out now, once (REG-6)."""
-        params, self._pending = self._pending, None
-        if params is not None:
-            self.session.adopt(params, elsewhere=False)
+        if self._adopt_pending():
+            self.lease.failures = 0
             return self._renew(now)
         return self.refresh(now) if self._again and self.state is OK else []
+
+    def _adopt_pending(self) -> bool:
+        params, self._pending = self._pending, None
+        if params is not None and self.session.adopt(params):
+            # What may be left is the binding of another account.
+            self.lease.residual_until = None
+        return params is not None
 
     def _renew(self, now: float) -> list[Effect]:
         """Changed settings go out with a REGISTER of their own (F-01, F-15, F-31, F-38)."""
@@ -290,23 +300,15 @@ class Registration:
         wait = None
         if not self._held:
             lease.failures += 1
-            wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random)
             if row.id == "RSP-403" and session.params.retry_403:
-                wait = self._retry.slow(session.random)
-        lease.retry_at = None if wait is None else now + wait
-        final = wait is None and not self._held
-        if self.state is PROGRESS:
-            name = "F-08" if row.id == "RSP-200C" else "F-07" if final else "F-06"
-        else:
-            name = "F-28" if final else "F-26" if lease.alive(now) else "F-27"
-        if name != "F-26":
-            lease.drop(linger=final)
+                row = replace(row, then=Then.SLOW)
+            wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random)
+        changed = lease.fail(outcome, now, wait, final=wait is None and not self._held)
         if row.elsewhere:
             session.leave(outcome.target)
         if row.new_call_id:
             session.renew()
-        changed = lease.move(name, outcome, wait=wait)
-        return [changed, *(self._take_pending(now) if self._pending is not None else [])]
+        return [changed, *self._take_pending(now)]
 
     def _expire(self, now: float) -> list[Effect]:
         """The binding ran out (F-24, F-29)."""
@@ -338,7 +340,6 @@ class Registration:
     # How a removal begins and ends.
 
     def _withdraw(self, now: float, within: float, *, everything: bool = False) -> list[Effect]:
-        self._pending = None
         if self.intent is Intent.UNREGISTER:
             return []
         state, cycle = self.state, self._cycle
@@ -392,9 +393,6 @@ class Registration:
         self._everything = False
         self.session.bound = None
         changed = self.lease.move(name, outcome, reason=reason)
-        params, self._next = self._next, None
+        self._adopt_pending()
         again, self._then_register = self._then_register, False
-        if params is not None:
-            self.session.adopt(params, elsewhere=True)
-            self.lease.residual_until = None
         return [changed, *(self.register(now) if again else [])]

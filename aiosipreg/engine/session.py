@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.authenticator import Authenticator
+from aiosipreg.engine.edits import Edit, compare
 from aiosipreg.engine.register import RegisterSeries, contact_address
 from aiosipreg.params import NatMode
 
@@ -103,21 +104,18 @@ class Session:
         self.flow = self.hop = None
         self.avoid = target
 
-    def adopt(self, params: ProxyParams, *, elsewhere: bool) -> None:
-        """Take new settings.
-
-        Args:
-            params: The settings.
-            elsewhere: They name another address-of-record or another registrar.
-        """
+    def adopt(self, params: ProxyParams) -> bool:
+        """Take new settings; return whether they make another account of it, or one of another registrar (REG-38)."""
+        moved = compare(self.params, params) is Edit.MOVE
         self.params = params
-        if elsewhere:
+        if moved:
             self.flow = self.hop = self.contact = self.bound = self.public = self.avoid = None
             self.asymmetric = False
             self.authenticator = Authenticator(self.policy, self.random)
             self._start_series()
         else:
             self.series.adopt(params)
+        return moved
 
     def mismatch(self, response: Response) -> str | None:
         """Which header shows that an answer is not to our last request, ``None`` if none (MSG-22)."""
