@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.effects import Changed
 from aiosipreg.engine.replies import Then
 from aiosipreg.engine.report import clean, sentence
+from aiosipreg.engine.timers import SHORTEST_CYCLE
 from aiosipreg.engine.transitions import TRANSITIONS
 from aiosipreg.states import Reason, RegistrationState
 
@@ -46,6 +48,7 @@ class Lease:
         refresh_at: When the binding is renewed.
         retry_at: When a failed attempt is repeated; ``None`` when it is not.
         residual_until: Until then the registrar may still hold a binding whose removal was not confirmed.
+        started_at: When the last attempt began.
         failures: Consecutive failures (OUTB-14).
         cause: The row that decided the last failure, ``None`` after a success.
         tried: What failed in the last attempt, by target.
@@ -53,7 +56,7 @@ class Lease:
 
     __slots__ = (
         "_session", "binding", "bindings", "cause", "failures", "refresh_at", "residual_until", "retry_at",
-        "service_route", "state", "tried",
+        "service_route", "started_at", "state", "tried",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -65,6 +68,7 @@ class Lease:
         self.refresh_at: float | None = None
         self.retry_at: float | None = None
         self.residual_until: float | None = None
+        self.started_at = -math.inf
         self.failures = 0
         self.cause: Row | None = None
         self.tried: Mapping[str, str] = {}
@@ -104,6 +108,16 @@ class Lease:
         """Whether the registrar holds, or may hold, a binding of ours."""
         return self.state in _ENGAGED or self.lingers(now)
 
+    def put_off(self, now: float) -> bool:
+        """Whether an attempt would be too soon: then it is made when it is not (SEC-27).
+
+        An application that calls register() in a loop must not become a storm.
+        """
+        earliest_at = self.started_at + SHORTEST_CYCLE
+        if now < earliest_at:
+            self.retry_at = earliest_at
+        return now < earliest_at
+
     def store(self, grant: Grant) -> None:
         """Take what a 2xx granted."""
         self.binding = grant.binding
@@ -123,6 +137,13 @@ class Lease:
         self.bindings = ()
         self.service_route = ()
         self.refresh_at = None
+
+    def grant(self, grant: Grant, outcome: Outcome, refresh_at: float) -> Changed:
+        """An attempt brought a binding (F-05, F-25)."""
+        self.failures = 0
+        self.refresh_at = refresh_at
+        self.store(grant)
+        return self.move("F-05" if self.state is RegistrationState.PROGRESS else "F-25", outcome, reason=grant.doubt)
 
     def fail(self, outcome: Outcome, now: float, wait: float | None, *, final: bool) -> Changed:
         """An attempt came to nothing (F-06 to F-08, F-26 to F-28).

@@ -6,7 +6,6 @@ a `Cycle`; here is decided when one begins and what its outcome means. The state
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,7 +41,7 @@ class Registration:
     """One registration on one flow: what is kept between attempts, where it stands, and what is wanted."""
 
     __slots__ = (
-        "_again", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry", "_started_at",
+        "_again", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry",
         "_then_register", "intent", "lease", "session",
     )  # fmt: skip
 
@@ -61,7 +60,6 @@ class Registration:
         self.intent = Intent.IDLE
         self._retry = retry
         self._cycle: Cycle | None = None
-        self._started_at = -math.inf
         self._removal_ends_at: float | None = None
         # What waits for the running cycle to end (REG-6): a refresh, changed settings, a registration (F-35).
         self._again = False
@@ -109,6 +107,8 @@ class Registration:
             return []
         if self.state is FAILED:
             return self._begin("F-37", now)
+        if self.state is REFRESHING and self.lease.put_off(now):
+            return []
         changed = [self.lease.move("F-14")] if self.state is OK else []
         return [*changed, *self._start(Purpose.REGISTER, now)]
 
@@ -162,7 +162,7 @@ class Registration:
             return []
         running = self._cycle is not None
         self._abandon()
-        self.session.flow = None
+        self.session.leave(None)
         self.lease.refresh_at = None
         if self.intent is Intent.UNREGISTER:
             return self._settled("F-34", now, _NO_NETWORK)
@@ -222,9 +222,7 @@ class Registration:
 
     def _begin(self, name: str, now: float) -> list[Effect]:
         """A first registration starts, or is held until there is a network (F-01, F-36 to F-39)."""
-        if name == "F-37" and now < self._started_at + SHORTEST_CYCLE:
-            # An application that calls register() in a loop must not become a storm (SEC-27).
-            self.lease.retry_at = self._started_at + SHORTEST_CYCLE
+        if name == "F-37" and self.lease.put_off(now):
             return []
         self.intent = Intent.REGISTER
         self.lease.retry_at = None
@@ -234,7 +232,7 @@ class Registration:
     def _start(self, purpose: Purpose, now: float) -> list[Effect]:
         self.lease.refresh_at = self.lease.retry_at = None
         self._again = False
-        self._started_at = now
+        self.lease.started_at = now
         self._cycle = Cycle(self.session, purpose, now)
         return self._feed(now, lambda cycle: cycle.start(now))
 
@@ -251,26 +249,23 @@ class Registration:
         granted = outcome.grant is not None
         if self.intent is not Intent.UNREGISTER:
             return effects + (self._granted(outcome, now) if granted else self._failed(outcome, now))
-        if cycle.purpose is Purpose.REGISTER:
+        if cycle.purpose is Purpose.REGISTER or (self._everything and cycle.purpose is Purpose.REMOVE):
             return effects + self._overtaken(outcome, now)
         return effects + (self._removed(outcome, now) if granted else self._settled("F-34", now, outcome))
 
     def _granted(self, outcome: Outcome, now: float) -> list[Effect]:
         """A 2xx (F-05, F-25), which may still grant nothing (F-08)."""
         grant, session, lease = outcome.grant, self.session, self.lease
-        if grant is None or grant.binding is None:
+        if grant is None or grant.binding is None or grant.binding.expires_at <= now:
             return self._failed(replace(outcome, row=TROUBLES["RSP-200C"], grant=None), now)
         if session.params.strict_binding and grant.doubt is not Reason.NONE:
             return self._failed(replace(outcome, row=TROUBLES["RSP-200A"], grant=None), now)
-        lease.failures = 0
-        lease.store(grant)
         window = session.params.refresh_window
         delay = refresh_delay(
             grant.binding.expires, session.lifetime, session.random, timers=session.timers, window=window
         )
-        lease.refresh_at = max(outcome.sent_at + delay, now + SHORTEST_CYCLE)
-        changed = lease.move("F-05" if self.state is PROGRESS else "F-25", outcome, reason=grant.doubt)
-        return [changed, *self._take_pending(now)]
+        refresh_at = max(outcome.sent_at + delay, now + SHORTEST_CYCLE)
+        return [lease.grant(grant, outcome, refresh_at), *self._take_pending(now)]
 
     def _take_pending(self, now: float) -> list[Effect]:
         """What waited for the cycle to end goes out now, once (REG-6)."""
@@ -341,6 +336,7 @@ class Registration:
 
     def _withdraw(self, now: float, within: float, *, everything: bool = False) -> list[Effect]:
         if self.intent is Intent.UNREGISTER:
+            self._everything |= everything
             return []
         state, cycle = self.state, self._cycle
         if not everything and not self.lease.engaged(now):
@@ -353,7 +349,7 @@ class Registration:
             # Nothing was sent, or the last answer was a refusal that waits for credentials: nothing can be bound.
             if cycle.requests == 0:
                 return self._settled("F-09", now)
-            if cycle.step is Step.ASKING:
+            if cycle.step is Step.ASKING and self.session.bound is None:
                 return self._settled("F-11", now)
         names = {OK: "F-23", REFRESHING: "F-32", FAILED: "F-41"}
         changed: list[Effect] = [] if state is PROGRESS else [self.lease.move(names.get(state, "F-04"))]
@@ -370,10 +366,10 @@ class Registration:
         return self._start(Purpose.CLEAR if self._everything else Purpose.REMOVE, now)
 
     def _overtaken(self, outcome: Outcome, now: float) -> list[Effect]:
-        """A registration ended that is not wanted any more (F-10, F-11, F-32)."""
+        """What ended was not what is wanted by now (F-10, F-11, F-32)."""
         if outcome.grant is not None and outcome.grant.binding is not None:
             self.lease.store(outcome.grant)
-        elif outcome.response is not None and self.lease.binding is None and not self._everything:
+        elif outcome.response is not None and self.session.bound is None and not self._everything:
             return self._settled("F-11", now)
         return self._remove(now)
 
@@ -381,6 +377,7 @@ class Registration:
         """The registrar agreed; if it still lists us, that is reported and nothing more is done (F-33, REG-24)."""
         grant = outcome.grant
         remains = grant is not None and grant.listed and grant.binding is not None
+        self.lease.residual_until = None
         if grant is not None and remains:
             self.lease.store(grant)
         return self._settled("F-33", now, outcome, reason=Reason.UNCONFIRMED if remains else Reason.NONE)
