@@ -41,7 +41,7 @@ class Registration:
     """One registration on one flow: what is kept between attempts, where it stands, and what is wanted."""
 
     __slots__ = (
-        "_again", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry",
+        "_again", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry", "_secrets_changed",
         "_then_register", "intent", "lease", "session",
     )  # fmt: skip
 
@@ -62,7 +62,7 @@ class Registration:
         self._cycle: Cycle | None = None
         self._removal_ends_at: float | None = None
         # What waits for the running cycle to end (REG-6): a refresh, changed settings, a registration (F-35).
-        self._again = False
+        self._again = self._secrets_changed = False
         self._pending: ProxyParams | None = None
         self._then_register = False
         self._everything = False
@@ -147,6 +147,7 @@ class Registration:
     def credentials_changed(self, now: float) -> list[Effect]:
         """Credentials were added or taken away: an account that failed for want of them tries again (F-38)."""
         self.session.authenticator.forget()
+        self._secrets_changed = self._cycle is not None
         if not self.lease.wants_credentials or self._cycle is not None or self.intent is not Intent.REGISTER:
             return []
         self.lease.failures = 0
@@ -231,7 +232,7 @@ class Registration:
 
     def _start(self, purpose: Purpose, now: float) -> list[Effect]:
         self.lease.refresh_at = self.lease.retry_at = None
-        self._again = False
+        self._again = self._secrets_changed = False
         self.lease.started_at = now
         self._cycle = Cycle(self.session, purpose, now)
         return self._feed(now, lambda cycle: cycle.start(now))
@@ -269,7 +270,8 @@ class Registration:
 
     def _take_pending(self, now: float) -> list[Effect]:
         """What waited for the cycle to end goes out now, once (REG-6)."""
-        if self._adopt_pending():
+        # The attempt may have failed for want of credentials that came while it asked for some (F-38).
+        if self._adopt_pending() or (self._secrets_changed and self.lease.wants_credentials):
             self.lease.failures = 0
             return self._renew(now)
         return self.refresh(now) if self._again and self.state is OK else []
