@@ -175,7 +175,11 @@ class Runner(Generic[M]):
     def _inquire(self, inquiry: Coroutine[None, None, Answer]) -> None:
         if self._question is not None:
             self._question.cancel()
-        self._question = self._host.spawn(self.run(inquiry))
+        task = self._host.spawn(self.run(inquiry))
+        # Cancelled before its first turn it never awaits what it was made for, and Python would complain of that.
+        task.add_done_callback(lambda _: inquiry.close())
+        # An eager task (Python 3.12) may have ended within the call.
+        self._question = None if task.done() else task
 
     async def _locate(self, locate: Locate) -> Answer:
         try:
