@@ -1,0 +1,416 @@
+"""aiosipreg/runner.py: a machine's wishes carried out, and what comes of them fed back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from aiosipreg import AuthInfo
+from aiosipreg.engine.cycle import Outcome
+from aiosipreg.engine.effects import (
+    Answer,
+    Answered,
+    Ask,
+    Concluded,
+    Connect,
+    Connected,
+    Effect,
+    Flow,
+    Locate,
+    Located,
+    NotAnswered,
+    NotConnected,
+    NotLocated,
+    Send,
+)
+from aiosipreg.engine.replies import TROUBLES
+from aiosipreg.engine.targets import ResolutionFailed, Target, Transport
+from aiosipreg.runner import Runner
+from aiosipreg.wire import Response, SipUri
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from aiosipreg.engine.effects import Changed
+    from aiosipreg.engine.session import Session
+    from aiosipreg.ports import Expectant
+
+URI = SipUri.parse("sip:titi.com")
+TARGET = Target("192.0.2.1", 5060, Transport.UDP, "titi.com")
+FLOW = Flow(TARGET, "192.0.2.9", 5062)
+SEND = Send(FLOW, b"REGISTER", "z9hG4bK1")
+DONE = Concluded(Outcome(TROUBLES["INTERNAL"]))
+
+
+class Machine:
+    """Says what it was told to say, and notes what it was given."""
+
+    def __init__(self) -> None:
+        self.session = cast("Session", object())
+        self.deadline: float | None = None
+        self.branch: str | None = None
+        self.given: list[tuple[Any, ...]] = []
+        self.says: list[list[Effect] | Exception] = []
+
+    def take(self, answer: Answer, now: float) -> list[Effect]:
+        return self.next("take", answer)
+
+    def failed(self, cause: str, now: float) -> list[Effect]:
+        return self.next("failed", cause)
+
+    def received(self, response: Response, now: float) -> list[Effect]:
+        return self.next("received", response.status)
+
+    def tick(self, now: float) -> list[Effect]:
+        return self.next("tick", now)
+
+    def crash(self) -> list[Effect]:
+        self.given.append(("crash",))
+        return [DONE]
+
+    def next(self, *given: Any) -> list[Effect]:
+        self.given.append(given)
+        says = self.says.pop(0) if self.says else []
+        if isinstance(says, Exception):
+            raise says
+        return says
+
+
+class World:
+    """The core and the account in one."""
+
+    identity = "sip:toto@sip.titi.com"
+
+    def __init__(self) -> None:
+        self.log: list[tuple[Any, ...]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.targets: Sequence[Target] | Exception = [TARGET]
+        self.opened: Flow | Exception = FLOW
+        self.at_hand: Flow | Exception | None = FLOW
+        self.refusal: OSError | None = None
+        self.admits = True
+        self.eager = False
+        self.info: AuthInfo | None = None
+        self.provider: Any = None
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def wake(self, runner: Expectant, at: float | None) -> None:
+        self.log.append(("wake", at))
+
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        if self.eager:
+            with pytest.raises(StopIteration):
+                work.send(None)
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            ended.set_result(None)
+            return cast("asyncio.Task[None]", ended)
+        self.tasks.append(asyncio.create_task(work))
+        return self.tasks[-1]
+
+    async def locate(self, uri: SipUri) -> Sequence[Target]:
+        targets: Sequence[Target] = await self._later(self.targets)
+        return targets
+
+    def admit(self, runner: Expectant, target: Target) -> bool:
+        self.log.append(("admit", target))
+        return self.admits
+
+    def release(self, runner: Expectant) -> None:
+        self.log.append(("release",))
+
+    def flow(self, target: Target) -> Flow | None:
+        if isinstance(self.at_hand, Exception):
+            raise self.at_hand
+        return self.at_hand
+
+    async def open(self, target: Target) -> Flow:
+        flow: Flow = await self._later(self.opened)
+        return flow
+
+    def send(self, runner: Expectant, send: Send) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.log.append(("send", send))
+
+    def done(self, branch: str) -> None:
+        self.log.append(("done", branch))
+
+    def report(self, report: Changed | Concluded) -> None:
+        self.log.append(("report", report))
+
+    def known(self, ask: Ask) -> AuthInfo | None:
+        return self.info
+
+    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
+        provider: Coroutine[None, None, Answer] | None = self.provider
+        return provider
+
+    async def _later(self, result: Any) -> Any:
+        await asyncio.sleep(1)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def took(self, word: str) -> list[tuple[Any, ...]]:
+        return [entry for entry in self.log if entry[0] == word]
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def runner(machine: Machine, world: World) -> Runner[Machine]:
+    return Runner(machine, world, world)
+
+
+pytestmark = pytest.mark.virtual_clock
+
+
+def do(runner: Runner[Machine], *effects: Effect) -> None:
+    runner.enter(lambda _machine, _now: list(effects))
+
+
+def test_it_shows_its_machine(runner: Runner[Machine], machine: Machine) -> None:
+    assert runner.machine is machine
+    assert runner.session is machine.session
+
+
+async def test_a_request_is_sent_and_its_answers_are_expected_until_another_counts(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    machine.branch, machine.deadline = SEND.branch, 0.5
+    do(runner, SEND)
+    assert world.log == [("send", SEND), ("wake", 0.5)]
+    runner.received(Response(100, "Trying"))
+    assert world.took("done") == []
+    machine.branch, machine.deadline = "z9hG4bK2", None
+    runner.received(Response(401, "Unauthorized"))
+    assert world.took("done") == [("done", SEND.branch)]
+    machine.branch = None
+    runner.received(Response(200, "OK"))
+    assert world.took("done")[1:] == [("done", "z9hG4bK2")]
+    assert world.log[-2:] == [("release",), ("wake", None)]
+    assert machine.given == [("received", 100), ("received", 401), ("received", 200)]
+
+
+async def test_what_is_reported_and_timers(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    machine.says = [[DONE]]
+    runner.due()
+    assert machine.given == [("tick", 0.0)]
+    assert world.took("report") == [("report", DONE)]
+
+
+async def test_TXN_8_a_send_that_the_system_refuses_fails_at_once(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    world.refusal = OSError("network is unreachable")
+    machine.says = [[DONE]]
+    do(runner, SEND)
+    assert machine.given == [("failed", "network is unreachable")]
+    assert world.took("report") == [("report", DONE)]
+
+
+async def test_TRA_12_a_request_that_is_reported_lost(runner: Runner[Machine], machine: Machine) -> None:
+    runner.failed("Connection refused")
+    assert machine.given == [("failed", "Connection refused")]
+
+
+@pytest.mark.parametrize(
+    ("targets", "answer"),
+    [
+        ([TARGET], Located(1, [TARGET])),
+        (ResolutionFailed("no such name", absent=True), NotLocated(1, "no such name", absent=True)),
+        (ResolutionFailed("no answer", absent=False), NotLocated(1, "no answer", absent=False)),
+    ],
+)
+async def test_a_name_is_resolved(
+    runner: Runner[Machine], machine: Machine, world: World, targets: Any, answer: Answer
+) -> None:
+    world.targets = targets
+    do(runner, Locate(1, URI))
+    assert machine.given == []
+    await asyncio.sleep(2)
+    assert machine.given == [("take", answer)]
+
+
+async def test_a_flow_that_is_there_is_used_in_the_same_turn(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    machine.says = [[SEND]]
+    do(runner, Connect(2, TARGET))
+    assert machine.given == [("take", Connected(2, FLOW))]
+    assert world.took("send") == [("send", SEND)]
+    assert world.tasks == []
+
+
+@pytest.mark.parametrize(
+    ("opened", "answer"),
+    [(FLOW, Connected(2, FLOW)), (OSError("address in use"), NotConnected(2, "address in use"))],
+)
+async def test_a_flow_is_opened(
+    runner: Runner[Machine], machine: Machine, world: World, opened: Any, answer: Answer
+) -> None:
+    world.at_hand, world.opened = None, opened
+    do(runner, Connect(2, TARGET))
+    await asyncio.sleep(2)
+    assert machine.given == [("take", answer)]
+
+
+async def test_no_route(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    world.at_hand = OSError("no route")
+    do(runner, Connect(2, TARGET))
+    assert machine.given == [("take", NotConnected(2, "no route"))]
+
+
+async def test_OVL_8_an_attempt_waits_for_its_turn(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    world.admits = False
+    do(runner, Connect(2, TARGET))
+    assert machine.given == []
+    assert world.took("release") == []
+    runner.admitted()
+    assert machine.given == [("take", Connected(2, FLOW))]
+    runner.admitted()
+    assert len(machine.given) == 1
+
+
+async def test_credentials_at_hand_are_used_in_the_same_turn(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    world.info = AuthInfo("toto", password="secret")
+    do(runner, Ask(3, "titi.com", ("MD5",), 1, False, TARGET))
+    world.info = None
+    do(runner, Ask(4, "titi.com", ("MD5",), 1, False, TARGET))
+    assert [given[1].info and given[1].info.username for given in machine.given] == ["toto", None]
+    assert [given[1].token for given in machine.given] == [3, 4]
+
+
+async def test_the_provider_is_asked_when_none_are_at_hand(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    async def provider() -> Answer:
+        await asyncio.sleep(5)
+        return Answered(3, None)
+
+    world.provider = provider()
+    do(runner, Ask(3, "titi.com", ("MD5",), 1, False, TARGET))
+    await asyncio.sleep(4)
+    assert machine.given == []
+    assert world.took("release") == []
+    await asyncio.sleep(2)
+    assert machine.given == [("take", Answered(3, None))]
+
+
+async def test_a_new_question_supersedes_the_open_one(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    do(runner, Locate(1, URI))
+    do(runner, Locate(2, URI))
+    await asyncio.sleep(5)
+    assert machine.given == [("take", Located(2, [TARGET]))]
+    assert world.tasks[0].cancelled()
+
+
+async def test_a_question_may_be_superseded_before_it_was_put(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    """Python complains of a coroutine that is never awaited, and every complaint fails a test here."""
+
+    async def provider() -> Answer:
+        raise AssertionError("nobody is to be asked")
+
+    world.provider = provider()
+    do(runner, Ask(3, "titi.com", (), 1, False, TARGET))
+    runner.close()
+    await asyncio.sleep(1)
+    assert machine.given == []
+
+
+async def test_an_answer_may_lead_to_the_next_question(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    world.at_hand = None
+    machine.says = [[Connect(2, TARGET)], [SEND]]
+    do(runner, Locate(1, URI))
+    await asyncio.sleep(5)
+    assert machine.given == [("take", Located(1, [TARGET])), ("take", Connected(2, FLOW))]
+    assert world.took("send") == [("send", SEND)]
+    assert not any(task.cancelled() for task in world.tasks)
+
+
+async def test_ROB_8_an_error_of_the_machine_gives_it_up(
+    runner: Runner[Machine], machine: Machine, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.says = [RuntimeError("boom")]
+    runner.received(Response(200, "OK"))
+    assert machine.given == [("received", 200), ("crash",)]
+    assert world.took("report") == [("report", DONE)]
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.getMessage() == "sip:toto@sip.titi.com: unexpected error, the account is given up"
+
+
+@pytest.mark.parametrize("question", [Locate(1, URI), Connect(2, TARGET), Ask(3, "titi.com", (), 1, False, TARGET)])
+async def test_ROB_8_an_error_of_whoever_is_asked_gives_it_up(
+    runner: Runner[Machine], machine: Machine, world: World, question: Effect, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def provider() -> Answer:
+        await asyncio.sleep(1)
+        raise RuntimeError("boom")
+
+    world.targets = world.opened = RuntimeError("boom")
+    world.at_hand = None
+    world.provider = provider()
+    do(runner, question)
+    await asyncio.sleep(2)
+    assert machine.given == [("crash",)]
+    assert world.took("report") == [("report", DONE)]
+    assert "boom" in caplog.text
+    assert not world.tasks[0].cancelled()
+    assert world.tasks[0].exception() is None
+    world.provider.close()
+
+
+async def test_closing_lets_go_of_everything(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    machine.branch, machine.deadline = SEND.branch, 5.0
+    do(runner, SEND, Locate(1, URI))
+    runner.close()
+    assert world.log[-3:] == [("release",), ("wake", None), ("done", SEND.branch)]
+    runner.close()
+    await asyncio.sleep(5)
+    assert world.took("done") == [("done", SEND.branch)]
+    assert world.tasks[0].cancelled()
+    assert machine.given == []
+
+
+async def test_a_task_that_ends_within_the_call(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    """As those of ``asyncio.eager_task_factory`` do."""
+
+    async def provider() -> Answer:
+        return Answered(3, None)
+
+    world.provider, world.eager = provider(), True
+    do(runner, Ask(3, "titi.com", (), 1, False, TARGET))
+    assert machine.given == [("take", Answered(3, None))]
+    assert world.log[-2:] == [("release",), ("wake", None)]
+
+
+async def test_closing_with_nothing_under_way(runner: Runner[Machine], world: World) -> None:
+    runner.close()
+    assert world.log == [("release",), ("wake", None)]
+
+
+async def test_a_failed_question_is_an_answer_too(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    async def provider() -> Answer:
+        return NotAnswered(3, "no answer within 10 s")
+
+    world.provider = provider()
+    do(runner, Ask(3, "titi.com", (), 1, False, TARGET))
+    await asyncio.sleep(0.1)
+    assert machine.given == [("take", NotAnswered(3, "no answer within 10 s"))]
