@@ -86,8 +86,8 @@ def _later(id_: str, reason: Reason, advice: str = _SERVER_TROUBLE, **more: bool
     return Row(id_, Then.BACK_OFF, reason, advice, elsewhere=True, **more)
 
 
-def _slow(id_: str, reason: Reason, advice: str = _ODD) -> Row:
-    return Row(id_, Then.SLOW, reason, advice)
+def _slow(id_: str, reason: Reason, advice: str = _ODD, **more: bool) -> Row:
+    return Row(id_, Then.SLOW, reason, advice, **more)
 
 
 def _repair(id_: str, reason: Reason, advice: str) -> Row:
@@ -126,8 +126,8 @@ TABLE: Mapping[int, Row] = MappingProxyType({
     440: _slow("RSP-440", Reason.REJECTED, "a loop in the provider's network"),
     480: _later("RSP-480", Reason.TEMPORARILY_UNAVAILABLE),
     481: Row("RSP-481", Then.BACK_OFF, Reason.NO_MATCH, _SERVER_TROUBLE, new_call_id=True),
-    482: _slow("RSP-482", Reason.REJECTED, "a loop in the provider's network"),
-    483: _slow("RSP-483", Reason.REJECTED, "a loop in the provider's network"),
+    482: _slow("RSP-482", Reason.REJECTED, "a loop in the provider's network", elsewhere=True),
+    483: _slow("RSP-483", Reason.REJECTED, "a loop in the provider's network", elsewhere=True),
     484: _stop("RSP-484", Reason.ADDRESS_INCOMPLETE, _UNKNOWN_USER),
     485: _stop("RSP-484", Reason.ADDRESS_INCOMPLETE, _UNKNOWN_USER),
     486: _slow("RSP-486", Reason.BUSY),
