@@ -49,8 +49,8 @@ class Concessions:
     def tags(self, params: ProxyParams) -> tuple[str, ...]:
         """The option tags of Supported."""
         wished = SUPPORTED_TAGS if params.supported is None else params.supported
-        kept = tuple(tag for tag in wished if tag.lower() not in self.without_tags)
-        return () if self.bare else (*kept, *(tag for tag in self.with_tags if tag not in kept))
+        kept = () if self.bare else tuple(tag for tag in wished if tag.lower() not in self.without_tags)
+        return (*kept, *(tag for tag in self.with_tags if tag not in kept))
 
 
 def repair(status: int, response: Response, params: ProxyParams, given: Concessions) -> Concessions | None:
@@ -69,7 +69,8 @@ def repair(status: int, response: Response, params: ProxyParams, given: Concessi
 def _bad_extension(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
     # RFC 3261 8.1.3.5; what we only say to support is always optional.
     disliked = frozenset(response.unsupported) & {tag.lower() for tag in given.tags(params)}
-    return replace(given, without_tags=given.without_tags | disliked)
+    with_tags = tuple(tag for tag in given.with_tags if tag not in disliked)
+    return replace(given, without_tags=given.without_tags | disliked, with_tags=with_tags)
 
 
 def _extension_required(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
