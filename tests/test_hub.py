@@ -1,0 +1,417 @@
+"""aiosipreg/hub.py: the way of messages between the sockets and whoever waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import asynccontextmanager
+from random import Random
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from aiosipreg import DnsParams, IncomingRequest, Pacing, SipTimers, Stats, TransportParams
+from aiosipreg.engine.effects import Flow, Send
+from aiosipreg.engine.targets import ResolutionFailed, Target, Transport
+from aiosipreg.hub import Hub
+from aiosipreg.wire import Response, SipUri, parse_message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiosipreg.engine.session import Session
+
+pytestmark = pytest.mark.virtual_clock
+
+_numbers = itertools.count(1)
+
+
+class Waiter:
+    """Waits for answers and deadlines, and notes them."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.log: list[tuple[Any, ...]] = []
+        self.wrong: str | None = None
+        self.error: Exception | None = None
+        self.session = cast("Session", self)
+
+    def mismatch(self, response: Response) -> str | None:
+        return self.wrong
+
+    def due(self) -> None:
+        self.log.append(("due", self.loop.time()))
+
+    def received(self, response: Response) -> None:
+        self.log.append(("received", response.status))
+        if self.error is not None:
+            raise self.error
+
+    def failed(self, cause: str) -> None:
+        self.log.append(("failed", cause))
+
+    def admitted(self) -> None:
+        self.log.append(("admitted", self.loop.time()))
+
+
+class Peer(asyncio.DatagramProtocol):
+    """Another host of the virtual network."""
+
+    transport: asyncio.DatagramTransport
+
+    def __init__(self) -> None:
+        self.got: list[tuple[float, bytes]] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+        self.address: tuple[str, int] = transport.get_extra_info("sockname")[:2]
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        self.got.append((asyncio.get_running_loop().time(), data))
+
+    @property
+    def responses(self) -> list[Response]:
+        messages = [parse_message(data) for _, data in self.got]
+        return [message for message in messages if isinstance(message, Response)]
+
+
+class World:
+    """A hub and its surroundings."""
+
+    def __init__(self, hub: Hub, stats: Stats) -> None:
+        self.hub = hub
+        self.stats = stats
+        self.peers: list[Peer] = []
+        self.flow: Flow
+
+    async def peer(self, host: str = "127.0.0.1") -> Peer:
+        loop = asyncio.get_running_loop()
+        _, peer = await loop.create_datagram_endpoint(Peer, local_addr=(host, 0))
+        self.peers.append(peer)
+        return peer
+
+    async def flow_to(self, peer: Peer) -> Flow:
+        host, port = peer.address
+        return await self.hub.open(Target(host, port, Transport.UDP, host))
+
+    async def ask(self, peer: Peer, data: bytes, pause: float = 0.01) -> None:
+        """Have the peer send a request to the hub."""
+        flow = await self.flow_to(peer)
+        peer.transport.sendto(data, (flow.host, flow.port))
+        await asyncio.sleep(pause)
+
+
+@asynccontextmanager
+async def world(on_request: Any = None, pacing: Pacing | None = None) -> AsyncIterator[World]:
+    stats = Stats()
+    async with asyncio.TaskGroup() as group:
+        hub = Hub(
+            group,
+            stats=stats,
+            transports=TransportParams(),
+            dns=DnsParams(hosts_file=None),
+            timers=SipTimers(),
+            random=Random(1),
+            is_ours=lambda user: user == "toto",
+            on_request=on_request,
+            pacing=pacing,
+        )
+        made = World(hub, stats)
+        try:
+            yield made
+        finally:
+            await hub.close()
+            await hub.close()
+            for peer in made.peers:
+                peer.transport.close()
+            await asyncio.sleep(0)
+
+
+def answer(branch: str = "z9hG4bK1", status: int = 200, cseq: str = "CSeq: 1 REGISTER") -> bytes:
+    via = f"Via: SIP/2.0/UDP 127.0.0.1:5062;branch={branch}" if branch else "Via: SIP/2.0/UDP 127.0.0.1:5062"
+    return f"SIP/2.0 {status} Whatever\r\n{via}\r\n{cseq}\r\n\r\n".encode()
+
+
+def request(method: str = "OPTIONS", user: str = "toto@", branch: str = "", rows: str = "", cseq: str = "") -> bytes:
+    branch = branch or f"z9hG4bK{next(_numbers)}"
+    return (
+        f"{method} sip:{user}127.0.0.1 SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP 127.0.0.1:5060;branch={branch};rport\r\n"
+        f"From: <sip:registrar@titi.com>;tag=1\r\nTo: <sip:toto@titi.com>\r\n"
+        f"Call-ID: call\r\nCSeq: {cseq or f'1 {method}'}\r\n{rows}\r\n"
+    ).encode()
+
+
+class TestAnswers:
+    async def test_TXN_9_an_answer_goes_to_whoever_sent_the_request(self) -> None:
+        async with world() as it:
+            peer, waiter, other = await it.peer(), Waiter(), Waiter()
+            flow = await it.flow_to(peer)
+            it.hub.send(waiter, Send(flow, b"one", "z9hG4bK1"))
+            it.hub.send(other, Send(flow, b"two", "z9hG4bK2"))
+            it.hub.send(other, Send(flow, b"two", "z9hG4bK2", again=True))
+            await asyncio.sleep(0)
+            assert [data for _, data in peer.got] == [b"one", b"two", b"two"]
+            await it.ask(peer, answer("z9hG4bK1", 401))
+            await it.ask(peer, answer("Z9HG4BK2", 200))
+            assert (waiter.log, other.log) == ([("received", 401)], [("received", 200)])
+            assert it.stats == Stats(sent=3, retransmitted=1, received=2, dropped=it.stats.dropped)
+            assert it.stats.dropped == {}
+
+    async def test_TXN_6_what_comes_after_the_final_answer_is_absorbed(self) -> None:
+        async with world() as it:
+            peer, waiter = await it.peer(), Waiter()
+            it.hub.send(waiter, Send(await it.flow_to(peer), b"one", "z9hG4bK1"))
+            await it.ask(peer, answer())
+            it.hub.done("z9hG4bK1")
+            it.hub.done("z9hG4bK1")
+            await it.ask(peer, answer())
+            assert waiter.log == [("received", 200)]
+            assert it.stats.dropped == {"repeated": 1}
+
+    @pytest.mark.parametrize(
+        ("data", "cause"),
+        [
+            (answer("z9hG4bKother"), "unmatched"),
+            (answer(cseq="CSeq: 1 OPTIONS"), "unmatched"),
+            (answer(branch=""), "malformed"),
+            (answer(cseq="X: y"), "malformed"),
+            (answer(cseq="CSeq: x REGISTER"), "malformed"),
+            (b"SIP/2.0 200 OK\r\n\r\n", "malformed"),
+        ],
+    )
+    async def test_TXN_10_what_matches_nothing_is_counted(self, data: bytes, cause: str) -> None:
+        async with world() as it:
+            peer, waiter = await it.peer(), Waiter()
+            it.hub.send(waiter, Send(await it.flow_to(peer), b"one", "z9hG4bK1"))
+            await it.ask(peer, data)
+            assert waiter.log == []
+            assert it.stats.dropped == {cause: 1}
+
+    async def test_SEC_16_an_answer_counts_only_from_the_host_that_was_asked(self) -> None:
+        async with world() as it:
+            peer, same_host, stranger, waiter = await it.peer(), await it.peer(), await it.peer("127.0.0.9"), Waiter()
+            it.hub.send(waiter, Send(await it.flow_to(peer), b"one", "z9hG4bK1"))
+            await it.ask(stranger, answer())
+            assert it.stats.dropped == {"foreign source": 1}
+            await it.ask(same_host, answer())
+            assert waiter.log == [("received", 200)]
+
+    async def test_MSG_22_an_answer_to_another_request_is_counted_by_what_gave_it_away(self) -> None:
+        async with world() as it:
+            peer, waiter = await it.peer(), Waiter()
+            waiter.wrong = "CSeq"
+            it.hub.send(waiter, Send(await it.flow_to(peer), b"one", "z9hG4bK1"))
+            await it.ask(peer, answer())
+            assert waiter.log == []
+            assert it.stats.dropped == {"mismatch: CSeq": 1}
+
+    async def test_TRA_12_a_request_that_is_lost_is_told_to_its_sender(self) -> None:
+        async with world() as it:
+            peer, waiter = await it.peer(), Waiter()
+            it.hub.send(waiter, Send(await it.flow_to(peer), b"one", "z9hG4bK1"))
+            it.hub.request_lost("z9hG4bKother", "Connection refused")
+            it.hub.request_lost("z9hG4bK1", "Connection refused")
+            assert waiter.log == [("failed", "Connection refused")]
+
+
+class TestRequests:
+    async def test_TRA_17_an_account_answers_options(self) -> None:
+        async with world() as it:
+            peer = await it.peer()
+            await it.ask(peer, request())
+            (response,) = peer.responses
+            assert response.status == 200
+            assert response.via is not None
+            assert (response.via.received, response.via.rport) == peer.address
+            assert it.stats.requests == 1
+
+    async def test_SEC_28_other_users_are_not_found(self) -> None:
+        async with world() as it:
+            peer = await it.peer()
+            await it.ask(peer, request(user="titi@"))
+            assert [response.status for response in peer.responses] == [404]
+
+    async def test_TRA_17_a_repeat_gets_the_same_answer(self) -> None:
+        asked = []
+
+        async def handler(incoming: IncomingRequest) -> Response:
+            asked.append(incoming)
+            return incoming.response(202, "Accepted")
+
+        async with world(handler) as it:
+            peer = await it.peer()
+            for _ in range(3):
+                await it.ask(peer, request(branch="z9hG4bKsame"))
+            assert [response.status for response in peer.responses] == [202, 202, 202]
+            assert len({data for _, data in peer.got}) == 1
+            assert len(asked) == 1
+
+    @pytest.mark.parametrize("result", [None, "nonsense", 200])
+    async def test_what_the_application_leaves_open_gets_the_default(self, result: Any) -> None:
+        async def handler(incoming: IncomingRequest) -> Any:
+            await asyncio.sleep(1)
+            return result
+
+        async with world(handler) as it:
+            peer = await it.peer()
+            await it.ask(peer, request(), 2)
+            assert [(at, parse_message(data).headers.get("Allow")) for at, data in peer.got] == [
+                (1.0, "OPTIONS, NOTIFY")
+            ]
+
+    async def test_ROB_8_a_handler_that_raises(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def handler(incoming: IncomingRequest) -> Response:
+            raise RuntimeError("boom")
+
+        async with world(handler) as it:
+            peer = await it.peer()
+            await it.ask(peer, request())
+            assert [response.status for response in peer.responses] == [200]
+            assert "boom" in caplog.text
+
+    async def test_a_handler_that_hangs_is_given_up_when_nobody_waits_any_more(self) -> None:
+        async def handler(incoming: IncomingRequest) -> Response | None:
+            await asyncio.Event().wait()
+            return None
+
+        async with world(handler) as it:
+            peer = await it.peer()
+            await it.ask(peer, request(), 100)
+            assert [at for at, _ in peer.got] == [32.0]
+
+    async def test_a_handler_that_hangs_does_not_hold_up_the_end(self) -> None:
+        ended = []
+
+        async def handler(incoming: IncomingRequest) -> Response | None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(asyncio.get_running_loop().time())
+            return None
+
+        async with world(handler) as it:
+            await it.ask(await it.peer(), request(), 5)
+        assert ended == [5.0]
+
+    async def test_SEC_26_no_answer_is_much_larger_than_its_request(self) -> None:
+        async def handler(incoming: IncomingRequest) -> Response:
+            return incoming.response(200, "OK", body=b"x" * 3000)
+
+        async with world(handler) as it:
+            peer = await it.peer()
+            await it.ask(peer, request())
+            assert peer.got == []
+            assert it.stats.dropped == {"answer too large": 1}
+
+    async def test_SEC_26_a_flood_is_not_answered(self) -> None:
+        async with world() as it:
+            peer = await it.peer()
+            for _ in range(30):
+                await it.ask(peer, request(), 0)
+            await asyncio.sleep(0)
+            assert len(peer.got) == 20
+            assert it.stats.dropped == {"flood": 10}
+
+    @pytest.mark.parametrize(
+        ("data", "cause"), [(request("ACK"), "no answer wanted"), (request(cseq="x OPTIONS"), "malformed")]
+    )
+    async def test_what_gets_no_answer_is_counted(self, data: bytes, cause: str) -> None:
+        async with world() as it:
+            peer = await it.peer()
+            await it.ask(peer, data)
+            assert peer.got == []
+            assert it.stats.dropped == {cause: 1}
+
+    async def test_an_answer_that_cannot_be_sent_is_no_trouble(self) -> None:
+        async with world() as it:
+            peer = await it.peer()
+            message = parse_message(request())
+            assert not isinstance(message, Response)
+            it.hub.request_received(message, ("127.0.0.1", 5060))
+            assert peer.got == []
+            assert it.stats.requests == 1
+
+
+class TestTurns:
+    async def test_deadlines(self) -> None:
+        async with world() as it:
+            waiter = Waiter()
+            it.hub.wake(waiter, 3.0)
+            assert it.hub.now() == 0.0
+            await asyncio.sleep(5)
+            assert waiter.log == [("due", 3.0)]
+
+    async def test_OVL_8_without_pacing_everybody_begins_at_once(self) -> None:
+        async with world() as it:
+            target = Target("127.0.0.1", 5060, Transport.UDP, "titi.com")
+            assert all(it.hub.admit(Waiter(), target) for _ in range(100))
+            it.hub.release(Waiter())
+
+    async def test_OVL_8_attempts_toward_a_target_begin_at_its_pace(self) -> None:
+        async with world(pacing=Pacing(rate=10, in_flight=100)) as it:
+            target, other = (Target("127.0.0.1", port, Transport.UDP, "titi.com") for port in (5060, 5070))
+            waiters = [Waiter() for _ in range(5)]
+            at_once = [it.hub.admit(waiter, target) for waiter in waiters].count(True)
+            assert at_once <= 2
+            assert it.hub.admit(Waiter(), other)
+            await asyncio.sleep(10)
+            times = sorted(entry[1] for waiter in waiters for entry in waiter.log)
+            assert times == pytest.approx([0.1 * number for number in range(1, 6 - at_once)])
+
+    async def test_OVL_8_no_more_than_so_many_wait_for_an_answer(self) -> None:
+        async with world(pacing=Pacing(rate=1000, in_flight=2)) as it:
+            target = Target("127.0.0.1", 5060, Transport.UDP, "titi.com")
+            waiters = [Waiter() for _ in range(4)]
+            begun = [waiter for waiter in waiters if it.hub.admit(waiter, target)]
+            await asyncio.sleep(5)
+            begun += [waiter for waiter in waiters if waiter.log]
+            assert len(begun) == 2
+            it.hub.release(begun[0])
+            await asyncio.sleep(5)
+            begun += [waiter for waiter in waiters if waiter.log and waiter not in begun]
+            assert len(begun) == 3
+            for waiter in waiters:
+                it.hub.release(waiter)
+            await asyncio.sleep(5)
+            assert sum(len(waiter.log) for waiter in waiters) <= 2
+
+    async def test_a_pace_that_nobody_needs_is_forgotten(self) -> None:
+        async with world(pacing=Pacing()) as it:
+            for port in range(1, 100):
+                waiter = Waiter()
+                it.hub.admit(waiter, Target("127.0.0.1", port, Transport.UDP, "titi.com"))
+                await asyncio.sleep(1)
+                it.hub.release(waiter)
+            assert it.hub._lanes == {}
+            assert it.hub._lane_of == {}
+
+
+class TestPlaces:
+    async def test_an_address_needs_no_looking_up(self) -> None:
+        async with world() as it:
+            (target,) = await it.hub.locate(SipUri.parse("sip:127.0.0.1:5070"))
+            assert str(target) == "udp:127.0.0.1:5070"
+
+    async def test_a_transport_that_there_is_not(self) -> None:
+        async with world() as it:
+            with pytest.raises(ResolutionFailed):
+                await it.hub.locate(SipUri.parse("sip:127.0.0.1;transport=tcp"))
+
+    async def test_a_flow_is_at_hand_once_it_was_opened(self) -> None:
+        async with world() as it:
+            target = Target("127.0.0.1", 5070, Transport.UDP, "titi.com")
+            assert it.hub.flow(target) is None
+            flow = await it.hub.open(target)
+            assert it.hub.flow(target) == flow
+
+    async def test_a_task_belongs_to_the_group(self) -> None:
+        ended = []
+
+        async def work() -> None:
+            await asyncio.sleep(5)
+            ended.append(True)
+
+        async with world() as it:
+            it.hub.spawn(work())
+        assert ended == [True]
