@@ -41,12 +41,26 @@ _TRANSPORTS = (Transport.UDP,)
 class _Lane:
     """The way to one target: whose turn it is (OVL-8)."""
 
-    def __init__(self, pacer: Pacer[Expectant]) -> None:
-        self.pacer = pacer
+    def __init__(self, pacer: Pacer[Expectant], timetable: Timetable[Expectant | _Lane]) -> None:
+        self._pacer = pacer
+        self._timetable = timetable
+
+    def ask(self, runner: Expectant, now: float) -> bool:
+        admitted = self._pacer.ask(runner, now)
+        self._timetable.set(self, self._pacer.deadline)
+        return admitted
+
+    def forget(self, runner: Expectant, now: float) -> bool:
+        """Give the runner's place to the next one; return whether the lane is empty."""
+        self._pacer.forget(runner)
+        self._timetable.set(self, self._pacer.deadline)
+        return self._pacer.idle(now)
 
     def due(self) -> None:
         now = asyncio.get_running_loop().time()
-        for runner in self.pacer.due(now):
+        admitted = self._pacer.due(now)
+        self._timetable.set(self, self._pacer.deadline)
+        for runner in admitted:
             runner.admitted()
 
 
@@ -128,21 +142,16 @@ class Hub:
         self.release(runner)
         lane = self._lanes.get(target)
         if lane is None:
-            lane = self._lanes[target] = _Lane(Pacer(self._pacing, self._random))
+            lane = self._lanes[target] = _Lane(Pacer(self._pacing, self._random), self._timetable)
         self._lane_of[runner] = target
-        admitted = lane.pacer.ask(runner, self.now())
-        self._timetable.set(lane, lane.pacer.deadline)
-        return admitted
+        return lane.ask(runner, self.now())
 
     def release(self, runner: Expectant) -> None:
         """The runner's attempt waits for no answer any more."""
         target = self._lane_of.pop(runner, None)
         if target is None:
             return
-        lane = self._lanes[target]
-        lane.pacer.forget(runner)
-        self._timetable.set(lane, lane.pacer.deadline)
-        if lane.pacer.idle(self.now()):
+        if self._lanes[target].forget(runner, self.now()):
             del self._lanes[target]
 
     def flow(self, target: Target) -> Flow | None:

@@ -1,0 +1,41 @@
+"""OVL-8 on the whole core: attempts toward a target begin at the pace that was set, whether or not it answers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aiosipreg import AuthInfo, Core, Pacing, ProxyParams, RegistrationState
+from aiosipreg.testing import Registrar
+
+COUNT = 300
+
+
+def accounts(core: Core, registrar: Registrar) -> None:
+    for number in range(COUNT):
+        core.add_proxy_config(ProxyParams(f"sip:user{number}@sip.titi.com", server=registrar.uri))
+
+
+@pytest.mark.virtual_clock(delay=0.02)
+async def test_OVL_8_attempts_begin_fifty_a_second() -> None:
+    async with Registrar(users=None) as registrar, Core(auth=AuthInfo("nobody", password="none")) as core:
+        accounts(core, registrar)
+        await asyncio.sleep(10)
+        starts = [packet.at for packet in registrar.requests]
+        assert len(starts) == COUNT
+        assert all(later - earlier >= 0.999 for earlier, later in zip(starts, starts[51:], strict=False))
+        assert starts[-1] - starts[0] == pytest.approx((COUNT - 1) / 50, abs=0.1)
+        assert {proxy.state for proxy in core.proxy_configs} == {RegistrationState.OK}
+
+
+@pytest.mark.virtual_clock(delay=0.02)
+async def test_OVL_8_a_silent_target_is_asked_by_no_more_than_may_be_in_flight() -> None:
+    pacing = Pacing(rate=100, in_flight=20)
+    async with Registrar(users=None) as registrar, Core(pacing=pacing, shutdown_timeout=1) as core:
+        registrar.answer_next(None, times=100_000)
+        accounts(core, registrar)
+        await asyncio.sleep(30)
+        assert len({packet.request.call_id for packet in registrar.requests}) == 20
+        await asyncio.sleep(30)
+        assert len({packet.request.call_id for packet in registrar.requests}) == 40
