@@ -110,12 +110,13 @@ class Detour:
         """Whether this target may be used: a redirect from outside does not lead into this machine (SEC-20)."""
         if self._origin is None:
             self._origin = target
-        return self.hop is None or same_kind(target, self._origin)
+        return self.hop is None or (_usual(target.port) and same_kind(target, self._origin))
 
 
 def inside(uri: SipUri, params: ProxyParams) -> bool:
     """Whether a URI lies in the registrar's domain, or is on the account's own list (RDR-1)."""
-    host = uri.host.lower()
+    # RFC 3261 19.1.1: with maddr the request goes there, whatever the host says.
+    host = (uri.params.get("maddr") or uri.host).lower()
     if host in (allowed.lower() for allowed in params.redirect_hosts):
         return True
     domain = params.registrar.host.lower()
@@ -124,11 +125,19 @@ def inside(uri: SipUri, params: ProxyParams) -> bool:
 
 def same_kind(target: Target, original: Target) -> bool:
     """Whether a redirect stays on the same kind of address: none from outside leads into this machine (SEC-20)."""
-    kinds = [ipaddress.ip_address(host) for host in (target.host, original.host)]
-    return not any(
-        getattr(kinds[0], kind) and not getattr(kinds[1], kind)
-        for kind in ("is_loopback", "is_link_local", "is_multicast", "is_unspecified")
-    )
+    there, here = _address(target.host), _address(original.host)
+    kinds = ("is_loopback", "is_link_local", "is_multicast", "is_unspecified")
+    return not any(getattr(there, kind) and not getattr(here, kind) for kind in kinds)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.ip_address(host)
+    # ::ffff:127.0.0.1 is this machine too.
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
+
+
+def _usual(port: int) -> bool:
+    return port > _HIGHEST_PRIVILEGED or port in _USUAL_LOW_PORTS
 
 
 def _clean(entry: NameAddr) -> SipUri | None:
@@ -145,7 +154,7 @@ def _objection(uri: SipUri, params: ProxyParams) -> str | None:
     if params.registrar.secure and not uri.secure:
         # RDR-5: a sips registration is never weakened.
         return "not sips"
-    if uri.port is not None and uri.port <= _HIGHEST_PRIVILEGED and uri.port not in _USUAL_LOW_PORTS:
+    if uri.port is not None and not _usual(uri.port):
         return f"port {uri.port}"
     if params.redirect is Redirect.SAME_DOMAIN and not inside(uri, params):
         return "outside the registrar's domain"
