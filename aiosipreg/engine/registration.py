@@ -222,7 +222,7 @@ class Registration:
     # How an attempt begins and ends.
 
     def _begin(self, name: str, now: float) -> list[Effect]:
-        """A first registration starts, or is held until there is a network (F-01, F-36 to F-39)."""
+        """A first registration starts, or is held until there is a network (F-01, F-36 to F-38)."""
         if name == "F-37" and self.lease.put_off(now):
             return []
         self.intent = Intent.REGISTER

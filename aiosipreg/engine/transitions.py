@@ -65,13 +65,12 @@ TRANSITIONS: Final[Mapping[str, Transition]] = MappingProxyType({
         _row("F-32", (REFRESHING,), PROGRESS, "unregister"),
         _row("F-33", (PROGRESS,), CLEARED, "removal confirmed"),
         _row("F-34", (PROGRESS,), NONE, "removal not confirmed"),
-        _row("F-36", (FAILED,), PROGRESS, "time to try again"),
+        _row("F-36", (FAILED,), PROGRESS, "time to try again, also because the network is back"),
         _row("F-37", (FAILED,), PROGRESS, "register or refresh"),
         _row("F-38", (FAILED,), PROGRESS, "new credentials or settings"),
-        _row("F-39", (FAILED,), PROGRESS, "network is back"),
         _row("F-41", (FAILED,), PROGRESS, "unregister, a binding may be left"),
         _row("F-42", (FAILED,), CLEARED, "unregister"),
-        _row("F-43", (NONE, PROGRESS, OK, REFRESHING, FAILED), NONE, "closed without removal"),
+        _row("F-43", (PROGRESS, OK, REFRESHING, FAILED), NONE, "closed without removal"),
         _row("INTERNAL", tuple(RegistrationState), FAILED, "an error of ours"),
     )
 })  # fmt: skip
