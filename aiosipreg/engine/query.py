@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.cycle import Cycle, Outcome
+from aiosipreg.engine.cycle import Cycle, Outcome, Step
 from aiosipreg.engine.effects import Concluded
 from aiosipreg.engine.register import Purpose
 from aiosipreg.engine.replies import TROUBLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiosipreg.engine.effects import Answer, Effect
     from aiosipreg.engine.session import Session
     from aiosipreg.wire import Response
@@ -33,7 +35,7 @@ class Query:
     @property
     def deadline(self) -> float | None:
         """When `tick` is wanted next."""
-        return self._cycle.deadline if self._cycle.outcome is None else None
+        return self._cycle.deadline
 
     @property
     def branch(self) -> str | None:
@@ -42,29 +44,32 @@ class Query:
 
     def start(self, now: float) -> list[Effect]:
         """Begin."""
-        return self._end(self._cycle.start(now))
+        return self._follow(lambda cycle: cycle.start(now))
 
     def take(self, answer: Answer, now: float) -> list[Effect]:
         """The answer to a question."""
-        return self._end(self._cycle.take(answer, now))
+        return self._follow(lambda cycle: cycle.take(answer, now))
 
     def failed(self, cause: str, now: float) -> list[Effect]:
         """The transport lost the request."""
-        return self._end(self._cycle.failed(cause, now))
+        return self._follow(lambda cycle: cycle.failed(cause, now))
 
     def received(self, response: Response, now: float) -> list[Effect]:
         """An answer to the request with our `branch`."""
-        return self._end(self._cycle.received(response, now))
+        return self._follow(lambda cycle: cycle.received(response, now))
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass."""
-        return self._end(self._cycle.tick(now))
+        return self._follow(lambda cycle: cycle.tick(now))
 
     def crash(self) -> list[Effect]:
         """An input raised what it must not raise."""
         self._cycle.abandon()
         return [Concluded(Outcome(TROUBLES["INTERNAL"]))]
 
-    def _end(self, effects: list[Effect]) -> list[Effect]:
-        outcome = self._cycle.outcome
+    def _follow(self, enter: Callable[[Cycle], list[Effect]]) -> list[Effect]:
+        """Give the attempt its input, and conclude when it ends with that: once."""
+        if self._cycle.step is Step.OVER:
+            return []
+        effects, outcome = enter(self._cycle), self._cycle.outcome
         return effects if outcome is None else [*effects, Concluded(outcome)]
