@@ -84,7 +84,7 @@ class Core:
         pacing: Pacing | None = _DEFAULT_PACING,
     ) -> None:
         source = auth_source("auth", auth)
-        self._provider: AuthProvider | None = None if isinstance(source, tuple) else source
+        self._auth_provider: AuthProvider | None = None if isinstance(source, tuple) else source
         self._auth_infos: list[AuthInfo] = list(source) if isinstance(source, tuple) else []
         if user_agent is not None and not user_agent.isprintable():
             raise ConfigError("user_agent", user_agent, "text without control characters")
@@ -189,10 +189,10 @@ class Core:
         if self._default is None:
             self._default = proxy
         if not self._reachable:
-            proxy.enter(lambda machine, now: machine.network(now, reachable=False))
+            proxy._enter(lambda machine, now: machine.network(now, reachable=False))
         may_register = self._dependents.add(proxy, self._proxies.get(params.depends_on or ""))
         if params.register and may_register:
-            proxy.enter(lambda machine, now: machine.register(now))
+            proxy._enter(lambda machine, now: machine.register(now))
         return proxy
 
     async def remove_proxy_config(self, proxy: ProxyConfig) -> None:
@@ -246,7 +246,7 @@ class Core:
         """Renew every registration now; what becomes of it is told by events."""
         self._running()
         for proxy in self.proxy_configs:
-            proxy.enter(lambda machine, now: machine.refresh(now))
+            proxy._enter(lambda machine, now: machine.refresh(now))
 
     # Credentials.
 
@@ -254,16 +254,6 @@ class Core:
     def auth_infos(self) -> tuple[AuthInfo, ...]:
         """The credentials for all accounts."""
         return tuple(self._auth_infos)
-
-    @property
-    def auth_provider(self) -> AuthProvider | None:
-        """Who is asked when none of them fits."""
-        return self._provider
-
-    @property
-    def auth_timeout(self) -> float:
-        """Seconds that an auth provider may take."""
-        return self._auth_timeout
 
     def add_auth_info(self, info: AuthInfo) -> None:
         """Add credentials; they replace an entry for the same user, realm and domain, and wake who waits for some."""
@@ -304,17 +294,17 @@ class Core:
     def network_reachable(self, reachable: bool) -> None:
         self._reachable = bool(reachable)
         for proxy in self.proxy_configs:
-            proxy.enter(lambda machine, now: machine.network(now, reachable=self._reachable))
+            proxy._enter(lambda machine, now: machine.network(now, reachable=self._reachable))
 
     @property
     def stats(self) -> Stats:
         """A copy of the counters."""
         return self._stats.copy()
 
-    # For the accounts.
+    # For the accounts: private to the package.
 
-    def start_registration(self, params: ProxyParams) -> Registration:
-        """A new machine with this core's timers and policies (called by the account)."""
+    def _start_registration(self, params: ProxyParams) -> Registration:
+        """A new machine with this core's timers and policies."""
         return Registration(
             params,
             policy=self._digest,
@@ -324,8 +314,8 @@ class Core:
             user_agent=self._user_agent,
         )
 
-    def publish(self, event: RegistrationEvent) -> None:
-        """Tell the readers, and those that depend on the account (called by the account)."""
+    def _publish(self, event: RegistrationEvent) -> None:
+        """Tell the readers, and those that depend on the account."""
         self._broadcast.publish(event)
         self._dependents.follow(event.proxy_config)
 
@@ -358,7 +348,7 @@ class Core:
 
     def _close(self) -> None:
         for proxy in self.proxy_configs:
-            proxy.enter(lambda machine, _: machine.close())
+            proxy._enter(lambda machine, _: machine.close())
             self._forget(proxy)
         self._broadcast.close()
 
@@ -367,8 +357,8 @@ class Core:
         within = min(timeout, _LONGEST_REMOVAL)
         leaving = tuple(proxies)
         for proxy in leaving:
-            proxy.leave()
-            proxy.enter(lambda machine, now: machine.unregister(now, within=within))
+            proxy._leave()
+            proxy._enter(lambda machine, now: machine.unregister(now, within=within))
         waits = [asyncio.ensure_future(proxy.wait_for(*_SETTLED)) for proxy in leaving if proxy.state not in _SETTLED]
         if waits:
             try:
@@ -381,15 +371,15 @@ class Core:
         """Let an account go; return those that depended on it."""
         self._proxies.pop(proxy.id, None)
         if proxy.state not in _SETTLED:
-            proxy.enter(lambda machine, _: machine.close())
-        proxy.end()
+            proxy._enter(lambda machine, _: machine.close())
+        proxy._end()
         if self._default is proxy:
             self._default = next(iter(self._proxies.values()), None)
         return self._dependents.remove(proxy)
 
     def _credentials_changed(self) -> None:
         for proxy in self.proxy_configs:
-            proxy.enter(lambda machine, now: machine.credentials_changed(now))
+            proxy._enter(lambda machine, now: machine.credentials_changed(now))
 
     def _is_ours(self, user: str) -> bool:
         return any(proxy.params.aor.user == user for proxy in self._proxies.values())

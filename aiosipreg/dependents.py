@@ -18,7 +18,7 @@ _OVER = (RegistrationState.FAILED, RegistrationState.CLEARED, RegistrationState.
 
 
 class Dependents:
-    """Who follows whom. An account that names itself, or nobody, is independent."""
+    """Who follows whom."""
 
     def __init__(self) -> None:
         self._of: dict[str, dict[ProxyConfig, None]] = {}
@@ -31,12 +31,12 @@ class Dependents:
             master: The one that it depends on, ``None`` while that is not there.
         """
         name = proxy.params.depends_on
-        if name is None or name == proxy.id:
+        if name is None:
             return True
         self._of.setdefault(name, {})[proxy] = None
         if master is None or master.contact is None:
             return False
-        proxy.enter(lambda machine, _: _share(machine, master.contact))
+        proxy._enter(lambda machine, _: _share(machine, master.contact))
         return True
 
     def remove(self, proxy: ProxyConfig) -> tuple[ProxyConfig, ...]:
@@ -49,15 +49,15 @@ class Dependents:
     def free(self, orphan: ProxyConfig) -> None:
         """Let an account register by itself, because the one that it depended on was removed."""
         if orphan.params.register:
-            orphan.enter(lambda machine, now: [*_share(machine, None), *machine.register(now)])
+            orphan._enter(lambda machine, now: [*_share(machine, None), *machine.register(now)])
 
     def follow(self, master: ProxyConfig) -> None:
         """The state of an account changed: those that depend on it do what it did."""
         for proxy in tuple(self._of.get(master.id, ())):
             if master.state is RegistrationState.OK and proxy.params.register:
-                proxy.enter(lambda machine, now: [*_share(machine, master.contact), *machine.register(now)])
+                proxy._enter(lambda machine, now: [*_share(machine, master.contact), *machine.register(now)])
             elif master.state in _OVER:
-                proxy.enter(lambda machine, now: machine.unregister(now))
+                proxy._enter(lambda machine, now: machine.unregister(now))
 
 
 def _share(machine: Registration, contact: NameAddr | None) -> list[Effect]:

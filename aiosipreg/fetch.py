@@ -29,12 +29,15 @@ class Asker(Protocol):
     @property
     def identity(self) -> str:
         """The account in log lines."""
+        ...
 
     def known(self, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand."""
+        ...
 
     def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """The question to the auth provider."""
+        ...
 
 
 class Fetch:

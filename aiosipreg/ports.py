@@ -26,6 +26,7 @@ class Expectant(Protocol):
     @property
     def session(self) -> Session:
         """Call-ID and CSeq, to tell answers to us from others."""
+        ...
 
     def due(self) -> None:
         """The deadline has come."""
@@ -45,27 +46,33 @@ class Host(Protocol):
 
     def now(self) -> float:
         """The loop's time."""
+        ...
 
     def wake(self, runner: Expectant, at: float | None) -> None:
         """Have ``runner.due()`` called at that time instead of any earlier wish."""
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run a coroutine as a task of the core."""
+        ...
 
     async def locate(self, uri: SipUri) -> Sequence[Target]:
         """Resolve a URI; raises `ResolutionFailed`."""
+        ...
 
     def admit(self, runner: Expectant, target: Target) -> bool:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later."""
+        ...
 
     def release(self, runner: Expectant) -> None:
         """The runner's attempt waits for no answer any more."""
 
     def flow(self, target: Target) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""
+        ...
 
     async def open(self, target: Target) -> Flow:
         """The flow to a target; raises `OSError`."""
+        ...
 
     def send(self, runner: Expectant, send: Send) -> None:
         """Send a request whose answers go to the runner; raises `OSError`."""
@@ -80,15 +87,18 @@ class Account(Protocol):
     @property
     def identity(self) -> str:
         """The account in log lines."""
+        ...
 
     def report(self, report: Changed | Concluded) -> None:
         """The state changed, or the query has ended."""
 
     def known(self, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand."""
+        ...
 
     def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """Ask the auth provider; ``None`` when there is none."""
+        ...
 
 
 class Machine(Protocol):
@@ -97,48 +107,53 @@ class Machine(Protocol):
     @property
     def session(self) -> Session:
         """Call-ID and CSeq, to tell answers to us from others."""
+        ...
 
     @property
     def deadline(self) -> float | None:
         """When `tick` is wanted next."""
+        ...
 
     @property
     def branch(self) -> str | None:
         """The branch whose answer is awaited."""
+        ...
 
     def take(self, answer: Answer, now: float) -> list[Effect]:
         """The answer to a question."""
+        ...
 
     def failed(self, cause: str, now: float) -> list[Effect]:
         """The transport lost the request."""
+        ...
 
     def received(self, response: Response, now: float) -> list[Effect]:
         """An answer to our request."""
+        ...
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass."""
+        ...
 
     def crash(self) -> list[Effect]:
         """An input raised what it must not raise."""
+        ...
 
 
 class Owner(Protocol):
-    """What an account needs of its core."""
+    """What an account needs of its core; what is not public is private to the package."""
+
+    _auth_provider: AuthProvider | None
+    _auth_timeout: float
 
     @property
     def auth_infos(self) -> tuple[AuthInfo, ...]:
-        """Credentials, the newest last."""
+        """Credentials for all accounts, the newest last."""
+        ...
 
-    @property
-    def auth_provider(self) -> AuthProvider | None:
-        """Who is asked when none of them fits."""
-
-    @property
-    def auth_timeout(self) -> float:
-        """Seconds that a provider may take."""
-
-    def start_registration(self, params: ProxyParams) -> Registration:
+    def _start_registration(self, params: ProxyParams) -> Registration:
         """A new machine with the core's timers and policies."""
+        ...
 
-    def publish(self, event: RegistrationEvent) -> None:
+    def _publish(self, event: RegistrationEvent) -> None:
         """Tell the core's readers."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import enum
 import logging
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiosipreg.auth import AuthChallenge
-from aiosipreg.credentials import inquire, known_credentials
+from aiosipreg.desk import Desk
 from aiosipreg.draft import Draft
 from aiosipreg.engine.edits import plan
 from aiosipreg.engine.effects import Changed
@@ -21,10 +21,10 @@ from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
 from aiosipreg.streams import Broadcast
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable
 
-    from aiosipreg.auth import AuthInfo
-    from aiosipreg.engine.effects import Answer, Ask, Concluded, Effect
+    from aiosipreg.core import Core
+    from aiosipreg.engine.effects import Ask, Effect
     from aiosipreg.engine.lease import Lease
     from aiosipreg.engine.register import Binding
     from aiosipreg.engine.registration import Registration
@@ -56,7 +56,7 @@ class ProxyConfig:
     """
 
     __slots__ = (
-        "__weakref__", "_broadcast", "_core", "_fetches", "_host", "_id", "_last_event", "_params",
+        "__weakref__", "_broadcast", "_core", "_desk", "_fetches", "_host", "_id", "_last_event", "_params",
         "_phase", "_runners", "_waiters",
     )  # fmt: skip
 
@@ -71,7 +71,8 @@ class ProxyConfig:
         self._waiters = Waiters()
         self._fetches: set[Fetch] = set()
         # One flow now; with several (RFC 5626) there is a runner for each.
-        self._runners = (Runner(core.start_registration(params), self, host),)
+        self._desk = Desk(core, lambda: self._settings, self._tell, self._challenge)
+        self._runners = (Runner(core._start_registration(params), self._desk, host),)
 
     def __setattr__(self, name: str, value: object) -> None:
         if not name.startswith("_"):
@@ -82,9 +83,9 @@ class ProxyConfig:
         return f"<ProxyConfig {self.identity} {self.state}>"
 
     @property
-    def core(self) -> Owner:
+    def core(self) -> Core:
         """The core that runs this account."""
-        return self._core
+        return cast("Core", self._core)
 
     @property
     def params(self) -> ProxyParams:
@@ -206,7 +207,7 @@ class ProxyConfig:
             CoreClosedError: The core or the account is gone.
         """
         self._ask_for(register=True)
-        self.enter(lambda machine, now: machine.register(now))
+        self._enter(lambda machine, now: machine.register(now))
         return await self._outcome(timeout, at_once=self.state is OK)
 
     async def refresh(self, timeout: float | None = None) -> Binding:
@@ -214,7 +215,7 @@ class ProxyConfig:
         if self.state in _GONE:
             raise error_of(self.identity, None, {})
         self._check(_Phase.OPEN)
-        self.enter(lambda machine, now: machine.refresh(now))
+        self._enter(lambda machine, now: machine.refresh(now))
         return await self._outcome(timeout, at_once=False)
 
     async def registered(self, timeout: float | None = None) -> Binding:
@@ -255,7 +256,7 @@ class ProxyConfig:
             CoreClosedError: The core or the account is gone.
         """
         self._check(_Phase.OPEN)
-        fetch = Fetch(self, self._core.start_registration(self._params).session, self._host)
+        fetch = Fetch(self._desk, self._core._start_registration(self._params).session, self._host)
         self._fetches.add(fetch)
         try:
             return await fetch.run(timeout)
@@ -278,56 +279,18 @@ class ProxyConfig:
             return event
         return await self._wait(lambda event: event.state in states, timeout)
 
-    # What the runner reports and asks.
+    # What the core does with its accounts: private to the package.
 
-    def report(self, report: Changed | Concluded) -> None:
-        """Report a change to whoever listens (called by the runner)."""
-        assert isinstance(report, Changed), "only queries conclude"  # noqa: S101
-        told = {name: getattr(report, name) for name in _TOLD}
-        event = RegistrationEvent(proxy_config=self, at=self._host.now(), **told)
-        self._last_event = event
-        if logger.isEnabledFor(logging.INFO):
-            logger.info("%s: %s -> %s: %s", event.identity, event.old, event.state, event.message)
-        if self._broadcast is not None:
-            self._broadcast.publish(event)
-        self._core.publish(event)
-        self._waiters.tell(event)
-
-    def known(self, ask: Ask) -> AuthInfo | None:
-        """Credentials that are at hand (called by the runner)."""
-        return known_credentials(self._settings, self._core.auth_infos, ask)
-
-    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
-        """The question to the auth provider, ``None`` without one (called by the runner)."""
-        own, aor = self._settings.auth, self._settings.aor
-        provider = own if callable(own) else self._core.auth_provider
-        if provider is None or ask.foreign:
-            return None
-        challenge = AuthChallenge(
-            proxy_config=self,
-            username=aor.user or "",
-            realm=ask.realm,
-            domain=aor.host,
-            algorithms=ask.algorithms,
-            attempt=ask.attempt,
-            secure=ask.target.transport.secure,
-            stale=ask.stale,
-            server=str(ask.target),
-        )
-        return inquire(provider, challenge, ask.token, self._core.auth_timeout)
-
-    # What the core does with its accounts.
-
-    def enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
+    def _enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
         """Give every machine of the account an input (called by the core)."""
         for runner in self._runners:
             runner.enter(make)
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """The account is going to be removed: it takes no more wishes (called by the core)."""
         self._phase = _Phase.LEAVING
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """The account is removed: streams end, whoever waits is told (called by the core)."""
         self._phase = _Phase.ENDED
         for runner in self._runners:
@@ -339,6 +302,32 @@ class ProxyConfig:
         self._waiters.close(CoreClosedError(f"{self.identity} was removed while somebody waited for it"))
 
     # How it is done.
+
+    def _tell(self, changed: Changed) -> None:
+        """Report a change to whoever listens."""
+        told = {name: getattr(changed, name) for name in _TOLD}
+        event = RegistrationEvent(proxy_config=self, at=self._host.now(), **told)
+        self._last_event = event
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("%s: %s -> %s: %s", event.identity, event.old, event.state, event.message)
+        if self._broadcast is not None:
+            self._broadcast.publish(event)
+        self._core._publish(event)
+        self._waiters.tell(event)
+
+    def _challenge(self, ask: Ask) -> AuthChallenge:
+        aor = self._settings.aor
+        return AuthChallenge(
+            proxy_config=self,
+            username=aor.user or "",
+            realm=ask.realm,
+            domain=aor.host,
+            algorithms=ask.algorithms,
+            attempt=ask.attempt,
+            secure=ask.target.transport.secure,
+            stale=ask.stale,
+            server=str(ask.target),
+        )
 
     def _check(self, *phases: _Phase) -> None:
         if self._phase not in phases:
@@ -357,7 +346,7 @@ class ProxyConfig:
             if getattr(params, name) != getattr(old, name):
                 raise ConfigError(name, getattr(params, name), "what the account was added with")
         self._params = params
-        self.enter(lambda machine, now: machine.edit(params, edit, now))
+        self._enter(lambda machine, now: machine.edit(params, edit, now))
 
     async def _outcome(self, timeout: float | None, *, at_once: bool) -> Binding:
         event = self._last_event
@@ -373,7 +362,7 @@ class ProxyConfig:
     async def _withdrawn(self, timeout: float | None, *, everything: bool) -> None:
         self._ask_for(register=False)
         before = self._last_event
-        self.enter(lambda machine, now: machine.unregister(now, everything=everything))
+        self._enter(lambda machine, now: machine.unregister(now, everything=everything))
         event = self._last_event
         if self.state not in _GONE:
             event = await self._wait(lambda event: event.state in (*_GONE, FAILED), timeout)

@@ -32,6 +32,7 @@ FLOORS: dict[str, int] = {
     "credentials": 3,
     "outcomes": 3,
     "ports": 3,
+    "desk": 4,
     "fetch": 4,
     "dependents": 4,
     "draft": 4,
@@ -55,9 +56,12 @@ SIDEWAYS: dict[str, set[str]] = {
     "hub": {"runner"},
     "fetch": {"runner"},
     "dependents": {"proxy"},
-    "proxy": {"draft", "fetch", "runner"},
+    "proxy": {"desk", "draft", "fetch", "runner"},
     "__main__": {"cli"},
 }
+
+# The type of `proxy.core`, which users follow.
+NAMED = {("proxy", "core")}
 
 # These see the package as its users do.
 PUBLIC = {PACKAGE, f"{PACKAGE}.wire", f"{PACKAGE}.testing"}
@@ -152,7 +156,7 @@ def wrong_direction(path: str, found: Import) -> str | None:
         return f"imports {found.module}, which is in no room of the table"
     if FLOORS[there] < FLOORS[here] or there in SIDEWAYS.get(here, ()):
         return None
-    if FLOORS[here] == 0 and found.type_only:
+    if found.type_only and (FLOORS[here] == 0 or (here, there) in NAMED):
         return None  # the words of floor 0 name the things that they are about
     return f"imports {found.module}: {'sideways' if FLOORS[there] == FLOORS[here] else 'upwards'}"
 

@@ -1,0 +1,65 @@
+"""What an account tells its runner, and is told by it (floor 4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiosipreg.credentials import inquire, known_credentials
+from aiosipreg.engine.effects import Changed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from aiosipreg.auth import AuthChallenge, AuthInfo
+    from aiosipreg.engine.effects import Answer, Ask, Concluded
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.ports import Owner
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """Stands between the runners of an account and the account that the application sees.
+
+    Args:
+        owner: The core.
+        settings: Gives the settings in force: while a binding is removed those under which it was made (REG-38).
+        tell: Takes each change.
+        challenge: Words a question for the auth provider.
+    """
+
+    __slots__ = ("_challenge", "_owner", "_settings", "_tell")
+
+    def __init__(
+        self,
+        owner: Owner,
+        settings: Callable[[], ProxyParams],
+        tell: Callable[[Changed], None],
+        challenge: Callable[[Ask], AuthChallenge],
+    ) -> None:
+        self._owner = owner
+        self._settings = settings
+        self._tell = tell
+        self._challenge = challenge
+
+    @property
+    def identity(self) -> str:
+        """The account in log lines."""
+        return str(self._settings().aor)
+
+    def report(self, report: Changed | Concluded) -> None:
+        """Pass a change on; only queries conclude, and they have an account of their own."""
+        assert isinstance(report, Changed)  # noqa: S101
+        self._tell(report)
+
+    def known(self, ask: Ask) -> AuthInfo | None:
+        """Credentials that are at hand."""
+        return known_credentials(self._settings(), self._owner.auth_infos, ask)
+
+    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
+        """The question to the auth provider, not yet asked; ``None`` when nobody is to be asked."""
+        own = self._settings().auth
+        provider = own if callable(own) else self._owner._auth_provider
+        if provider is None or ask.foreign:
+            return None
+        return inquire(provider, self._challenge(ask), ask.token, self._owner._auth_timeout)
