@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AuthChallenge", "AuthInfo", "AuthProvider"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Besides control characters what UTF-8 cannot carry; octets of unknown encoding, as surrogates, it can.
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class AuthInfo:
         domain: The SIP domain of the accounts it serves; ``None`` serves any.
 
     Raises:
-        ConfigError: Both or neither of ``password`` and ``ha1``; a ``ha1`` without ``realm``; a name that is empty,
-            has a colon (AUTH-32) or control characters (SEC-11).
+        ConfigError: Both or neither of ``password`` and ``ha1``; a ``ha1`` without ``realm``; a text that is empty or
+            has control characters (SEC-11); a name with a colon (AUTH-32).
     """
 
     username: str
@@ -46,12 +47,12 @@ class AuthInfo:
     domain: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.username:
-            raise ConfigError("username", self.username, "a user name")
         for name in ("username", "userid", "algorithm", "realm", "domain"):
             value = getattr(self, name)
-            if value is not None and _CONTROL.search(value):
-                raise ConfigError(name, value, "no control characters or line breaks")
+            if (name == "username" or value is not None) and not _is_text(value):
+                raise ConfigError(name, value, "text that is not empty, without control characters or line breaks")
+        if self.password and not _is_text(self.password):
+            raise ConfigError("password", "(hidden)", "text without control characters or line breaks")
         if ":" in self.digest_username:
             raise ConfigError("userid", self.digest_username, "a name without a colon, which digest cannot carry")
         if (self.password is None) == (self.ha1 is None):
@@ -65,6 +66,10 @@ class AuthInfo:
     def digest_username(self) -> str:
         """The name that goes into the digest."""
         return self.userid if self.userid is not None else self.username
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != "" and not _UNFIT.search(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

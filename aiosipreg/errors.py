@@ -70,7 +70,7 @@ class ParseError(AiosipregError, ValueError):
     """
 
     def __init__(self, text: str, offset: int, expected: str) -> None:
-        super().__init__(text, offset, expected)
+        super().__init__(text[:120], offset, expected)
         self.text = text[:120]
         self.offset = offset
         self.expected = expected

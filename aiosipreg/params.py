@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
@@ -12,7 +13,10 @@ from typing import Any, Self, TypeAlias
 from aiosipreg.auth import AuthInfo, AuthProvider
 from aiosipreg.checks import shares
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire import NameAddr, Params, SipUri, is_token
+from aiosipreg.wire import NameAddr, OtherUri, Params, SipUri, is_token
+from aiosipreg.wire.grammar import check_text, parse_quality
+from aiosipreg.wire.host import parse_ip
+from aiosipreg.wire.uri import hide_password
 
 __all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "auth_source"]
 
@@ -20,17 +24,16 @@ AuthSource: TypeAlias = AuthInfo | Iterable[AuthInfo] | AuthProvider | None
 
 LONGEST_EXPIRES = 2**32 - 1
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
 # SEC-13: these are the machine's own; a second one would change what the request means.
 _RESERVED_HEADERS = frozenset({
     "via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "max-forwards", "contact", "m", "expires",
     "content-length", "l", "authorization", "proxy-authorization", "route", "supported", "k", "user-agent",
 })  # fmt: skip
 
-_RESERVED_CONTACT_PARAMS = frozenset({"expires", "+sip.instance", "reg-id", "pub-gruu", "temp-gruu"})
+# `action` is a parameter of RFC 2543 that is never sent any more (REG-7).
+_RESERVED_CONTACT_PARAMS = frozenset({"expires", "+sip.instance", "reg-id", "pub-gruu", "temp-gruu", "action"})
 
-# RFC 3261 19.1.1 table 1: components that make no sense in an address-of-record (URI-12).
+# RFC 3261 19.1.1 table 1: components that make no sense in a Contact, or that the flow decides (URI-12).
 _RESERVED_CONTACT_URI_PARAMS = frozenset({"lr", "method", "transport", "maddr", "ttl"})
 
 
@@ -74,7 +77,7 @@ def auth_source(field_name: str, source: AuthSource) -> tuple[AuthInfo, ...] | A
         if not iscoroutinefunction(call) and not iscoroutinefunction(getattr(call, "__call__", None)):  # noqa: B004
             raise TypeError(f"{field_name}: an auth provider must be an `async` function, not a plain one")
         return source
-    infos = tuple(source)
+    infos = tuple(source) if isinstance(source, Iterable) else (source,)
     for info in infos:
         if not isinstance(info, AuthInfo):
             raise TypeError(f"{field_name}: expected AuthInfo objects or one async function, got {type(info).__name__}")
@@ -86,8 +89,8 @@ class ProxyParams:
     """The settings of one account; frozen, and checked when built.
 
     Attributes:
-        identity: The address-of-record, a sip or sips URI with a user part; parameters, port and headers are left
-            out of it (URI-12).
+        identity: The address-of-record, a sip or sips URI with a user part; display name, parameters, port and headers
+            are left out of it (URI-12). A password does not belong there: give it as `AuthInfo`.
         server: The registrar, as host or URI; defaults to the host of the identity, with the port and the transport
             that stand there (REG-1).
         routes: Outbound proxies in order; the REGISTER goes to the first and names all in Route (REG-30).
@@ -169,9 +172,12 @@ SETTABLE = tuple(entry.name for entry in fields(ProxyParams) if entry.init)
 def _checked(params: ProxyParams) -> dict[str, object]:
     """Every field of ``params`` in its final form."""
     given = _identity(params.identity)
-    aor = given.replace(password=None, port=None, params={}, headers={})
-    # Without a server the identity says where to register: its host, and a port or transport that were written there.
-    server = given if params.server is None else _sip_uri("server", params.server)
+    aor = given.replace(port=None, params={}, headers={})
+    if params.server is None:
+        # Then the identity says where to register: its host, and a port or transport that were written there.
+        server = given.replace(params={name: text for name, text in given.params.items() if name == "transport"})
+    else:
+        server = _sip_uri("server", params.server)
     registrar = server.replace(user=None, password=None, headers={})
     if aor.secure and not registrar.secure:
         raise ConfigError("server", str(registrar), "a sips URI, because the identity is one (RFC 5630)")
@@ -184,14 +190,25 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         "server": None if params.server is None else str(params.server),
         "auth": auth or None,
         "routes": tuple(_route(route) for route in _items("routes", params.routes)),
-        "contact_params": _param_map("contact_params", params.contact_params, _RESERVED_CONTACT_PARAMS),
+        "contact_params": _contact_params(params.contact_params),
         "contact_uri_params": _param_map("contact_uri_params", params.contact_uri_params, _RESERVED_CONTACT_URI_PARAMS),
-        "headers": tuple(_header(name, value) for name, value in params.headers),
+        "headers": tuple(_header(entry) for entry in _items("headers", params.headers)),
         "supported": _tags(params.supported),
         "redirect_hosts": tuple(
             _plain("redirect_hosts", host) for host in _items("redirect_hosts", params.redirect_hosts)
         ),
     }
+
+
+_KINDS = {
+    "nat": NatMode,
+    "lifetime_in": ExpiresIn,
+    "redirect": Redirect,
+    "register": bool,
+    "unregister_at_stop": bool,
+    "strict_binding": bool,
+    "retry_403": bool,
+}
 
 
 def _check_scalars(params: ProxyParams) -> None:
@@ -203,79 +220,98 @@ def _check_scalars(params: ProxyParams) -> None:
             _plain(name, getattr(params, name))
     if params.instance_id is not None and not re.fullmatch(r"urn:[^\s<>\"]+", params.instance_id):
         raise ConfigError("instance_id", params.instance_id, 'a URN such as "urn:uuid:..."')
-    for name, kind in (("nat", NatMode), ("lifetime_in", ExpiresIn), ("redirect", Redirect)):
+    for name, kind in _KINDS.items():
         if not isinstance(getattr(params, name), kind):
-            raise ConfigError(name, getattr(params, name), f"a member of {kind.__name__}")
-    if params.refresh_window is not None:
-        _check_window(params.refresh_window)
+            raise ConfigError(name, getattr(params, name), f"a {kind.__name__}")
+    _check_window(params.refresh_window)
 
 
-def _check_window(window: tuple[float, float]) -> None:
-    if shares("refresh_window", window)[1] == 1:
+def _check_window(window: tuple[float, float] | None) -> None:
+    if window is not None and shares("refresh_window", window)[1] == 1:
         raise ConfigError("refresh_window", window, "two shares with 0 < low <= high < 1")
 
 
 def _plain(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value or _CONTROL.search(value):
-        raise ConfigError(name, value, "text without control characters or line breaks")
-    return value
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(name, value, "text that is not empty")
+    return check_text(name, value)
 
 
-def _items(name: str, value: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(value, str):
-        raise ConfigError(name, value, "a tuple of texts, not one text")
+def _items(name: str, value: Iterable[Any]) -> tuple[Any, ...]:
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+        raise ConfigError(name, value, "a tuple")
     return tuple(value)
 
 
-def _sip_uri(name: str, value: str | SipUri) -> SipUri:
-    if isinstance(value, SipUri):
-        return value
-    text = _plain(name, value)
-    if not text.lower().startswith(("sip:", "sips:")):
-        text = f"sip:{text}"
+def _sip_uri(name: str, value: object) -> SipUri:
+    if not isinstance(value, str | SipUri):
+        raise ConfigError(name, value, "a sip or sips URI")
+    text = str(value)
+    prefix = "" if text.lstrip().lower().startswith(("sip:", "sips:")) else "sip:"
+    shown = hide_password(prefix + text).removeprefix(prefix)
     try:
-        uri = SipUri.parse(text)
-    except ParseError as error:
-        raise ConfigError(name, value, f"a sip or sips URI ({error})") from error
+        uri = SipUri.parse(check_text(name, prefix + text))
+    except (ParseError, ConfigError) as error:
+        raise ConfigError(name, shown, f"a sip or sips URI: {error.expected}") from None
+    if uri.password is not None:
+        raise ConfigError(name, shown, "a URI without password, which belongs into an AuthInfo")
     if uri.secure and (uri.params.get("transport") or "").lower() == "udp":
-        raise ConfigError(name, value, "a sips URI without transport=udp: sips needs TLS (RFC 5630)")
-    if "maddr" in uri.params and (uri.params["maddr"] or "").startswith("224."):
-        raise ConfigError(name, value, "a registrar of its own: registration by multicast is not built (REG-39)")
+        raise ConfigError(name, shown, "a sips URI without transport=udp: sips needs TLS (RFC 5630)")
+    if _is_multicast(uri.host) or _is_multicast(uri.params.get("maddr") or ""):
+        raise ConfigError(name, shown, "a server of its own: registration by multicast is not built (REG-39)")
     return uri
 
 
-def _identity(value: str | SipUri) -> SipUri:
-    if isinstance(value, str) and "<" in value:
-        try:
-            address = NameAddr.parse(_plain("identity", value)).uri
-        except ParseError as error:
-            raise ConfigError("identity", value, f"a sip or sips URI with a user ({error})") from error
-        if not isinstance(address, SipUri):
-            raise ConfigError("identity", value, "a sip or sips URI with a user")
-        value = address
-    uri = _sip_uri("identity", value)
-    if not uri.user:
+def _is_multicast(host: str) -> bool:
+    address = parse_ip(host)
+    return address is not None and ipaddress.ip_address(address).is_multicast
+
+
+def _identity(value: object) -> SipUri:
+    uri = _sip_uri("identity", _bracketed(value) if isinstance(value, str) and "<" in value else value)
+    if uri.user is None:
         raise ConfigError("identity", str(value), "a URI with a user part, such as sip:alice@example.org")
     return uri
 
 
-def _route(value: str) -> str:
-    uri = _sip_uri("routes", value.strip().removeprefix("<").removesuffix(">"))
+def _bracketed(text: str) -> SipUri | OtherUri:
+    try:
+        return NameAddr.parse(check_text("identity", text)).uri
+    except (ParseError, ConfigError) as error:
+        raise ConfigError("identity", hide_password(text), f"a sip or sips URI: {error.expected}") from None
+
+
+def _route(value: object) -> str:
+    if isinstance(value, str) and value[:1] == "<" and value[-1:] == ">":
+        value = value[1:-1]
+    uri = _sip_uri("routes", value)
     # REG-30: an outbound proxy is a loose router; one that forgot to say so would become the Request-URI.
     return str(uri if "lr" in uri.params else uri.replace(params={**uri.params, "lr": None}))
 
 
+def _contact_params(value: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    params = _param_map("contact_params", value, _RESERVED_CONTACT_PARAMS)
+    if "q" in params and parse_quality(params["q"] or "") is None:
+        raise ConfigError("contact_params[q]", params["q"], "0 to 1 with at most three decimals (REG-7)")
+    return params
+
+
 def _param_map(name: str, value: Mapping[str, str | None], reserved: frozenset[str]) -> Mapping[str, str | None]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(name, value, "a mapping of names to texts, or to None")
     for key, text in value.items():
-        if key.lower() in reserved or not is_token(key):
+        if not isinstance(key, str) or not is_token(key) or key.lower() in reserved:
             raise ConfigError(name, key, "a parameter name that the framework does not set itself")
         if text is not None:
             _plain(f"{name}[{key}]", text)
     return Params(value)
 
 
-def _header(name: str, value: str) -> tuple[str, str]:
-    if not is_token(name) or name.lower() in _RESERVED_HEADERS:
+def _header(entry: object) -> tuple[str, str]:
+    if not isinstance(entry, tuple | list) or len(entry) != 2:
+        raise ConfigError("headers", entry, "pairs of name and value")
+    name, value = entry
+    if not isinstance(name, str) or not is_token(name) or name.lower() in _RESERVED_HEADERS:
         raise ConfigError("headers", name, "a header name that the framework does not set itself (SEC-13)")
     return name, _plain(f"headers[{name}]", value)
 
@@ -285,6 +321,6 @@ def _tags(value: Iterable[str] | None) -> tuple[str, ...] | None:
         return None
     tags = _items("supported", value)
     for tag in tags:
-        if not is_token(tag):
+        if not isinstance(tag, str) or not is_token(tag):
             raise ConfigError("supported", tag, "option tags, such as path")
     return tags

@@ -359,8 +359,8 @@ VALUE = TEXT.map(str.strip).filter(bool).map(lambda text: text.strip(" \t"))
 TOKEN = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.!%*_+`'~-]{0,8}", fullmatch=True)
 HOST = st.one_of(
     st.from_regex(r"[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?(\.[a-z]{2,5}){1,2}", fullmatch=True),
-    st.ip_addresses(v=4).map(str),
-    st.ip_addresses(v=6).map(lambda address: f"[{address}]"),
+    st.ip_addresses(v=4).filter(lambda address: not address.is_multicast).map(str),
+    st.ip_addresses(v=6).filter(lambda address: not address.is_multicast).map(lambda address: f"[{address}]"),
 )
 USER = TEXT.map(lambda text: str(SipUri("sip", text, "h"))[4:-2])
 PARAMS = st.dictionaries(TOKEN.map(lambda name: f"x{name}".lower()), st.one_of(st.none(), VALUE), max_size=3)
