@@ -32,6 +32,8 @@ class Timetable(Generic[Item]):
         self._wanted: dict[Item, float] = {}
         self._queued: dict[Item, float] = {}
         self._order = itertools.count()
+        # Kept beside the handle: that of uvloop does not know its time when it is due at once.
+        self._armed_for = 0.0
         self._handle: asyncio.TimerHandle | None = None
 
     def set(self, item: Item, at: float | None) -> None:
@@ -61,9 +63,10 @@ class Timetable(Generic[Item]):
     def _arm(self) -> None:
         at = self._heap[0][0]
         if self._handle is not None:
-            if self._handle.when() <= at:
+            if self._armed_for <= at:
                 return
             self._handle.cancel()
+        self._armed_for = at
         self._handle = self._loop.call_at(at, self._run)
 
     def _run(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,22 @@ async def test_a_time_that_has_passed_is_called_in_the_next_turn() -> None:
     assert calls.seen == []
     await asyncio.sleep(0.001)
     assert calls.seen == [("a", 5.0)]
+
+
+def test_what_is_due_at_once_is_called_on_uvloop_too() -> None:
+    async def main() -> None:
+        called = asyncio.Event()
+        calls = Calls(lambda name: called.set() if len(calls.seen) == 3 else None)
+        now = calls.loop.time()
+        calls.table.set("now", now)
+        calls.table.set("soon", now + 0.0001)
+        calls.table.set("before", now - 1)
+        await called.wait()
+        assert sorted(name for name, _ in calls.seen) == ["before", "now", "soon"]
+        calls.table.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
 
 
 async def test_whoever_is_called_may_wish_again() -> None:
