@@ -310,7 +310,7 @@ class Cycle:
         session.authenticator.accepted(response)
         session.flow, session.hop = flow, self._detour.hop
         try:
-            requested = float(session.lifetime) if self.purpose is Purpose.REGISTER else 0.0
+            requested = session.assumed if self.purpose is Purpose.REGISTER else 0.0
             grant = read_grant(response, contact, requested, transaction.started_at, flow)
         except ParseError as error:
             return self._end(TROUBLES["RSP-200C"], response, cause=str(error))

@@ -254,7 +254,7 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
     Args:
         response: The answer.
         contact: Our Contact as sent.
-        requested: Lifetime that was asked for.
+        requested: Lifetime of a Contact for which the answer names none (REG-13).
         sent_at: When the request was first sent; lifetimes count from there (REG-17).
         flow: Where it was sent.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiosipreg.engine.authenticator import Authenticator
 from aiosipreg.engine.edits import Edit, compare
 from aiosipreg.engine.register import RegisterSeries, contact_address
-from aiosipreg.params import NatMode
+from aiosipreg.params import ExpiresIn, NatMode
 
 if TYPE_CHECKING:
     from random import Random
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from aiosipreg.wire import NameAddr, Response
 
 __all__ = ["Session"]
+
+_USUAL_LIFETIME = 3600.0
 
 
 class Session:
@@ -125,6 +127,11 @@ class Session:
     def lifetime(self) -> int:
         """The lifetime to ask for."""
         return self.series.concessions.lifetime(self.params)
+
+    @property
+    def assumed(self) -> float:
+        """The lifetime of a binding whose registrar names none: what was asked for, else an hour (REG-13)."""
+        return _USUAL_LIFETIME if self.params.lifetime_in is ExpiresIn.NOWHERE else float(self.lifetime)
 
     def _start_series(self) -> None:
         self.series = RegisterSeries(self.params, user_agent=self.user_agent, random=self.random)

@@ -1,0 +1,178 @@
+"""What an account keeps from attempt to attempt, and what makes it forget."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from aiosipreg.auth import AuthInfo
+from aiosipreg.engine.authenticator import Question, Verdict
+from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.effects import Flow
+from aiosipreg.engine.register import Purpose
+from aiosipreg.engine.repairs import Concessions
+from aiosipreg.engine.session import Session
+from aiosipreg.engine.targets import Target, Transport
+from aiosipreg.engine.timers import SipTimers
+from aiosipreg.params import ExpiresIn, NatMode, ProxyParams
+from aiosipreg.wire import NameAddr, Response
+
+TARGET = Target("192.0.2.10", 5060, Transport.UDP, "example.org")
+FLOW = Flow(TARGET, "192.0.2.1", 5070)
+TOTO = ProxyParams("sip:toto@example.org")
+CONTACT = NameAddr.parse("<sip:toto@192.0.2.1:5070>")
+PUBLIC = ("203.0.113.5", 1024)
+
+
+def session(params: ProxyParams = TOTO) -> Session:
+    return Session(params, timers=SipTimers(), policy=DigestPolicy(), random=Random(1), user_agent="test/1")
+
+
+def busy(params: ProxyParams = TOTO) -> Session:
+    """A session that has learnt all that there is to learn."""
+    subject = session(params)
+    subject.series.render(Purpose.REGISTER, FLOW, "z9hG4bKb", contact=CONTACT, lifetime=60)
+    subject.flow, subject.contact, subject.bound, subject.avoid = FLOW, CONTACT, CONTACT, TARGET
+    subject.public, subject.asymmetric = PUBLIC, True
+    subject.series.concede(Concessions(floor=7200))
+    challenge = Response(401, "", [("WWW-Authenticate", 'Digest realm="r", nonce="n"')])
+    assert isinstance(subject.authenticator.challenged(challenge, "example.org"), Question)
+    assert subject.authenticator.supply(AuthInfo("toto", password="s")) is Verdict.ANSWER
+    return subject
+
+
+def learnt(subject: Session) -> tuple[Any, ...]:
+    return (subject.flow, subject.contact, subject.bound, subject.avoid, subject.public, subject.asymmetric)
+
+
+def test_session_begins_empty() -> None:
+    subject = session()
+    assert learnt(subject) == (None, None, None, None, None, False)
+    assert (subject.series.cseq, subject.authenticator.algorithm, subject.questions) == (0, None, 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"identity": "sip:titi@example.org"},
+        {"server": "sip:other.example.org"},
+        {"routes": ("sip:proxy.example.org",)},
+        {"auth": AuthInfo("toto", password="other")},
+    ],
+)
+def test_REG_38_another_account_starts_clean(changes: dict[str, Any]) -> None:
+    subject = busy()
+    before = subject.series
+    params = TOTO.replace(**changes)
+    assert subject.adopt(params)
+    assert learnt(subject) == (None, None, None, None, None, False)
+    assert subject.params is subject.series.params is params
+    assert (subject.series.cseq, subject.lifetime, subject.authenticator.algorithm) == (0, 3600, None)
+    assert subject.series.call_id != before.call_id
+    assert subject.series.from_tag != before.from_tag
+
+
+@pytest.mark.parametrize("changes", [{"expires": 60}, {"ref_key": "x"}, {"headers": (("X-A", "1"),)}, {}])
+def test_REG_4_38_same_account_keeps_everything(changes: dict[str, Any]) -> None:
+    subject = busy()
+    before = (learnt(subject), subject.series, subject.series.call_id, subject.series.cseq)
+    params = TOTO.replace(**changes)
+    assert not subject.adopt(params)
+    assert (learnt(subject), subject.series, subject.series.call_id, subject.series.cseq) == before
+    assert subject.params is subject.series.params is params
+    assert (subject.lifetime, subject.authenticator.algorithm) == (7200, "MD5")
+
+
+def test_REG_27_new_call_id_keeps_what_the_registrar_insists_on() -> None:
+    subject = busy()
+    before = subject.series
+    subject.renew()
+    assert subject.series.call_id != before.call_id
+    assert (subject.series.cseq, subject.lifetime) == (0, 7200)
+    assert learnt(subject)[0] is FLOW
+
+
+def test_REG_15_lifetime_is_what_the_settings_say_but_not_below_the_floor() -> None:
+    subject = session(TOTO.replace(expires=600))
+    assert (subject.lifetime, subject.assumed) == (600, 600.0)
+    subject.series.concede(Concessions(floor=300))
+    assert (subject.lifetime, subject.assumed) == (600, 600.0)
+    subject.series.concede(Concessions(floor=1800))
+    assert (subject.lifetime, subject.assumed) == (1800, 1800.0)
+
+
+@pytest.mark.parametrize(
+    ("place", "assumed"),
+    [(ExpiresIn.BOTH, 60), (ExpiresIn.CONTACT, 60), (ExpiresIn.HEADER, 60), (ExpiresIn.NOWHERE, 3600)],
+)
+def test_REG_13_lifetime_that_nobody_named(place: ExpiresIn, assumed: float) -> None:
+    assert session(TOTO.replace(expires=60, lifetime_in=place)).assumed == assumed
+
+
+def test_MSG_22_answer_must_be_to_the_last_request() -> None:
+    subject = session()
+    rows = [
+        ("Via", "SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKb"),
+        ("From", f"<sip:toto@example.org>;tag={subject.series.from_tag}"),
+        ("To", "<sip:toto@example.org>"),
+        ("Call-ID", subject.series.call_id),
+        ("CSeq", "1 REGISTER"),
+    ]
+    subject.series.render(Purpose.REGISTER, FLOW, "z9hG4bKb", contact=CONTACT, lifetime=60)
+    assert subject.mismatch(Response(200, "OK", rows)) is None
+    subject.series.render(Purpose.REGISTER, FLOW, "z9hG4bKc", contact=CONTACT, lifetime=60)
+    assert subject.mismatch(Response(200, "OK", rows)) == "CSeq"
+
+
+def test_DNS_18_failed_target_is_left_and_avoided() -> None:
+    subject = busy()
+    other = Target("192.0.2.11", 5060, Transport.UDP, "example.org")
+    subject.leave(other)
+    assert (subject.flow, subject.hop, subject.avoid) == (None, None, other)
+    assert (subject.bound, subject.public) == (CONTACT, PUBLIC)
+
+
+# The Contact and the address that others see
+
+
+def test_NAT_3_contact_follows_the_public_address() -> None:
+    subject = session()
+    assert str(subject.contact_on(FLOW)) == "<sip:toto@192.0.2.1:5070>"
+    assert subject.learn(PUBLIC, again=False)
+    assert str(subject.contact_on(FLOW)) == "<sip:toto@203.0.113.5:1024>"
+    assert not subject.learn(PUBLIC, again=False)
+    # The NAT went away.
+    assert subject.learn(None, again=False)
+    assert str(subject.contact_on(FLOW)) == "<sip:toto@192.0.2.1:5070>"
+
+
+def test_NAT_4_address_that_changes_each_time_is_left_alone() -> None:
+    subject = session()
+    assert subject.learn(PUBLIC, again=False)
+    assert not subject.learn(("203.0.113.5", 1025), again=True)
+    assert subject.asymmetric
+    assert subject.public == PUBLIC
+    assert not subject.learn(("203.0.113.5", 1026), again=False)
+    assert subject.public == PUBLIC
+
+
+def test_NAT_3_may_be_switched_off() -> None:
+    subject = session(TOTO.replace(nat=NatMode.OFF))
+    assert not subject.learn(PUBLIC, again=False)
+    assert subject.public is None
+
+
+def test_contact_of_the_account_that_this_one_depends_on() -> None:
+    subject = session(TOTO.replace(contact_params={"q": "0.5"}))
+    subject.shared = NameAddr.parse("<sip:master@203.0.113.9:5060>;expires=3")
+    assert str(subject.contact_on(FLOW)) == "<sip:master@203.0.113.9:5060>;q=0.5"
+    assert not subject.learn(PUBLIC, again=False)
+
+
+def test_PUSH_9_contact_without_push_once_the_registrar_refused_it() -> None:
+    subject = session(TOTO.replace(contact_uri_params={"pn-prid": "x", "ob": None}))
+    assert "pn-prid" in str(subject.contact_on(FLOW))
+    subject.series.concede(Concessions(without_push=True))
+    assert str(subject.contact_on(FLOW)) == "<sip:toto@192.0.2.1:5070;ob>"
