@@ -111,8 +111,8 @@ class ProxyParams:
         id: Stable name of the account in its core; random when absent.
         lifetime_in: Where ``expires`` is written.
         strict_binding: Treat an answer that does not list our Contact as a failure (REG-14).
-        refresh_window: Two shares of the granted lifetime between which the refresh starts; ``None`` for the rule
-            of REG-19.
+        refresh_window: Two shares of the granted lifetime between which the refresh starts; ``None`` for 81 to 90 % of
+            a long lifetime and 45 to 50 % of one below about a minute (REG-19).
         retry_403: Try again slowly after 403 instead of stopping.
         redirect: How far a registrar may send the account elsewhere.
         redirect_hosts: Hosts that it may be sent to besides.
