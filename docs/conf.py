@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiosipreg.testing
+
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+
+from tables import without_ids
 
 if TYPE_CHECKING:
     from docutils.nodes import TextElement, reference
@@ -22,7 +27,7 @@ author = "the aiosipreg authors"
 project_copyright = author
 release = version = METADATA["version"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "state_diagram", "tables"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 
@@ -80,10 +85,16 @@ def keep_first_line(app: Sphinx, what: str, name: str, obj: object, options: obj
         lines[:0] = ["..", ""]  # an empty comment
 
 
+def leave_out_ids(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """The rows of the specification are for those who change the program, not for those who use it."""
+    lines[:] = without_ids("\n".join(lines)).split("\n")
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     for name in aiosipreg.testing.__all__:  # loaded when first asked for, and autodoc does not ask
         getattr(aiosipreg.testing, name)
     app.connect("missing-reference", public_name)
     app.connect("autodoc-process-signature", plain_signature)
+    app.connect("autodoc-process-docstring", leave_out_ids, priority=300)
     app.connect("autodoc-process-docstring", keep_first_line, priority=400)
