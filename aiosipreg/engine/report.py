@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from aiosipreg.states import Reason
+from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +45,7 @@ def clean(text: str) -> str:
 
 
 def _visible(character: str) -> str:
-    if character.isprintable() and unicodedata.category(character) != "Cf":
+    if character.isprintable():
         return character
     octets = character.encode("utf-8", "surrogateescape")
     return "".join(f"\\x{octet:02x}" for octet in octets)
@@ -63,9 +62,9 @@ def sentence(transition: Transition, outcome: Outcome | None, reason: Reason, wa
     """
     if reason in _DOUBTS:
         return _DOUBTS[reason]
-    grant = outcome.grant if outcome is not None else None
-    if transition.id in ("F-05", "F-25") and grant is not None and grant.binding is not None:
-        return f"registered for {grant.binding.expires:.0f} s"
+    binding = outcome.grant.binding if outcome is not None and outcome.grant is not None else None
+    if binding is not None and transition.target is RegistrationState.OK:
+        return f"registered for {binding.expires:.0f} s"
     if transition.id in _PLAIN or outcome is None:
         return _PLAIN.get(transition.id, "registering")
     return told(outcome) if wait is None else f"{told(outcome)}; next attempt in {wait:.0f} s"
@@ -75,5 +74,6 @@ def told(outcome: Outcome) -> str:
     """Why an attempt came to nothing, as a sentence."""
     response = outcome.response
     status = f"{response.status} {clean(response.reason)}".strip() if response is not None else ""
-    details = ", ".join(detail for detail in (status, outcome.cause) if detail)
+    # The cause may quote the network too: the Contacts of a redirect, a header that is no SIP.
+    details = ", ".join(detail for detail in (status, clean(outcome.cause)) if detail)
     return f"{outcome.row.advice} ({details})" if details else outcome.row.advice
