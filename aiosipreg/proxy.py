@@ -226,8 +226,10 @@ class ProxyConfig:
             RegistrationTimeout: There was no binding within ``timeout`` seconds.
             CoreClosedError: The core or the account is gone.
         """
-        event = self._last_event
-        if self.state not in (OK, REFRESHING) and not (event is not None and final(event)):
+        binding, event = self._lease.binding, self._last_event
+        if binding is not None and self.state in (OK, REFRESHING):
+            return binding
+        if event is None or not final(event):
             event = await self._wait(lambda event: event.state is OK or final(event), timeout)
         return self._binding_or_raise(event)
 
