@@ -32,7 +32,9 @@ def known_credentials(params: ProxyParams, shared: tuple[AuthInfo, ...], ask: As
     )
 
 
-async def inquire(provider: AuthProvider, challenge: AuthChallenge, token: int, timeout: float) -> Answer:
+async def inquire(
+    provider: AuthProvider, challenge: AuthChallenge, token: int, timeout: float, *, otherwise: AuthInfo | None = None
+) -> Answer:
     """Ask the provider; whatever it does becomes an answer.
 
     Args:
@@ -40,6 +42,7 @@ async def inquire(provider: AuthProvider, challenge: AuthChallenge, token: int, 
         challenge: What it is told.
         token: The token of the machine's question.
         timeout: Seconds it may take.
+        otherwise: The answer if it has none.
     """
     limit = asyncio.timeout(timeout)
     try:
@@ -58,4 +61,4 @@ async def inquire(provider: AuthProvider, challenge: AuthChallenge, token: int, 
         return NotAnswered(token, f"it raised {type(error).__name__}")
     if info is not None and not isinstance(info, AuthInfo):
         return NotAnswered(token, f"it returned {type(info).__name__}, not AuthInfo")
-    return Answered(token, info)
+    return Answered(token, otherwise if info is None else info)

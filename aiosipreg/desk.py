@@ -53,8 +53,8 @@ class Desk:
         self._tell(report)
 
     def known(self, ask: Ask) -> AuthInfo | None:
-        """Credentials that are at hand."""
-        return known_credentials(self._settings(), self._owner.auth_infos, ask)
+        """Credentials that are at hand; none while a provider of the account's own is to be asked before them."""
+        return None if callable(self._settings().auth) and not ask.foreign else self._listed(ask)
 
     def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """The question to the auth provider, not yet asked; ``None`` when nobody is to be asked."""
@@ -62,4 +62,9 @@ class Desk:
         provider = own if callable(own) else self._owner._auth_provider
         if provider is None or ask.foreign:
             return None
-        return inquire(provider, self._challenge(ask), ask.token, self._owner._auth_timeout)
+        return inquire(
+            provider, self._challenge(ask), ask.token, self._owner._auth_timeout, otherwise=self._listed(ask)
+        )
+
+    def _listed(self, ask: Ask) -> AuthInfo | None:
+        return known_credentials(self._settings(), self._owner.auth_infos, ask)

@@ -100,6 +100,7 @@ class TestProvider:
             return None
 
         assert await self.answer(provider) == Answered(7, None)
+        assert await inquire(provider, CHALLENGE, 7, 10.0, otherwise=info()) == Answered(7, info())
 
     async def test_AUTH_25_it_is_not_waited_for_for_ever(self) -> None:
         async def provider(challenge: AuthChallenge) -> AuthInfo | None:
