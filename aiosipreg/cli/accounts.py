@@ -84,14 +84,10 @@ def account_params(
     """
     try:
         params = ProxyParams(identity, server=server, expires=expires, routes=routes)
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None
-    name = params.aor.user or ""
-    password = read_password(stdin=password_stdin, file=password_file) or ask_password(user or str(params.aor))
-    if password is None:
-        return params
-    try:
-        return params.replace(auth=AuthInfo(name, userid=user, password=password))
+        password = read_password(stdin=password_stdin, file=password_file) or ask_password(user or str(params.aor))
+        if password is None:
+            return params
+        return params.replace(auth=AuthInfo(params.aor.user or "", userid=user, password=password))
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
 

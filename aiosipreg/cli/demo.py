@@ -130,13 +130,13 @@ class Stage:
         Raises:
             CommandFailed: It came to rest in another one.
         """
-        async for event in self._events:
+        while True:
+            event = await anext(self._events)
             self.ladder.event(event)
             if event.proxy_config is proxy and event.state is state:
                 return event
             if event.proxy_config is proxy and event.state in _SETTLED:
                 raise CommandFailed(f"the account did not become {state}: {event.message}")
-        raise CommandFailed(f"the account did not become {state}")
 
     def fact(self, true: bool, text: str) -> None:
         """Say what is now true, if it is.

@@ -124,9 +124,7 @@ def _aor(request: Request) -> str:
 def _source(response: Response) -> str:
     """Where the request came from, as the registrar noted it in the top Via."""
     via = response.via
-    if via is None:
-        return "?"
-    return hostport(printable(via.received or via.host), via.rport or via.port or 5060)
+    return "?" if via is None else hostport(printable(via.received or via.host), via.rport or via.port or 5060)
 
 
 def _style(status: int) -> str:

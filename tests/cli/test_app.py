@@ -100,10 +100,12 @@ def test_with_v_its_traceback_is_logged(
 
 
 def test_output_that_is_no_stream_of_the_system_is_left_alone(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
     assert enter(monkeypatch, "--version") == 0
-    assert capsys.readouterr().out.startswith("aiosipreg ")
+    assert output.getvalue().startswith("aiosipreg ")
 
 
 def test_letters_that_the_terminal_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:

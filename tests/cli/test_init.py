@@ -31,10 +31,10 @@ def test_a_missing_extra_is_named_in_one_sentence(module: str) -> None:
 
 
 def test_another_missing_module_is_not_blamed_on_the_extra() -> None:
-    result = without("aiosipreg.core")
+    result = without("aiosipreg.cli.demo")
     assert result.returncode == 1
     assert "aiosipreg[cli]" not in result.stderr
-    assert "aiosipreg.core" in result.stderr
+    assert "aiosipreg.cli.demo" in result.stderr
 
 
 def test_python_m_aiosipreg_is_the_command_line() -> None:
