@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SECRET = "hunter2-Grüße"
 PATIENCE = 30.0
 
+ECHO_IS_OFF = " (empty for none): "
+"""The end of the prompt: its last blank is written when the terminal does not show any more what is typed."""
+
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SPOILT = ("AIOSIPREG_PASSWORD", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "TERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 

@@ -14,7 +14,7 @@ from aiosipreg.cli.check import check_account
 from aiosipreg.cli.registrar import Watch
 from aiosipreg.cli.text import make_console
 from aiosipreg.testing import Registrar
-from tests.cli.shell import SECRET, invoke, on_terminal, ran, started
+from tests.cli.shell import ECHO_IS_OFF, SECRET, invoke, on_terminal, ran, started
 
 TOTO = "sip:toto@sip.titi.com"
 
@@ -54,7 +54,7 @@ async def test_without_users_everybody_may() -> None:
 async def test_each_user_is_asked_for() -> None:
     async with on_terminal("registrar", "--port", "0", "--user", "toto", "--user", "tata") as terminal:
         for user, password in (("toto", SECRET), ("tata", "another")):
-            await terminal.until(re.compile(f"Password of {user}").search)
+            await terminal.until(re.compile(f"Password of {user}{re.escape(ECHO_IS_OFF)}$").search)
             terminal.type(f"{password}\n")
         await terminal.until(re.compile(r"sip:127\.0\.0\.1:\d+\n").search)
         found = re.search(r"sip:127\.0\.0\.1:\d+", terminal.screen)
