@@ -34,6 +34,8 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"aiosipreg {release}"
 html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["width.css"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3

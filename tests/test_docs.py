@@ -236,6 +236,18 @@ def test_block_runs(document: Document, block: Block, request: pytest.FixtureReq
     document.run_to(block)
 
 
+COLUMNS = 98
+"""What fits into the page: see docs/static/width.css."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.relative_to(ROOT).as_posix() for path in FILES])
+def test_no_shown_line_is_cut_off(path: Path) -> None:
+    pieces = PIECES.finditer(path.read_text(encoding="utf-8"))
+    shown = [piece["code"] or "" for piece in pieces if piece["info"] not in ("output", "console")]
+    long = [line for code in shown for line in code.splitlines() if len(line) > COLUMNS]
+    assert not long, "\n".join(long)
+
+
 SAMPLE = """
 # Title
 
