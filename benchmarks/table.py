@@ -1,0 +1,79 @@
+"""The figures as a table for people, by rich where it is installed, or as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.measure import Figure
+
+__all__ = ["as_json", "print_table"]
+
+_COLUMNS = ("", "CPU µs", "wall µs", "per CPU s", "ratio (lowest to highest)", "of")
+
+
+def machine() -> str:
+    """What was measured on."""
+    loads = "/".join(f"{load:.1f}" for load in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python} on {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, load {loads}"
+
+
+def as_json(figures: Sequence[Figure], runs: int) -> str:
+    """Everything that the table says."""
+    return json.dumps({"machine": machine(), "runs": runs, "figures": [asdict(figure) for figure in figures]}, indent=1)
+
+
+def print_table(figures: Sequence[Figure], runs: int) -> None:
+    """Print the figures, by subject."""
+    caption = (
+        f"CPU time is user and system of the process that does the work. Medians; runs: {runs}; {machine()}.\n"
+        "Machines differ and are busy: quote ratios, not microseconds."
+    )
+    try:
+        from rich.console import Console
+        from rich.table import Table
+    except ImportError:
+        _print_plain(figures, caption)
+        return
+    table = Table(*_COLUMNS, caption=caption, caption_justify="left")
+    for column in table.columns[1:5]:
+        column.justify = "right"
+        column.no_wrap = True
+    for subject in dict.fromkeys(figure.subject for figure in figures):
+        table.add_section()
+        table.add_row(f"[bold]{subject}[/]")
+        for figure in figures:
+            if figure.subject == subject:
+                table.add_row(*_cells(figure))
+    # Piped into a file the table is as wide as it needs to be.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _print_plain(figures: Sequence[Figure], caption: str) -> None:
+    rows = [_COLUMNS, *map(_cells, figures)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(_COLUMNS))]
+    subject = None
+    for row, figure in zip(rows, (None, *figures), strict=True):
+        if figure is not None and figure.subject != subject:
+            subject = figure.subject
+            print(f"\n{subject}")
+        name, *numbers, limit = row
+        cells = (f"{text:>{width}}" for text, width in zip(numbers, widths[1:-1], strict=True))
+        print("  ".join((f"{name:<{widths[0]}}", *cells, limit)).rstrip())
+    print(f"\n{caption}")
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    name = f"{figure.name} ({figure.note})" if figure.note else figure.name
+    if figure.cpu is None or figure.wall is None:
+        return name, "-", "-", "-", "-", ""
+    ratio = "" if figure.ratio is None else "{:.2f} ({:.2f} to {:.2f})".format(*figure.ratio)
+    return name, f"{figure.cpu:.2f}", f"{figure.wall:.2f}", f"{1e6 / figure.cpu:,.0f}", ratio, figure.limit or ""

@@ -1,0 +1,132 @@
+"""The process that `benchmarks.udp` measures: ``python -m benchmarks.udp_client LOOP PORT ACCOUNTS RUNS [CPU]``.
+
+It prints, as JSON, CPU and wall microseconds of each run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, cast
+
+from aiosipreg import AuthInfo, Core, Pacing, ProxyParams, RegistrationState
+from benchmarks.measure import Sample, Stopwatch
+from benchmarks.samples import AUTHORIZED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WINDOW = 64
+"""Requests under way at once, so that no socket buffer overflows."""
+
+_PACING = Pacing(rate=1e9, in_flight=WINDOW)
+_PATIENCE = 300.0
+
+
+class _Echo(asyncio.DatagramProtocol):
+    """Sends a datagram for each that comes back, `WINDOW` at once, until it has had so many."""
+
+    def __init__(self, round_trips: int) -> None:
+        self._left = round_trips
+        self._to_send = round_trips
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def start(self) -> None:
+        for _ in range(min(WINDOW, self._to_send)):
+            self._send()
+
+    def _send(self) -> None:
+        self._to_send -= 1
+        self._transport.sendto(_PAYLOAD)
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self._left -= 1
+        if self._to_send:
+            self._send()
+        elif not self._left:
+            self.done.set_result(None)
+
+
+_PAYLOAD = AUTHORIZED.replace(b"REGISTER", b"ECHO", 1)
+
+
+async def round_trips(port: int, number: int, pieces: int) -> Sample:
+    """So many round trips by the bare protocol, as the cost of one of so many pieces of work."""
+    loop = asyncio.get_running_loop()
+    transport, echo = await loop.create_datagram_endpoint(lambda: _Echo(number), remote_addr=("127.0.0.1", port))
+    with Stopwatch() as watch:
+        echo.start()
+        await asyncio.wait_for(echo.done, _PATIENCE)
+    transport.close()
+    return watch.sample(pieces)
+
+
+async def registrations(port: int, accounts: int) -> tuple[Sample, Sample, int]:
+    """Register and refresh so many accounts; what each took, and how many requests were sent again."""
+    settings = [
+        ProxyParams(
+            f"sip:user{number}@sip.titi.com",
+            server=f"127.0.0.1:{port}",
+            auth=AuthInfo(f"user{number}", password="secret"),
+            unregister_at_stop=False,
+        )
+        for number in range(accounts)
+    ]
+    async with Core(pacing=_PACING) as core:
+        gc.collect()
+        with Stopwatch() as registering:
+            proxies = [core.add_proxy_config(params) for params in settings]
+            # Asked one by one: only one of them is ever waited for, all others have got there meanwhile.
+            for proxy in proxies:
+                await proxy.registered(timeout=_PATIENCE)
+        gc.collect()
+        with Stopwatch() as refreshing:
+            await core.refresh_registers()
+            for proxy in proxies:
+                await proxy.wait_for(RegistrationState.OK, timeout=_PATIENCE)
+        again = core.stats.retransmitted
+    return registering.sample(accounts), refreshing.sample(accounts), again
+
+
+async def measured(port: int, accounts: int, runs: int) -> dict[str, object]:
+    samples: dict[str, list[tuple[float, float]]] = {}
+    retransmitted = 0
+
+    def note(name: str, sample: Sample) -> None:
+        samples.setdefault(name, []).append((sample.cpu, sample.wall))
+
+    for _ in range(runs):
+        note("two round trips", await round_trips(port, 2 * accounts, accounts))
+        registering, refreshing, again = await registrations(port, accounts)
+        note("registration", registering)
+        note("one round trip", await round_trips(port, accounts, accounts))
+        note("refresh", refreshing)
+        retransmitted += again
+        gc.collect()
+    return {"samples": samples, "retransmitted": retransmitted}
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if name == "uvloop":
+        import uvloop
+
+        return uvloop.new_event_loop
+    return asyncio.SelectorEventLoop
+
+
+def main() -> None:
+    loop, port, accounts, runs, *cpu = sys.argv[1:]
+    if cpu:
+        os.sched_setaffinity(0, {int(cpu[0])})
+    with asyncio.Runner(loop_factory=_loop_factory(loop)) as runner:
+        json.dump(runner.run(measured(int(port), int(accounts), int(runs))), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
