@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final, TypeVar
+from typing import Final, TypeVar, overload
 
 from aiosipreg.errors import ConfigError, ParseError
 
@@ -242,6 +242,15 @@ class Params(Mapping[str, str | None]):
 
     def __getitem__(self, name: str) -> str | None:
         return self._values[name.lower()]
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str | _T | None) -> str | _T | None: ...
+    def get(self, name: str, /, default: object = None) -> object:
+        """The value, or ``default`` if there is no such parameter."""
+        # What is inherited finds out that a parameter is absent, as most are, by an exception.
+        return self._values.get(name.lower(), default)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._values

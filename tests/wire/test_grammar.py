@@ -209,7 +209,10 @@ def test_MSG_03_parameter_names_have_no_case() -> None:
     assert params["+sip.instance"] == params["+SIP.INSTANCE"] == "x"
     assert "+siP.instance" in params
     assert not params.__contains__(5)
+    assert params.get("+sip.INSTANCE") == "x"
     assert params.get("other") is None
+    assert params.get("other", "else") == "else"
+    assert Params.parse(";rport").get("rport", default="else") is None
     assert len(params) == 1
     assert list(params) == ["+sip.instance"]
 
