@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from aiosipreg.errors import ParseError
 from aiosipreg.params import Redirect
 from aiosipreg.wire import SipUri
 
@@ -87,9 +88,13 @@ class Detour:
         self._answers += 1
         if self._answers > _MOST_ANSWERS:
             return "too many redirects"
+        try:
+            contacts = response.contacts
+        except ParseError as error:
+            return str(error)
         refused: list[str] = []
         known = [*self._visited, *(hop.uri for hop in self._queue)]
-        for entry in sorted(response.contacts, key=lambda entry: -(1.0 if entry.q is None else entry.q)):
+        for entry in sorted(contacts, key=lambda entry: -(1.0 if entry.q is None else entry.q)):
             uri = _clean(entry)
             why = "no SIP URI" if uri is None else _objection(uri, self._params)
             if why is not None:
