@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiosipreg.errors import ParseError
+from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire import Request, Response, SipUri
+from aiosipreg.wire.grammar import check_text, split_list, split_params
+from aiosipreg.wire.host import parse_ip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,11 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["IncomingRequest", "UserAgentServer"]
 
 _ALLOW: Final = "OPTIONS, NOTIFY"
+_NO_SUCH: Final = (481, "Call/Transaction Does Not Exist")
 _REFUSED: Final = {
     # A gateway's calls and messages are known methods that a registration client does not take.
     "INVITE": (405, "Method Not Allowed"),
     "BYE": (405, "Method Not Allowed"),
-    "CANCEL": (481, "Call/Transaction Does Not Exist"),
+    "CANCEL": _NO_SUCH,
     "MESSAGE": (405, "Method Not Allowed"),
     "REGISTER": (405, "Method Not Allowed"),
     "INFO": (405, "Method Not Allowed"),
@@ -33,7 +37,6 @@ _REFUSED: Final = {
     "SUBSCRIBE": (489, "Bad Event"),
     "NOTIFY": (489, "Bad Event"),
 }
-_COPIED: Final = ("from", "call-id", "cseq")
 _MOST_ANSWERS: Final = 1000
 _MOST_PER_SECOND: Final = 200
 _MOST_PER_PEER: Final = 20
@@ -66,29 +69,30 @@ class IncomingRequest:
             body: The body.
         """
         rows: list[tuple[str, str]] = []
-        for name, value in self.request.headers.items():
-            key = _LONG.get(name.lower(), name.lower())
-            if key == "via":
-                rows.append(("Via", value if rows else self._with_source(value)))
-            elif key in _COPIED:
+        for name, value in _copied(self.request):
+            if name == "Via" and not rows:
+                rows.append((name, self._with_source(value)))
+            elif name == "To" and self.request.to is not None and not self.request.to.tag:
+                rows.append((name, f"{value};tag={self.to_tag}"))
+            else:
                 rows.append((name, value))
-            elif key == "to":
-                rows.append((name, value if ";tag=" in value else f"{value};tag={self.to_tag}"))
         return Response(status, reason, [*rows, *headers], body)
 
     def _with_source(self, via: str) -> str:
-        """The top Via with the address it came from (RFC 3261 18.2.1, RFC 3581 4)."""
-        top, comma, rest = via.partition(",")
+        """The Via with the address it came from (RFC 3261 18.2.1, RFC 3581 4)."""
+        top, *others = split_list(via)
         host, port = self.source
-        parts = [part for part in top.split(";") if part.strip().lower().partition("=")[0] not in ("rport", "received")]
-        asked = len(parts) != len(top.split(";"))
-        parts.append(f"received={host}")
-        if asked:
-            parts.append(f"rport={port}")
-        return ";".join(parts) + comma + rest
+        sent_by, *params = split_params(top)
+        names = [part.partition("=")[0].rstrip().lower() for part in params]
+        kept = [part for part, name in zip(params, names, strict=True) if name not in ("received", "rport")]
+        seen = [f"received={host}", *([f"rport={port}"] if "rport" in names else [])]
+        return ", ".join([";".join([sent_by, *kept, *seen]), *others])
 
 
-_LONG: Final = {"v": "via", "f": "from", "t": "to", "i": "call-id"}
+def _copied(request: Request) -> list[tuple[str, str]]:
+    """The rows that every answer repeats; a tab is as good as a blank, but may not be written (SEC-11)."""
+    names = ("Via", "From", "To", "Call-ID", "CSeq")
+    return [(name, row.replace("\t", " ")) for name in names for row in request.headers.get_all(name)]
 
 
 class UserAgentServer:
@@ -104,7 +108,7 @@ class UserAgentServer:
         self._absorb_for = timers.timer_f
         self._is_ours = is_ours
         self._random = random
-        self._answers: OrderedDict[tuple[str, str, str], tuple[float, bytes]] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str, int, tuple[str, int]], tuple[float, bytes]] = OrderedDict()
         self._second = 0
         self._answered = 0
         self._answered_to: dict[str, int] = {}
@@ -118,15 +122,17 @@ class UserAgentServer:
         """
         try:
             key = self._key(request, source)
-        except ParseError:
+            for name, value in _copied(request):
+                check_text(name, value)
+        except (ParseError, ConfigError):
             return "malformed"
         if request.method == "ACK" or key is None:
             return "no answer wanted"
+        if self._flooded(source[0], now):
+            return "flood"
         earlier = self._answers.get(key)
         if earlier is not None and now < earlier[0]:
             return earlier[1] or "repeated"
-        if self._flooded(source[0], now):
-            return "flood"
         self._answers[key] = (now + self._absorb_for, b"")
         while len(self._answers) > _MOST_ANSWERS:
             self._answers.popitem(last=False)
@@ -135,7 +141,11 @@ class UserAgentServer:
     def default(self, incoming: IncomingRequest) -> Response:
         """The answer that a request gets when the application has none."""
         request = incoming.request
-        if not self._addressed_to_us(request.uri):
+        ours = self._addressed_to_us(request.uri)
+        if request.method == "NOTIFY" and (not ours or _package(request) == "reg"):
+            # We have no subscription, to the one package that we would understand neither (SEC-28, EVT-5).
+            return incoming.response(*_NO_SUCH)
+        if not ours:
             return incoming.response(404, "Not Found")
         if request.method == "OPTIONS":
             return incoming.response(
@@ -148,18 +158,20 @@ class UserAgentServer:
     def answered(self, incoming: IncomingRequest, response: Response, now: float) -> bytes | None:
         """Remember an answer for repeats; return its octets, ``None`` if they would amplify a flood (SEC-26)."""
         data = bytes(response)
+        fits = len(data) <= _LARGEST_FACTOR * len(bytes(incoming.request))
         key = self._key(incoming.request, incoming.source)
         if key is not None:
-            self._answers[key] = (now + self._absorb_for, data)
-        return data if len(data) <= _LARGEST_FACTOR * len(bytes(incoming.request)) else None
+            self._answers[key] = (now + self._absorb_for, data if fits else b"")
+        return data if fits else None
 
-    def _key(self, request: Request, source: tuple[str, int]) -> tuple[str, str, str] | None:
-        via = request.via
-        if via is None or request.cseq is None or request.from_ is None or request.to is None or not request.call_id:
+    def _key(self, request: Request, source: tuple[str, int]) -> tuple[str, str, int, tuple[str, int]] | None:
+        """What a request has in common with its repeats (RFC 3261 17.2.3), ``None`` if nobody may be answered."""
+        via, cseq = request.via, request.cseq
+        if via is None or cseq is None or request.from_ is None or request.to is None or not request.call_id:
             raise ParseError(request.method, 0, "Via, From, To, Call-ID and CSeq")
-        if via.host.startswith(("224.", "225.", "226.", "239.", "255.")):
+        if _is_group(via.host):
             return None
-        return (via.branch or request.call_id).lower(), request.method, f"{source[0]}:{source[1]}"
+        return (via.branch or request.call_id).lower(), request.method, cseq.number, source
 
     def _addressed_to_us(self, text: str) -> bool:
         try:
@@ -172,6 +184,20 @@ class UserAgentServer:
         if int(now) != self._second:
             self._second, self._answered = int(now), 0
             self._answered_to.clear()
+        answered = self._answered_to.get(host, 0)
+        if answered >= _MOST_PER_PEER or self._answered >= _MOST_PER_SECOND:
+            return True
         self._answered += 1
-        self._answered_to[host] = self._answered_to.get(host, 0) + 1
-        return self._answered > _MOST_PER_SECOND or self._answered_to[host] > _MOST_PER_PEER
+        self._answered_to[host] = answered + 1
+        return False
+
+
+def _is_group(host: str) -> bool:
+    """Whether this is no single host but a multicast or broadcast address (SEC-26)."""
+    literal = parse_ip(host)
+    address = None if literal is None else ipaddress.ip_address(literal)
+    return address is not None and (address.is_multicast or literal == "255.255.255.255")
+
+
+def _package(request: Request) -> str:
+    return (request.headers.get("Event") or "").partition(";")[0].strip().lower()
