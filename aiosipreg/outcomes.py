@@ -65,9 +65,10 @@ class Waiters:
 
 
 def final(event: RegistrationEvent) -> bool:
-    """Whether a failure is not repeated by itself."""
+    """Whether a failure is not repeated by itself, nor when there is a network again."""
     failed = event.state is RegistrationState.FAILED
-    return failed and event.retry_at is None and event.reason is not Reason.NETWORK_DOWN
+    # A binding that runs out is renewed at once, unless there is no network.
+    return failed and event.retry_at is None and event.reason not in (Reason.NETWORK_DOWN, Reason.EXPIRED)
 
 
 def decided(event: RegistrationEvent) -> bool:

@@ -207,16 +207,14 @@ class ProxyConfig:
             CoreClosedError: The core or the account is gone.
         """
         self._ask_for(register=True)
-        self._enter(lambda machine, now: machine.register(now))
-        return await self._outcome(timeout, at_once=self.state is OK)
+        return await self._outcome(lambda machine, now: machine.register(now), timeout)
 
     async def refresh(self, timeout: float | None = None) -> Binding:
         """Renew the binding now, and wait for how that ends; see `register`."""
         if self.state in _GONE:
             raise error_of(self.identity, None, {})
         self._check(_Phase.OPEN)
-        self._enter(lambda machine, now: machine.refresh(now))
-        return await self._outcome(timeout, at_once=False)
+        return await self._outcome(lambda machine, now: machine.refresh(now), timeout)
 
     async def registered(self, timeout: float | None = None) -> Binding:
         """Wait until there is a binding, through as many attempts as that takes.
@@ -350,9 +348,13 @@ class ProxyConfig:
         self._params = params
         self._enter(lambda machine, now: machine.edit(params, edit, now))
 
-    async def _outcome(self, timeout: float | None, *, at_once: bool) -> Binding:
+    async def _outcome(self, make: Callable[[Registration, float], list[Effect]], timeout: float | None) -> Binding:
+        before = self._last_event
+        self._enter(make)
         event = self._last_event
-        if not at_once:
+        # Without a network the attempt is over before the call returns.
+        over = event is not None and event is not before and self._has_decided(event)
+        if not over and self.state is not OK:
             event = await self._wait(self._has_decided, timeout)
         return self._binding_or_raise(event)
 

@@ -116,6 +116,7 @@ def test_when_an_attempt_has_ended(state: RegistrationState, reason: Reason, exp
         ({"state": FAILED, "reason": Reason.FORBIDDEN}, True),
         ({"state": FAILED, "reason": Reason.NO_RESPONSE, "retry_at": 30.0}, False),
         ({"state": FAILED, "reason": Reason.NETWORK_DOWN}, False),
+        ({"state": FAILED, "reason": Reason.EXPIRED}, False),
         ({"state": OK}, False),
         ({"state": REFRESHING, "reason": Reason.NO_RESPONSE}, False),
         ({"state": CLEARED}, False),
