@@ -24,10 +24,11 @@ from aiosipreg.states import RegistrationState
 from aiosipreg.streams import Broadcast
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from types import TracebackType
 
     from aiosipreg.auth import AuthInfo, AuthProvider
+    from aiosipreg.engine.effects import Effect
     from aiosipreg.hub import RequestHandler
     from aiosipreg.params import AuthSource
     from aiosipreg.states import RegistrationEvent
@@ -245,8 +246,7 @@ class Core:
     async def refresh_registers(self) -> None:
         """Renew every registration now; what becomes of it is told by events."""
         self._running()
-        for proxy in self.proxy_configs:
-            proxy._enter(lambda machine, now: machine.refresh(now))
+        self._enter_all(lambda machine, now: machine.refresh(now))
 
     # Credentials.
 
@@ -260,16 +260,18 @@ class Core:
         key = (info.username, info.realm, info.domain)
         self._auth_infos = [old for old in self._auth_infos if (old.username, old.realm, old.domain) != key]
         self._auth_infos.append(info)
-        self._credentials_changed()
+        self._enter_all(lambda machine, now: machine.credentials_changed(now))
 
     def remove_auth_info(self, info: AuthInfo) -> None:
         """Take credentials away; an entry that is not there is no error."""
         if info in self._auth_infos:
             self._auth_infos.remove(info)
+            self._enter_all(_forget_secrets)
 
     def clear_auth_infos(self) -> None:
         """Take all credentials away."""
         self._auth_infos.clear()
+        self._enter_all(_forget_secrets)
 
     # What is seen from outside.
 
@@ -293,8 +295,7 @@ class Core:
     @network_reachable.setter
     def network_reachable(self, reachable: bool) -> None:
         self._reachable = bool(reachable)
-        for proxy in self.proxy_configs:
-            proxy._enter(lambda machine, now: machine.network(now, reachable=self._reachable))
+        self._enter_all(lambda machine, now: machine.network(now, reachable=self._reachable))
 
     @property
     def stats(self) -> Stats:
@@ -377,9 +378,9 @@ class Core:
             self._default = next(iter(self._proxies.values()), None)
         return self._dependents.remove(proxy)
 
-    def _credentials_changed(self) -> None:
+    def _enter_all(self, make: Callable[[Registration, float], list[Effect]]) -> None:
         for proxy in self.proxy_configs:
-            proxy._enter(lambda machine, now: machine.credentials_changed(now))
+            proxy._enter(make)
 
     def _is_ours(self, user: str) -> bool:
         return any(proxy.params.aor.user == user for proxy in self._proxies.values())
@@ -388,3 +389,9 @@ class Core:
         if self._hub is None or self._stopping.is_set():
             raise CoreClosedError("the core does not run: use `async with Core()`, or start it")
         return self._hub
+
+
+def _forget_secrets(machine: Registration, _now: float) -> list[Effect]:
+    # What was taken away answers no more challenges; nobody is woken, for there is nothing new to try.
+    machine.session.authenticator.forget()
+    return []
