@@ -25,7 +25,7 @@ class RegistrationState(enum.Enum):
     REFRESHING = "Refreshing"
     """A binding is in place and is being renewed, or waits for the next try at that."""
     CLEARED = "Cleared"
-    """The registrar confirmed the removal."""
+    """Unregistered: the registrar confirmed the removal, or there was nothing to remove."""
     FAILED = "Failed"
     """No valid binding, and the last attempt failed."""
 

@@ -44,7 +44,7 @@ default_role = "py:obj"
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autodoc_inherit_docstrings = False
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -52,7 +52,7 @@ napoleon_use_ivar = True
 # A reference to our own names must lead somewhere; there is no network at build time to look up those of others.
 nitpicky = True
 # Types of inner rooms stay unlinked.
-nitpick_ignore_regex = [(r"py:.*", r"(?!aiosipreg).*"), (r"py:class", r"aiosipreg(\.[a-z_]+)+\.[A-Z]\w+")]
+nitpick_ignore_regex = [(r"py:.*", r"(?!aiosipreg).*"), (r"py:class", r"aiosipreg(\.[a-z_]+)+\._?[A-Z]\w*")]
 
 
 # Annotations of lower floors that stand for something which users know by another name.

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import aiosipreg
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -234,6 +236,12 @@ def test_block_runs(document: Document, block: Block, request: pytest.FixtureReq
         pytest.skip(block.skip)
     document.namespace.update(request.getfixturevalue("world"))
     document.run_to(block)
+
+
+def test_the_reference_has_every_public_name() -> None:
+    text = (ROOT / "docs" / "reference" / "aiosipreg.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\.\. auto\w+:: (\w+)$", text, re.MULTILINE)
+    assert sorted(named) == sorted(aiosipreg.__all__)
 
 
 COLUMNS = 98

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import enum
 import inspect
 import re
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
+import aiosipreg
 from aiosipreg import Core, ProxyParams, Reason, RegistrationState
 from aiosipreg.engine.edits import EDITS, Edit
 from aiosipreg.engine.replies import TABLE, TROUBLES, Row, Then, decide
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 # Rows of the specification that tests are named after, which mean nothing to a reader: "(AUTH-26)", "RFC 3581; NAT-3".
 ID = r"[A-Z]{1,5}-\d{1,2}(?:(?:,| to| and) [A-Z]{1,5}-\d{1,2}| to \d{1,2}| and \d{1,2}|, \d{1,2})*"
 IDS = re.compile(rf"\s*\((?:section \d+, )?{ID}\)|[;,] {ID}(?=\))|(?<=\(){ID}[;,] ")
+FLOOR = re.compile(r" \(floor \d[^)]*\)")
 ENTRY = re.compile(r"^    (\w+): (.*(?:\n        .*)*)", re.MULTILINE)
 
 NEXT = {
@@ -105,6 +109,26 @@ def settings(name: str) -> str:
     return markdown(("Setting", "Default", "Meaning"), ((f"`{n}`", d, meaning[n]) for n, d in fields_of(owner)))
 
 
+def fields(name: str) -> str:
+    """What an object of a public class tells."""
+    module, _, last = name.rpartition(".")
+    owner = getattr(import_module(module), last)
+    meaning = described(owner)
+    return markdown(("Field", "Meaning"), ((f"`{n}`", meaning[n]) for n, _ in fields_of(owner)))
+
+
+def rooms(_: str) -> str:
+    """Every module, and what its first line says of it."""
+    root = Path(aiosipreg.__file__).parent
+    rows = []
+    for path in sorted(root.rglob("*.py"), key=lambda path: (len(path.relative_to(root).parts), path)):
+        name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        if not path.name.startswith("__") or path.parent != root:
+            rows.append((f"`{name}`", without_ids(FLOOR.sub("", first)).replace("`", "")))
+    return markdown(("Module", "What it is"), rows)
+
+
 def transitions(_: str) -> str:
     """The state table."""
     rows = (
@@ -163,7 +187,9 @@ def states(_: str) -> str:
 
 TABLES = {
     "answers": answers,
+    "fields": fields,
     "reasons": reasons,
+    "rooms": rooms,
     "settings": settings,
     "states": states,
     "transitions": transitions,
