@@ -32,6 +32,7 @@ FLOORS: dict[str, int] = {
     "credentials": 3,
     "outcomes": 3,
     "ports": 3,
+    "linphonerc": 3,
     "desk": 4,
     "fetch": 4,
     "dependents": 4,
@@ -64,7 +65,7 @@ SIDEWAYS: dict[str, set[str]] = {
 NAMED = {("proxy", "core")}
 
 # These see the package as its users do.
-PUBLIC = {PACKAGE, f"{PACKAGE}.wire", f"{PACKAGE}.testing"}
+PUBLIC = {PACKAGE, f"{PACKAGE}.wire", f"{PACKAGE}.linphonerc", f"{PACKAGE}.testing"}
 PUBLIC_ONLY = {"testing", "cli", "__main__"}
 
 # Floors 0 to 2: time comes in as `now`, randomness as a `random.Random`, and nothing goes out.

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import aiosipreg
+import aiosipreg.linphonerc
 import aiosipreg.testing
 import aiosipreg.wire
 
@@ -26,6 +27,7 @@ NAMES = {
         CSeq Challenge Framer Headers Message NameAddr OtherUri ParamValue Params ParseError Ping Request Response
         SipUri Via Warning is_token parse_message parse_uri quote unquote
     """,
+    "aiosipreg.linphonerc": "Entry Imported load parse",
     "aiosipreg.testing": """
         Address DeadlockError Faults Hook Link Packet Registrar ScriptedRegistrar StoredBinding VirtualClockLoop
         VirtualNetwork run
@@ -157,7 +159,9 @@ def undocumented(package: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "package", [aiosipreg, aiosipreg.wire, aiosipreg.testing], ids=lambda package: package.__name__
+    "package",
+    [aiosipreg, aiosipreg.wire, aiosipreg.linphonerc, aiosipreg.testing],
+    ids=lambda package: package.__name__,
 )
 def test_every_public_name_says_what_it_is(package: Any) -> None:
     assert undocumented(package) == []
