@@ -145,6 +145,8 @@ def transitions(_: str) -> str:
 
 def followed_by(row: Row) -> str:
     """What happens after an answer."""
+    if row.id == "RSP-423":
+        return "sent again at once with the lifetime that the server wants, up to a day; else repeated with back-off"
     text = NEXT[row.then]
     return f"{text}; with Retry-After repeated with back-off" if row.or_later else text
 
