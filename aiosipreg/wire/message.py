@@ -81,7 +81,8 @@ class Message:
     @_lazy
     def vias(self) -> tuple[Via, ...]:
         """All Vias from the top; one malformed makes all unreadable, since their number matters (ROB-6)."""
-        return tuple([Via.parse(entry) for entry in self._entries("Via")])
+        top, below = self.via, self._entries("Via")[1:]
+        return () if top is None else (top, *[Via.parse(entry) for entry in below])
 
     @_lazy
     def cseq(self) -> CSeq | None:

@@ -365,6 +365,13 @@ def test_ROB_6_a_bad_via_below_is_not_left_out() -> None:
         _ = found.vias
 
 
+def test_ROB_6_an_empty_row_is_no_top_via() -> None:
+    found = response("Via: ", "Via: SIP/2.0/UDP a")
+    for name in ("via", "vias"):
+        with pytest.raises(ParseError):
+            getattr(found, name)
+
+
 def test_limits_of_lists() -> None:
     contacts = [f"m: {','.join(['<sip:a@h>'] * 600)}"] * 2
     found = response(*contacts)
