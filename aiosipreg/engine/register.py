@@ -10,7 +10,7 @@ from aiosipreg.engine.repairs import Concessions
 from aiosipreg.errors import ParseError
 from aiosipreg.params import ExpiresIn
 from aiosipreg.states import Reason
-from aiosipreg.wire import NameAddr, SipUri
+from aiosipreg.wire import NameAddr, SipUri, is_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -122,7 +122,7 @@ class RegisterSeries:
         """
         self.cseq += 1
         params = self.params
-        aor = params.aor
+        aor = str(params.aor)
         lines = [
             f"REGISTER {self.request_uri} SIP/2.0",
             f"Via: SIP/2.0/{flow.target.transport.value} {flow.sent_by};rport;branch={branch}",
@@ -163,8 +163,8 @@ class RegisterSeries:
     def mismatch(self, response: Response, cseq: int) -> str | None:
         """Which header shows that an answer is not to our request with this CSeq, ``None`` if none (MSG-22, SEC-15)."""
         try:
-            call_id, number, sender, receiver = response.call_id, response.cseq, response.from_, response.to
-            single = len(response.vias) == 1
+            call_id, number, single = response.call_id, response.cseq, len(response.vias) == 1
+            from_us, to_us = self._is_from_us(response), self._is_to_us(response)
         except ParseError as error:
             return str(error)
         if not single:
@@ -173,9 +173,23 @@ class RegisterSeries:
             return "Call-ID"
         if number is None or number.number != cseq:
             return "CSeq"
-        if sender is None or (sender.params.get("tag") or "").lower() != self.from_tag:
+        if not from_us:
             return "From"
-        return None if receiver is not None and receiver.uri == self.params.aor else "To"
+        return None if to_us else "To"
+
+    def _is_from_us(self, response: Response) -> bool:
+        if response.headers.get_all("From") == (f"<{self.params.aor}>;tag={self.from_tag}",):
+            # As it was sent, so there is nothing to read.
+            return True
+        sender = response.from_
+        return sender is not None and (sender.params.get("tag") or "").lower() == self.from_tag
+
+    def _is_to_us(self, response: Response) -> bool:
+        address, _, tag = ", ".join(response.headers.get_all("To")).partition(";tag=")
+        if address == f"<{self.params.aor}>" and is_token(tag):
+            return True
+        receiver = response.to
+        return receiver is not None and receiver.uri == self.params.aor
 
 
 def _contact_lines(params: ProxyParams, purpose: Purpose, contact: NameAddr, lifetime: int) -> list[str]:

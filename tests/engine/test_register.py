@@ -494,6 +494,14 @@ def test_ROB_5_doubled_and_malformed_fields_are_a_mismatch(name: str) -> None:
         assert subject.mismatch(broken, 2) is not None
 
 
+@pytest.mark.parametrize(
+    ("tail", "sound"), [("tag=x", True), ("tag=x y;z", True), ('tag="x', False), ('tag=a;b="c"d', False)]
+)
+def test_ROB_5_our_own_address_excuses_nothing_behind_it(tail: str, sound: bool) -> None:
+    subject = asked()
+    assert (subject.mismatch(answer(subject, To=f"<sip:toto@example.org>;{tail}"), 2) is None) is sound
+
+
 # What a 2xx says
 
 
