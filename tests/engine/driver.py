@@ -243,6 +243,10 @@ class Driver:
         """Seconds until the next attempt by itself."""
         return None if self.lease.retry_at is None else self.lease.retry_at - self.now
 
+    def waits(self, low: float, high: float) -> bool:
+        """Whether the next attempt comes after so many seconds."""
+        return self.wait is not None and low - 1e-6 <= self.wait <= high + 1e-6
+
     # Inputs.
 
     def enter(self, make: Callable[[Registration, float], list[Effect]]) -> list[Effect]:
