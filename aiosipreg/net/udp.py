@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import re
 import socket
@@ -26,6 +25,7 @@ logger = logging.getLogger("aiosipreg.udp")
 Address = tuple[str, int]
 
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+_ROUTE_KEPT: Final = 1.0
 _BRANCH: Final = re.compile(rb";branch=(z9hG4bK[0-9a-z]+)")
 _ANY: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the socket listens; what is written in messages is looked up
 
@@ -143,6 +143,8 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._stats = stats
         self._loop = asyncio.get_running_loop()
         self._port = 0
+        self._routes: dict[Target, Flow] = {}
+        self._routes_until = 0.0
         self._errors: ErrorQueue | None = None
         self._refusal: Exception | None = None
         self._interrupted = False
@@ -160,12 +162,20 @@ class _Endpoint(asyncio.DatagramProtocol):
 
     def flow(self, target: Target) -> Flow:
         """The local address that the system would use toward the target (REG-11, N3 of every NAT complaint)."""
-        if self._bound is not None:
-            return Flow(target, self._bound, self._port)
+        now = self._loop.time()
+        if now >= self._routes_until:
+            # Routes change, but what thousands of accounts ask at the same time is asked once.
+            self._routes, self._routes_until = {}, now + _ROUTE_KEPT
+        flow = self._routes.get(target)
+        if flow is None:
+            flow = self._routes[target] = Flow(target, self._bound or self._local_address(target), self._port)
+        return flow
+
+    def _local_address(self, target: Target) -> str:
         with socket.socket(_FAMILIES[self._version], socket.SOCK_DGRAM) as probe:
             # Connecting a datagram socket sends nothing; it only makes the system choose a route.
             probe.connect((target.host, target.port))
-            return Flow(target, probe.getsockname()[0].partition("%")[0], self._port)
+            return str(probe.getsockname()[0]).partition("%")[0]
 
     def send(self, data: bytes, address: Address) -> None:
         # asyncio reports what sendto() raised through error_received, within the call.
@@ -225,4 +235,5 @@ class _Endpoint(asyncio.DatagramProtocol):
 
 
 def _version(host: str) -> int:
-    return ipaddress.ip_address(host).version
+    """4 or 6, of an IP literal."""
+    return 6 if ":" in host else 4

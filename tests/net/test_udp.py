@@ -110,6 +110,21 @@ async def test_REG_11_the_local_address_is_the_one_toward_the_target(udp: UdpTra
     assert flow.sent_by == f"[::1]:{flow.port}"
 
 
+@pytest.mark.virtual_clock
+async def test_REG_11_who_asks_at_the_same_time_gets_the_same_answer(handler: Recorder, stats: Stats) -> None:
+    async with opened(TransportParams(), handler, stats) as udp:
+        first = await udp.open(target("127.0.0.1", 5060))
+        other = udp.flow(target("127.0.0.2", 5060))
+        assert other is not None
+        assert (first.host, other.host) == ("127.0.0.1", "127.0.0.1")
+        await asyncio.sleep(0.9)
+        assert udp.flow(target("127.0.0.1", 5060)) is first
+        await asyncio.sleep(0.1)
+        again = udp.flow(target("127.0.0.1", 5060))
+        assert again == first
+        assert again is not first
+
+
 async def test_a_bound_address_is_used_for_its_family(handler: Recorder, stats: Stats, peer: socket.socket) -> None:
     async with opened(TransportParams(bind=("127.0.0.5",)), handler, stats) as udp:
         flow = await udp.open(target(*peer.getsockname()))
