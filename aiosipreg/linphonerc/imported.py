@@ -107,14 +107,14 @@ class Imported:
 
 
 def load(path: str | PathLike[str]) -> Imported:
-    """Read a file; ``~`` stands for the home directory.
+    """Read a file, such as ``~/.linphonerc`` or ``~/.config/linphone/linphonerc`` with the home directory spelt out.
 
     Octets that are no UTF-8 stay what they are, so that a password in another encoding still works.
 
     Raises:
         OSError: The file cannot be read.
     """
-    return parse(Path(path).expanduser().read_bytes().decode("utf-8", "surrogateescape"))
+    return parse(Path(path).read_bytes().decode("utf-8", "surrogateescape"))
 
 
 def parse(text: str) -> Imported:

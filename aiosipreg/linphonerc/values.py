@@ -151,8 +151,8 @@ def minimum_algorithm(text: str) -> str:
 
 
 def retry_base(text: str) -> float:
-    """Milliseconds to the seconds that the first retry waits."""
+    """Milliseconds to the ``base`` with which no first retry waits longer: `RetryPolicy` doubles it for the first."""
     milliseconds, longest = number(text), int(RetryPolicy().max * 1000)
     if not 1 <= milliseconds <= longest:
         raise _unfit(f"milliseconds, 1 to {longest}")
-    return milliseconds / 1000
+    return milliseconds / 2000

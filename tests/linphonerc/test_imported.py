@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,7 +40,7 @@ bind_address=192.0.2.1
 dscp=0x1a
 user_agent=Toto/1.0
 refresh_window=50-80
-refresher_retry_after=60000
+refresher_retry_after=20000
 supported=path, gruu
 default_proxy=1
 media_encryption=none
@@ -140,7 +141,7 @@ def test_a_whole_file() -> None:
     assert imported.user_agent == "Toto/1.0"
     assert imported.transports == TransportParams(udp=5070, bind=("192.0.2.1",), dscp=26)
     assert imported.digest == DigestPolicy(minimum_algorithm="SHA-256", allow_no_qop=False)
-    assert imported.retry == RetryPolicy(base=60.0)
+    assert imported.retry == RetryPolicy(base=10.0)
     assert imported.unknown == (
         ("sip", "media_encryption", "none"),
         ("net", "mtu", "1300"),
@@ -383,13 +384,21 @@ def test_no_instance_id_and_md5_allowed() -> None:
     assert imported.problems == ()
 
 
-def test_a_file_is_read_as_octets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "linphonerc").write_bytes(b"\xef\xbb\xbf[auth_info_0]\r\nusername=toto\r\npasswd=caf\xe9\r\n")
-    for path in (tmp_path / "linphonerc", "~/linphonerc"):
-        (info,) = load(path).auth_infos
+def test_a_file_is_read_as_octets(tmp_path: Path) -> None:
+    path = tmp_path / "linphonerc"
+    path.write_bytes(b"\xef\xbb\xbf[auth_info_0]\r\nusername=toto\r\npasswd=caf\xe9\r\n")
+    for name in (path, str(path)):
+        (info,) = load(name).auth_infos
         assert info.password is not None
         assert info.password.encode("utf-8", "surrogateescape") == b"caf\xe9"
+
+
+def test_the_first_retry_waits_no_longer_than_in_liblinphone() -> None:
+    class Latest(Random):
+        def uniform(self, a: float, b: float) -> float:
+            return b
+
+    assert parse("[sip]\nrefresher_retry_after=20000\n").retry.delay(1, Latest()) == 20.0
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

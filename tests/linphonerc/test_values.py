@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiosipreg.engine.timers import RetryPolicy
 from aiosipreg.errors import ConfigError
 from aiosipreg.linphonerc import values
 from aiosipreg.params import NatMode
@@ -59,8 +60,8 @@ GOOD: list[tuple[Callable[[str], object], str, object]] = [
     (values.udp_port, "-2", 0),
     (values.minimum_algorithm, "1", "MD5"),
     (values.minimum_algorithm, "0", "SHA-256"),
-    (values.retry_base, "60000", 60.0),
-    (values.retry_base, "1800000", 1800.0),
+    (values.retry_base, "60000", RetryPolicy().base),
+    (values.retry_base, "1800000", 900.0),
 ]
 
 BAD: list[tuple[Callable[[str], object], str]] = [
