@@ -13,6 +13,7 @@ from aiosipreg.cli.accounts import account_options, account_params, dns_params, 
 from aiosipreg.cli.check import check_account, print_report
 from aiosipreg.cli.demo import show_demo
 from aiosipreg.cli.exits import CommandFailed, ExitCode
+from aiosipreg.cli.import_linphonerc import import_file, print_imported
 from aiosipreg.cli.passwords import ask_password, password_options, read_password
 from aiosipreg.cli.register import hold_registration
 from aiosipreg.cli.registrar import serve_registrar
@@ -147,6 +148,20 @@ def registrar(*, host: str, port: int, users: tuple[str, ...], password_stdin: b
         raise click.UsageError("--user needs a password: --password-file, --password-stdin or AIOSIPREG_PASSWORD")
     click.echo("Ctrl-C ends.", err=True)
     run(serve_registrar(host=host, port=port, users=known or None))
+
+
+@aiosipreg.command(cls=_Command)
+@click.argument("file", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def import_linphonerc(*, file: str, as_json: bool) -> None:
+    """Show what a file of liblinphone would register here.
+
+    FILE is a linphonerc. Nothing is sent, and no secret is shown. The exit code is 1 if something in the file could not
+    be taken as it stands.
+    """
+    imported = import_file(file)
+    print_imported(imported, as_json=as_json)
+    sys.exit(ExitCode.FAILURE if imported.problems else ExitCode.OK)
 
 
 def run_command_line() -> None:

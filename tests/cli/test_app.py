@@ -34,12 +34,12 @@ def test_the_help_says_where_to_begin_and_what_the_exit_codes_mean() -> None:
     assert "aiosipreg demo" in result.stdout
     for code in ExitCode:
         assert f"\n    {code:d}  " in result.stdout
-    assert list(aiosipreg.commands) == ["demo", "register", "check", "registrar"]
+    assert list(aiosipreg.commands) == ["demo", "register", "check", "registrar", "import-linphonerc"]
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert "..." not in result.stdout.partition("Commands:")[2]
 
 
-@pytest.mark.parametrize("command", ["demo", "register", "check", "registrar"])
+@pytest.mark.parametrize("command", ["demo", "register", "check", "registrar", "import-linphonerc"])
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_every_command_explains_itself(command: str, option: str) -> None:
     result = invoke(command, option)
