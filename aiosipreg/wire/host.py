@@ -12,6 +12,8 @@ __all__ = ["check_host", "check_port", "format_host", "parse_host", "parse_hostp
 
 # Underscores are no host name characters, but servers have them (GRM-49). The trailing dot makes a name absolute.
 _NAME = re.compile(r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+\.?")
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _MAPPED = 0xFFFF
 
 
@@ -31,11 +33,11 @@ def parse_ip(text: str) -> str | None:
     """
     if text[:1] == "[" and text[-1:] == "]":
         text = text[1:-1]
+    if ":" not in text:
+        return text if _IPV4.fullmatch(text) else None
+    if "%" in text:
+        return None
     try:
-        if ":" not in text:
-            return str(IPv4Address(text))
-        if "%" in text:
-            return None
         address = IPv6Address(text.replace(":::", "::", 1) if "." in text else text)
     except ValueError:
         return None

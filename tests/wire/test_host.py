@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.host import check_host, check_port, format_host, parse_host, parse_hostport, parse_ip, parse_port
@@ -50,6 +54,18 @@ def test_URI_09_to_11_addresses_in_canonical_form(text: str, address: str) -> No
 )
 def test_no_addresses(text: str) -> None:
     assert parse_ip(text) is None
+
+
+OCTETS = st.one_of(st.integers(0, 300).map(str), st.text("0123456789.٣ ", max_size=4))
+
+
+@given(text=st.one_of(st.ip_addresses(v=4).map(str), st.lists(OCTETS, min_size=3, max_size=5).map(".".join)))
+def test_IPv4_literals_are_those_of_the_standard_library(text: str) -> None:
+    try:
+        wanted = str(IPv4Address(text))
+    except ValueError:
+        wanted = None
+    assert parse_ip(text) == wanted
 
 
 @pytest.mark.parametrize(("text", "port"), [("1", 1), ("5060", 5060), ("65535", 65535), ("0005060", 5060)])
