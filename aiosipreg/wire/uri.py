@@ -134,10 +134,11 @@ class SipUri:
             return dataclasses.replace(self, **changes)
         # `sip:a%3Bb@h` is not `sip:a;b@h` (GRM-48), so the user part must not be decoded and escaped again.
         userinfo, *_ = _parts(self._text)
-        changed = dataclasses.replace(self, user=None, password=None, **changes)
-        names = ("scheme", "host", "port", "params", "headers")
-        values: dict[str, Any] = {name: getattr(changed, name) for name in names}
-        return trusted(SipUri, **values, user=self.user, password=self.password, _text=changed._print(userinfo))
+        copy = dataclasses.replace(self, user=None, password=None, **changes)
+        kept = {"user": self.user, "password": self.password, "_text": copy._print(userinfo)}
+        for name, value in kept.items():
+            object.__setattr__(copy, name, value)
+        return copy
 
     def __str__(self) -> str:
         return self._text
