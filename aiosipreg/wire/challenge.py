@@ -23,9 +23,8 @@ MAX_OPAQUE: Final = 4096
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SEPARATORS = re.compile(r"[ \t,]*+")
 _WORD = re.compile(r"[^ \t,=\"]++")
-_EQUALS = re.compile(r"[ \t]*+=[ \t]*+")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)
-_VALUE = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[^ \t,"]*+', re.DOTALL)
+_DIRECTIVE = re.compile(r'([^ \t,="]++)[ \t]*+=[ \t]*+("(?:[^"\\]|\\.?)*+(?:"|\Z)|[^ \t,"]*+)', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +147,17 @@ def _words(text: str) -> Iterator[tuple[str, str | None, bool]]:
     end = len(text)
     position = _end(_SEPARATORS.match(text))
     while position < end:
-        word = _WORD.match(text, position)
-        if word is None:
-            # A stray quoted string or equals sign belongs to nothing; a missing comma before it does no harm.
-            position = _end(_QUOTED.match(text, position)) or position + 1
-        elif equals := _EQUALS.match(text, word.end()):
-            value = _VALUE.match(text, equals.end())
-            position = _end(value)
-            yield word[0], value[0] if value else "", False
-        else:
+        if directive := _DIRECTIVE.match(text, position):
+            position = directive.end()
+            yield directive[1], directive[2], False
+        elif word := _WORD.match(text, position):
             position = word.end()
             blanks = _SEPARATORS.match(text, position)
             alone = _end(blanks) == end or "," in text[position : _end(blanks)]
             yield word[0], None, alone
+        else:
+            # A stray quoted string or equals sign belongs to nothing; a missing comma before it does no harm.
+            position = _end(_QUOTED.match(text, position)) or position + 1
         position = _end(_SEPARATORS.match(text, position))
 
 
