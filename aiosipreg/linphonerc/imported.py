@@ -70,7 +70,7 @@ _CREDENTIALS = {
 # What is always done here; of interest to those alone who had switched it off.
 _WITHOUT_SWITCH = {
     ("net", "dns_srv_enabled"): "SRV records are always looked up, unless reg_proxy has a port or is an IP address",
-    ("sip", "use_rport"): "rport is always asked for (RFC 3581)",
+    ("sip", "use_rport"): "rport is always asked for",
     ("sip", "use_ipv6"): "IPv6 addresses of a server are always used",
     ("sip", "register_only_when_network_is_up"): (
         "nothing is ever sent while core.network_reachable is False; it is True unless the application changes it"
