@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 from dataclasses import fields
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from aiosipreg.auth import AuthChallenge
 from aiosipreg.desk import Desk
@@ -81,6 +81,9 @@ class ProxyConfig:
 
     def __repr__(self) -> str:
         return f"<ProxyConfig {self.identity} {self.state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a running account cannot be copied or pickled; its params can")
 
     @property
     def core(self) -> Core:
