@@ -209,6 +209,7 @@ class Hub:
         if isinstance(taken, str):
             self.stats.dropped[taken] += 1
         elif isinstance(taken, bytes):
+            self.stats.requests += 1
             self._reply(taken, source)
         elif self._on_request is None:
             self._respond(taken, self._uas.default(taken))

@@ -246,6 +246,7 @@ class TestRequests:
             assert [response.status for response in peer.responses] == [202, 202, 202]
             assert len({data for _, data in peer.got}) == 1
             assert len(asked) == 1
+            assert it.stats.requests == 3
 
     @pytest.mark.parametrize("result", [None, "nonsense", 200])
     async def test_what_the_application_leaves_open_gets_the_default(self, result: Any) -> None:
