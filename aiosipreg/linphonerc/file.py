@@ -55,8 +55,10 @@ class File:
         self._sections.setdefault(section, {})
 
     def add(self, section: str, key: str, value: str) -> None:
-        """Take an entry; of a key that occurs twice the last one counts."""
+        """Take an entry; of a key that occurs twice the last one counts. An empty value says nothing."""
         self.open(section)
+        if not value:
+            return
         if self._sections[section].get(key, value) != value:
             self.problem(section, key, "occurs more than once; the last one counts")
         self._sections[section][key] = value
@@ -75,12 +77,12 @@ class File:
     def verbatim(self, section: str, key: str) -> str | None:
         """The value as it stands, ``None`` without one. The entry is used from now on.
 
-        An empty value counts as absent, and what an account does not say is said by ``[proxy_default_values]``.
+        What an account does not say is said by ``[proxy_default_values]``.
         """
         self._used.add((section, key))
         if section.startswith("proxy_"):
             self._used.add((_DEFAULTS, key))
-        return self._sections.get(self._place(section, key), {}).get(key) or None
+        return self._sections.get(self._place(section, key), {}).get(key)
 
     def text(self, section: str, key: str) -> str | None:
         """The value without blanks around it."""
@@ -106,13 +108,13 @@ class File:
             Entry(section, key, value)
             for section, entries in self._sections.items()
             for key, value in entries.items()
-            if value and (section, key) not in self._used
+            if (section, key) not in self._used
         )
 
     def _place(self, section: str, key: str) -> str:
         """The section that has the value for this one."""
-        if section.startswith("proxy_") and not self._sections.get(section, {}).get(key):
-            return _DEFAULTS if self._sections.get(_DEFAULTS, {}).get(key) else section
+        if section.startswith("proxy_") and key not in self._sections.get(section, {}):
+            return _DEFAULTS if key in self._sections.get(_DEFAULTS, {}) else section
         return section
 
 

@@ -81,6 +81,12 @@ def test_of_two_values_the_last_counts_and_that_is_told() -> None:
     assert file.problems == ["[a] k: occurs more than once; the last one counts"]
 
 
+def test_an_empty_value_does_not_take_another_away() -> None:
+    file = read_file("[a]\nk=1\nk=\n")
+    assert file.text("a", "k") == "1"
+    assert file.problems == []
+
+
 def test_what_stands_before_the_first_section_is_kept() -> None:
     assert read_file("early=1\n[a]\n").unknown() == (("", "early", "1"),)
 
@@ -140,8 +146,8 @@ def test_nothing_is_lost(entries: list[tuple[str, str, str]]) -> None:
     text = "".join(f"[{section}]\n{key}={value}\n" for section, key, value in entries)
     expected: dict[str, dict[str, str]] = {}
     for section, key, value in entries:
-        expected.setdefault(section, {})[key] = value
-    flat = [(name, *entry) for name, section in expected.items() for entry in section.items() if entry[1]]
+        expected.setdefault(section, {}).update({key: value} if value else {})
+    flat = [(name, *entry) for name, section in expected.items() for entry in section.items()]
     assert read_file(text).unknown() == tuple(flat)
 
 
