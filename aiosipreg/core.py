@@ -349,6 +349,8 @@ class Core:
 
     def _close(self) -> None:
         for proxy in self.proxy_configs:
+            self._dependents.leave(proxy)
+        for proxy in self.proxy_configs:
             proxy._enter(lambda machine, _: machine.close())
             self._forget(proxy)
         self._broadcast.close()
@@ -359,6 +361,7 @@ class Core:
         leaving = tuple(proxies)
         for proxy in leaving:
             proxy._leave()
+            self._dependents.leave(proxy)
             proxy._enter(lambda machine, now: machine.unregister(now, within=within))
         waits = [asyncio.ensure_future(proxy.wait_for(*_SETTLED)) for proxy in leaving if proxy.state not in _SETTLED]
         if waits:

@@ -39,11 +39,13 @@ class Dependents:
         proxy._enter(lambda machine, _: _share(machine, master.contact))
         return True
 
+    def leave(self, proxy: ProxyConfig) -> None:
+        """The account is going to be removed: whatever the other one does, it does not follow any more."""
+        self._of.get(proxy.params.depends_on or "", {}).pop(proxy, None)
+
     def remove(self, proxy: ProxyConfig) -> tuple[ProxyConfig, ...]:
         """Forget an account; return those that depended on it, which are independent from now on."""
-        name = proxy.params.depends_on
-        if name is not None and name in self._of:
-            self._of[name].pop(proxy, None)
+        self.leave(proxy)
         return tuple(self._of.pop(proxy.id, ()))
 
     def free(self, orphan: ProxyConfig) -> None:
@@ -54,7 +56,10 @@ class Dependents:
     def follow(self, master: ProxyConfig) -> None:
         """The state of an account changed: those that depend on it do what it did."""
         for proxy in tuple(self._of.get(master.id, ())):
-            if master.state is RegistrationState.OK and proxy.params.register:
+            # One that has failed keeps to its own back-off, or to its refusal: each refresh of the other one would
+            # be another knock at the door.
+            failing = proxy.state in (RegistrationState.FAILED, RegistrationState.REFRESHING)
+            if master.state is RegistrationState.OK and proxy.params.register and not failing:
                 proxy._enter(lambda machine, now: [*_share(machine, master.contact), *machine.register(now)])
             elif master.state in _OVER:
                 proxy._enter(lambda machine, now: machine.unregister(now))

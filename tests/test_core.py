@@ -576,6 +576,81 @@ class TestAccounts:
 
 
 @virtual
+class TestDependents:
+    """What tests/test_dependents.py does not show: the end."""
+
+    USERS = ("master", "servant")
+
+    def pair(self, core: Core, registrar: Registrar, **settings: Any) -> list[ProxyConfig]:
+        return [
+            core.add_proxy_config(account(registrar, f"sip:{user}@sip.titi.com", id=user, depends_on=on, **settings))
+            for user, on in (("master", None), ("servant", "master"))
+        ]
+
+    async def test_bindings_that_are_to_stay_at_the_end_stay(self) -> None:
+        secrets = dict.fromkeys(self.USERS, "secret")
+        infos = [AuthInfo(user, password="secret") for user in self.USERS]
+        async with Registrar(secrets) as registrar:
+            async with Core(auth=infos) as core:
+                _, servant = self.pair(core, registrar, unregister_at_stop=False)
+                await servant.registered(timeout=5)
+            await asyncio.sleep(1)
+            assert len(registrar.bindings) == 2
+
+    async def test_one_that_is_being_removed_follows_nobody(self) -> None:
+        secrets = dict.fromkeys(self.USERS, "secret")
+        infos = [AuthInfo(user, password="secret") for user in self.USERS]
+        async with Registrar(secrets) as registrar, Core(auth=infos) as core:
+            master, servant = self.pair(core, registrar)
+            await servant.registered(timeout=5)
+            registrar.faults = Faults(delay=0.3)
+            refreshing = asyncio.create_task(master.refresh())
+            await asyncio.sleep(0.2)
+            await core.remove_proxy_config(servant)
+            await refreshing
+            await asyncio.sleep(5)
+            assert servant.state is CLEARED
+            assert list(registrar.bindings) == ["sip:master@sip.titi.com"]
+
+    async def test_a_refused_one_is_not_tried_again_with_each_refresh_of_the_other(self) -> None:
+        async with Registrar({"master": "secret"}) as registrar:
+            infos = [AuthInfo(user, password="secret") for user in self.USERS]
+            async with Core(auth=infos) as core:
+                master, servant = self.pair(core, registrar)
+                await servant.wait_for(FAILED, timeout=5)
+                before = len(registrar.requests)
+                for _ in range(5):
+                    await asyncio.sleep(10)
+                    await master.refresh(timeout=5)
+                assert len(registrar.requests) == before + 5
+
+
+@virtual
+class TestSuspend:
+    async def test_REG_37_after_hours_of_sleep_the_binding_is_missed_and_made_anew(
+        self, sip_registrar: Registrar
+    ) -> None:
+        async with registered(sip_registrar, settings={"expires": 600}) as proxy:
+            events = proxy.events()
+            await asyncio.sleep(10)
+            cast("VirtualClockLoop", asyncio.get_running_loop())._virtual.now += 7200
+            await asyncio.sleep(5)
+            assert proxy.state is OK
+        assert await told(events) == ["Ok", "Failed", "Progress", "Ok", "Progress", "Cleared"]
+
+    async def test_copies_that_were_missed_are_not_sent_in_a_burst(self, sip_registrar: Registrar) -> None:
+        async with registered(sip_registrar) as proxy:
+            sip_registrar.faults = Faults(silence=True)
+            with pytest.raises(TimeoutError):
+                await proxy.refresh(timeout=0.1)
+            before = proxy.core.stats.sent
+            cast("VirtualClockLoop", asyncio.get_running_loop())._virtual.now += 20
+            await asyncio.sleep(1)
+            assert proxy.core.stats.sent <= before + 2
+            sip_registrar.faults = Faults()
+
+
+@virtual
 class TestCredentials:
     def test_a_plain_function_cannot_be_asked(self) -> None:
         def plain(challenge: AuthChallenge) -> AuthInfo | None:
