@@ -28,8 +28,8 @@ from aiosipreg.wire import Request, parse_message
 from tests.engine.driver import challenge, flow, params, response_to, target
 
 if TYPE_CHECKING:
-    from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.effects import Effect
+    from aiosipreg.engine.outcome import Outcome
 
 START = 50.0
 LIST = "Contact: <sip:alice@198.51.100.9>;expires=60;q=0.5, <sip:alice@203.0.113.4:5070>;expires=600"
