@@ -121,7 +121,7 @@ class Stage:
             UnavailableError: It does not start.
         """
         home = self._open.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-        errors = self._open.enter_context(tempfile.TemporaryFile("w+"))
+        errors = self._open.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115 - the stack closes it
         environment = os.environ | {"HOME": f"{home}/", "SIP_PASSWORD": PASSWORD}
         self._process = await asyncio.create_subprocess_exec(
             *self.client.command,
