@@ -21,6 +21,7 @@ from aiosipreg.engine.effects import (
     NotLocated,
 )
 from aiosipreg.engine.register import Purpose
+from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.timers import SipTimers
 from aiosipreg.params import NatMode, Redirect
 from aiosipreg.states import Reason, RegistrationState
@@ -518,3 +519,94 @@ def test_the_outcome_names_what_failed() -> None:
     driver.final(480, "Warning: 399 edge full")
     assert (driver.event.target, driver.event.warnings) == ("udp:192.0.2.2:5060", ())
     assert driver.lease.tried == {"udp:192.0.2.1:5060": "port unreachable"}
+
+
+def test_RSP_DNS_RSP_CB_RSP_REF_end_a_first_attempt() -> None:
+    driver = Driver()
+    driver.by_hand = {Locate, Ask, Connect}
+    driver.register()
+    driver.not_located("nobody knows", absent=False)
+    assert (driver.event.reason, driver.event.target) == (Reason.DNS_ERROR, None)
+    driver.step()
+    driver.locate(target(3))
+    driver.not_connected("unreachable")
+    assert (driver.event.reason, driver.event.target) == (Reason.IO_ERROR, "udp:192.0.2.3:5060")
+    driver.step()
+    driver.locate(target(3))
+    driver.connect()
+    driver.challenged()
+    driver.not_supplied("the vault is closed")
+    assert driver.event.reason is Reason.AUTH_PROVIDER_FAILED
+
+
+def test_a_name_without_targets() -> None:
+    driver = Driver()
+    driver.by_hand.add(Locate)
+    driver.register()
+    driver.locate()
+    assert (driver.moves[-1], driver.event.reason) == ("F-06", Reason.IO_ERROR)
+
+
+def test_AUTH_20_AUTH_24_a_refused_secret_and_none_at_all() -> None:
+    driver = started()
+    driver.challenged()
+    driver.challenged()
+    assert (driver.moves[-1], driver.event.reason, driver.event.status) == ("F-07", Reason.UNAUTHORIZED, 401)
+    driver = Driver()
+    driver.info = None
+    driver.register()
+    driver.challenged()
+    assert (driver.moves[-1], driver.event.reason) == ("F-07", Reason.AUTH_UNAVAILABLE)
+    assert driver.questions[Ask] == 1
+
+
+def test_a_200_whose_contacts_cannot_be_read() -> None:
+    driver = started()
+    driver.ok("Contact: *, <sip:alice@198.51.100.7>")
+    assert (driver.moves[-1], driver.event.reason) == ("F-08", Reason.BINDING_NOT_CREATED)
+
+
+def test_SEC_20_a_redirect_leads_to_no_target_of_another_kind() -> None:
+    driver = started(redirect=Redirect.ANY)
+    inside = Target("127.0.0.1", 5060, Transport.UDP, "b.example.org")
+    driver.targets = [inside]
+    driver.final(302, "Contact: <sip:b.example.org>")
+    assert driver.lease.tried == {"udp:127.0.0.1:5060": "no redirect may lead there"}
+    assert (driver.event.reason, driver.event.status) == (Reason.REDIRECT_REFUSED, 302)
+
+
+def test_RDR_6_a_redirect_out_of_the_domain_begins_a_new_call() -> None:
+    driver = started(redirect=Redirect.ANY)
+    driver.final(302, "Contact: <sip:elsewhere.test>")
+    assert driver.last.request.call_id != driver.requests[0].request.call_id
+
+
+# The end of an attempt that is not wanted any more
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 407, 423, 480, 503])
+def test_F_10_an_unwanted_attempt_sends_nothing_more(status: int) -> None:
+    driver = Driver(targets=[target(1), target(2)])
+    driver.register()
+    driver.unregister()
+    driver.final(status, challenge(), "Min-Expires: 7200", "Contact: <sip:b.example.org>")
+    assert (driver.moves, len(driver.requests)) == (["F-01", "F-11"], 1)
+
+
+def test_F_10_an_unwanted_success_does_not_follow_a_nat() -> None:
+    driver = started()
+    driver.unregister()
+    driver.ok(seen=PUBLIC)
+    assert (len(driver.requests), uris(driver.last)) == (2, ["(sip:alice@198.51.100.7:5060)"])
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_F_10_an_unwanted_attempt_that_is_not_answered_is_followed_by_a_removal(alive: bool) -> None:
+    driver = Driver(targets=[target(1), target(2)])
+    driver.register()
+    if alive:
+        driver.final(100)
+    driver.unregister(within=100.0)
+    driver.run(START + 32)
+    assert [sent.lifetime for sent in driver.requests] == [3600, 0]
+    assert driver.last.at == START + 32
