@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["Timetable"]
 
 logger = logging.getLogger("aiosipreg.timetable")
+
+# The clock of uvloop counts milliseconds and its timers are rounded to them: what is due within one would be called,
+# found too early and called again, hundreds of times.
+_TICK: Final = 0.001
 
 Item = TypeVar("Item")
 
@@ -67,7 +71,8 @@ class Timetable(Generic[Item]):
                 return
             self._handle.cancel()
         self._armed_for = at
-        self._handle = self._loop.call_at(at, self._run)
+        now = self._loop.time()
+        self._handle = self._loop.call_at(at if at <= now else max(at, now + _TICK), self._run)
 
     def _run(self) -> None:
         self._handle = None

@@ -90,6 +90,36 @@ def test_what_is_due_at_once_is_called_on_uvloop_too() -> None:
         runner.run(main())
 
 
+class Counting:
+    """A loop that counts what it is asked to call."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.calls = 0
+        self.time = loop.time
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.Handle:
+        self.calls += 1
+        return self._loop.call_at(when, callback)
+
+
+@pytest.mark.parametrize("delay", [0.0002, 0.0012, 0.0104, 0.0106])
+def test_a_clock_of_milliseconds_is_not_asked_in_between(delay: float) -> None:
+    async def main() -> None:
+        loop: Any = Counting(asyncio.get_running_loop())
+        called = asyncio.Event()
+        table: Timetable[str] = Timetable(loop, lambda _: called.set())
+        at = loop.time() + delay
+        table.set("a", at)
+        await called.wait()
+        assert loop.time() >= at
+        assert loop.calls <= 3
+        table.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
 async def test_whoever_is_called_may_wish_again() -> None:
     calls = Calls(lambda name: calls.table.set(name, calls.loop.time() + 10) if len(calls.seen) < 3 else None)
     calls.table.set("a", 1.0)
