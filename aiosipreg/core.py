@@ -197,11 +197,7 @@ class Core:
         return proxy
 
     async def remove_proxy_config(self, proxy: ProxyConfig) -> None:
-        """Remove the binding, then the account; bounded by ``shutdown_timeout``.
-
-        Args:
-            proxy: The account; one that is not there any more is no error.
-        """
+        """Remove the binding, then the account; bounded by ``shutdown_timeout``. One that is not there is no error."""
         if self._proxies.get(proxy.id) is not proxy:
             return
         try:
@@ -334,6 +330,7 @@ class Core:
                 timers=self._timers,
                 random=self._random,
                 is_ours=self._is_ours,
+                accounts=lambda: len(self._proxies),
                 on_request=self._on_request,
                 pacing=self._pacing,
             )

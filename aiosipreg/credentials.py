@@ -23,7 +23,7 @@ logger = logging.getLogger("aiosipreg.auth")
 def known_credentials(params: ProxyParams, shared: tuple[AuthInfo, ...], ask: Ask) -> AuthInfo | None:
     """Credentials that are at hand for a realm: the account's own before those that the core has for all."""
     own = params.auth if isinstance(params.auth, tuple) else ()
-    if ask.foreign:
+    if ask.foreign or params.realm not in (None, ask.realm):
         own, shared = (tuple(info for info in infos if info.realm is not None) for infos in (own, shared))
     aor = params.aor
     # The account's own entries were given to it, so they need not name its user.

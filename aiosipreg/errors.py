@@ -17,7 +17,7 @@ Protocol failures of a running account are states and events. They become except
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,12 +87,15 @@ class RegistrationError(AiosipregError):
     """An awaited outcome did not come to be.
 
     Attributes:
-        event: The newest event of the account: state, reason, status, when it tries again; ``None`` if there was none.
+        event: Where the account stands: its newest event, with state, reason, status and when it tries again.
     """
+
+    event: RegistrationEvent
 
     def __init__(self, message: str, event: RegistrationEvent | None = None) -> None:
         super().__init__(message)
-        self.event = event
+        # The package always gives an event; pickle makes the exception first and fills it in afterwards.
+        self.event = cast("RegistrationEvent", event)
 
 
 class RegistrationTimeout(RegistrationError, TimeoutError):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiosipreg.engine.effects import Concluded
 from aiosipreg.engine.query import Query
-from aiosipreg.engine.report import told
-from aiosipreg.errors import CoreClosedError, RegistrationError, RegistrationRejected
+from aiosipreg.errors import CoreClosedError
 from aiosipreg.runner import Runner
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.auth import AuthInfo
     from aiosipreg.engine.effects import Answer, Ask, Changed
-    from aiosipreg.engine.register import Binding
+    from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.session import Session
     from aiosipreg.ports import Host
 
@@ -45,25 +44,27 @@ class Fetch:
 
     def __init__(self, asker: Asker, session: Session, host: Host) -> None:
         self._asker = asker
-        self._result: asyncio.Future[tuple[Binding, ...]] = asyncio.get_running_loop().create_future()
+        self._result: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._runner = Runner(Query(session, host.now()), self, host)
 
-    async def run(self, timeout: float | None) -> tuple[Binding, ...]:
-        """Ask, and wait for the list.
+    async def run(self, running: set[Fetch], timeout: float | None) -> Outcome:
+        """Ask, and wait for what comes of it.
 
         Args:
+            running: The fetches of the account, this one among them while it runs.
             timeout: Seconds to wait.
 
         Raises:
-            RegistrationError: The registrar refused, or could not be reached.
-            TimeoutError: It did not answer in time.
+            TimeoutError: Nothing came in time.
             CoreClosedError: The account was removed meanwhile.
         """
+        running.add(self)
         self._runner.enter(lambda query, now: query.start(now))
         try:
             async with asyncio.timeout(timeout):
                 return await self._result
         finally:
+            running.discard(self)
             self._runner.close()
 
     def end(self) -> None:
@@ -86,11 +87,5 @@ class Fetch:
 
     def report(self, report: Changed | Concluded) -> None:
         """The attempt ended."""
-        if self._result.done() or not isinstance(report, Concluded):
-            return
-        outcome = report.outcome
-        if outcome.grant is not None:
-            self._result.set_result(outcome.grant.bindings)
-            return
-        kind = RegistrationRejected if outcome.response is not None else RegistrationError
-        self._result.set_exception(kind(f"{self.identity}: {told(outcome)}"))
+        if not self._result.done() and isinstance(report, Concluded):
+            self._result.set_result(report.outcome)

@@ -12,6 +12,7 @@ from aiosipreg.engine.transaction import TransactionTable
 from aiosipreg.engine.uas import IncomingRequest, UserAgentServer
 from aiosipreg.net.resolver import Resolver
 from aiosipreg.net.udp import UdpTransport
+from aiosipreg.ports import NoTransport
 from aiosipreg.timetable import Timetable
 from aiosipreg.wire import Response
 
@@ -75,6 +76,7 @@ class Hub:
         timers: SIP timers.
         random: Secure randomness.
         is_ours: Whether a user part belongs to an account.
+        accounts: How many accounts there are.
         on_request: The application's handler of requests from the network.
         pacing: The pace toward each target, ``None`` for none.
     """
@@ -89,6 +91,7 @@ class Hub:
         timers: SipTimers,
         random: Random,
         is_ours: Callable[[str], bool],
+        accounts: Callable[[], int],
         on_request: RequestHandler | None,
         pacing: Pacing | None,
     ) -> None:
@@ -104,7 +107,7 @@ class Hub:
         self._lane_of: dict[Expectant, Target] = {}
         # SEC-16: an answer counts only from the address that the request went to.
         self._table: TransactionTable[tuple[Expectant, str]] = TransactionTable(timers)
-        self._uas = UserAgentServer(timers, is_ours, random)
+        self._uas = UserAgentServer(timers, is_ours, accounts, random)
         self._on_request = on_request
         self._patience = timers.timer_f
         self._consulting: set[asyncio.Task[None]] = set()
@@ -132,7 +135,10 @@ class Hub:
         return self._group.create_task(work)
 
     async def locate(self, uri: SipUri) -> Sequence[Target]:
-        """Resolve a URI; raises `ResolutionFailed`."""
+        """Resolve a URI; raises `ResolutionFailed`, and `NoTransport` when none of ours leads there."""
+        wanted = (uri.params.get("transport") or "udp").upper()
+        if uri.secure or wanted not in {transport.value for transport in _TRANSPORTS}:
+            raise NoTransport(f"{uri}: UDP is the only transport yet")
         return (await self._resolver.locate(uri, _TRANSPORTS)).targets
 
     def admit(self, runner: Expectant, target: Target) -> bool:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from aiosipreg.engine.report import clean, told
 from aiosipreg.errors import AuthenticationFailed, RegistrationError, RegistrationRejected, ServerUnreachable
 from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from aiosipreg.engine.outcome import Outcome
     from aiosipreg.states import RegistrationEvent
 
-__all__ = ["Waiters", "decided", "error_of", "final"]
+__all__ = ["Waiters", "decided", "error_of", "event_about", "final"]
 
 _AUTH = (Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.AUTH_PROVIDER_FAILED)
 _UNREACHABLE = (Reason.NO_RESPONSE, Reason.IO_ERROR, Reason.DNS_ERROR, Reason.TLS_ERROR, Reason.NETWORK_DOWN)
@@ -78,17 +81,26 @@ def decided(event: RegistrationEvent) -> bool:
     return event.state is not RegistrationState.PROGRESS
 
 
-def error_of(identity: str, event: RegistrationEvent | None, tried: Mapping[str, str]) -> RegistrationError:
+def event_about(standing: RegistrationEvent, outcome: Outcome) -> RegistrationEvent:
+    """What an attempt that changes no state came to, beside where the account stands."""
+    response = outcome.response
+    return replace(
+        standing,
+        reason=outcome.row.reason,
+        status=response.status if response is not None else 0,
+        phrase=clean(response.reason) if response is not None else "",
+        message=told(outcome),
+    )
+
+
+def error_of(event: RegistrationEvent, tried: Mapping[str, str]) -> RegistrationError:
     """The exception for an outcome that was awaited.
 
     Args:
-        identity: The account.
         event: What became of it.
         tried: The targets that failed, with the cause of each.
     """
-    if event is None:
-        return RegistrationError(f"{identity} is not registered")
-    text = f"{identity}: {event.message}"
+    text = f"{event.identity}: {event.message}"
     if event.reason in _AUTH:
         return AuthenticationFailed(text, event)
     if event.status == 0 and event.reason in _UNREACHABLE:

@@ -96,7 +96,7 @@ class ProxyParams:
         routes: Outbound proxies in order; the REGISTER goes to the first and names all in Route (REG-30).
         register: Whether the account registers.
         expires: The wished lifetime in seconds, 1 to 2**32 - 1.
-        realm: Realm to choose credentials for before the first challenge.
+        realm: The realm that credentials which name none are for; without it they answer every realm of the server.
         auth: Credentials of this account alone, asked before those of the core: one `AuthInfo`, several, or one
             async callable.
         contact_params: Parameters of the Contact header; ``None`` as value writes the bare name.
@@ -180,7 +180,7 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         server = _sip_uri("server", params.server)
     registrar = server.replace(user=None, password=None, headers={})
     if aor.secure and not registrar.secure:
-        raise ConfigError("server", str(registrar), "a sips URI, because the identity is one (RFC 5630)")
+        raise ConfigError("server", str(registrar), "a sips URI, because the identity is one")
     _check_scalars(params)
     auth = auth_source("auth", params.auth)
     return {
@@ -256,9 +256,9 @@ def _sip_uri(name: str, value: object) -> SipUri:
     if uri.password is not None:
         raise ConfigError(name, shown, "a URI without password, which belongs into an AuthInfo")
     if uri.secure and (uri.params.get("transport") or "").lower() == "udp":
-        raise ConfigError(name, shown, "a sips URI without transport=udp: sips needs TLS (RFC 5630)")
+        raise ConfigError(name, shown, "a sips URI without transport=udp: sips needs TLS")
     if _is_multicast(uri.host) or _is_multicast(uri.params.get("maddr") or ""):
-        raise ConfigError(name, shown, "a server of its own: registration by multicast is not built (REG-39)")
+        raise ConfigError(name, shown, "a server of its own: registration by multicast is not built")
     return uri
 
 
@@ -292,7 +292,7 @@ def _route(value: object) -> str:
 def _contact_params(value: Mapping[str, str | None]) -> Mapping[str, str | None]:
     params = _param_map("contact_params", value, _RESERVED_CONTACT_PARAMS)
     if "q" in params and parse_quality(params["q"] or "") is None:
-        raise ConfigError("contact_params[q]", params["q"], "0 to 1 with at most three decimals (REG-7)")
+        raise ConfigError("contact_params[q]", params["q"], "0 to 1 with at most three decimals")
     return params
 
 
@@ -312,7 +312,7 @@ def _header(entry: object) -> tuple[str, str]:
         raise ConfigError("headers", entry, "pairs of name and value")
     name, value = entry
     if not isinstance(name, str) or not is_token(name) or name.lower() in _RESERVED_HEADERS:
-        raise ConfigError("headers", name, "a header name that the framework does not set itself (SEC-13)")
+        raise ConfigError("headers", name, "a header name that the framework does not set itself")
     return name, _plain(f"headers[{name}]", value)
 
 

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from aiosipreg.states import RegistrationEvent
     from aiosipreg.wire import Response, SipUri
 
-__all__ = ["Account", "Expectant", "Host", "Machine", "Owner"]
+__all__ = ["Account", "Expectant", "Host", "Machine", "NoTransport", "Owner"]
+
+
+class NoTransport(Exception):
+    """A URI asks for a transport that the core does not have."""
 
 
 class Expectant(Protocol):
@@ -56,7 +60,7 @@ class Host(Protocol):
         ...
 
     async def locate(self, uri: SipUri) -> Sequence[Target]:
-        """Resolve a URI; raises `ResolutionFailed`."""
+        """Resolve a URI; raises `ResolutionFailed`, and `NoTransport` when none of ours leads there."""
         ...
 
     def admit(self, runner: Expectant, target: Target) -> bool:

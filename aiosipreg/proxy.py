@@ -15,7 +15,7 @@ from aiosipreg.engine.effects import Changed
 from aiosipreg.engine.transitions import combined
 from aiosipreg.errors import ConfigError, CoreClosedError, RegistrationTimeout
 from aiosipreg.fetch import Fetch
-from aiosipreg.outcomes import Waiters, decided, error_of, final
+from aiosipreg.outcomes import Waiters, decided, error_of, event_about, final
 from aiosipreg.runner import Runner
 from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
 from aiosipreg.streams import Broadcast
@@ -174,8 +174,17 @@ class ProxyConfig:
 
     @property
     def _settings(self) -> ProxyParams:
-        """The settings in force: while a binding is removed those under which it was made (REG-38)."""
+        """The settings in force (REG-38)."""
         return self._runners[0].machine.session.params
+
+    @property
+    def _standing(self) -> RegistrationEvent:
+        """The newest event, or what one would say before the first."""
+        return self._last_event or RegistrationEvent(
+            proxy_config=self,
+            identity=self.identity, server=self.server, old=self.state, state=self.state, message="not registered",
+            at=self._host.now(),
+        )  # fmt: skip
 
     def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
         """Subscribe, now, to what happens to this account.
@@ -215,7 +224,7 @@ class ProxyConfig:
     async def refresh(self, timeout: float | None = None) -> Binding:
         """Renew the binding now, and wait for how that ends; see `register`."""
         if self.state in _GONE:
-            raise error_of(self.identity, None, {})
+            raise error_of(self._standing, {})
         self._check(_Phase.OPEN)
         return await self._outcome(lambda machine, now: machine.refresh(now), timeout)
 
@@ -260,21 +269,16 @@ class ProxyConfig:
         """
         self._check(_Phase.OPEN)
         fetch = Fetch(self._desk, self._core._start_registration(self._params).session, self._host)
-        self._fetches.add(fetch)
-        try:
-            return await fetch.run(timeout)
-        finally:
-            self._fetches.discard(fetch)
+        outcome = await fetch.run(self._fetches, timeout)
+        if outcome.grant is None:
+            raise error_of(event_about(self._standing, outcome), self._lease.tried)
+        return outcome.grant.bindings
 
     async def wait_for(self, *states: RegistrationState, timeout: float | None = None) -> RegistrationEvent:
-        """Wait until the account is in one of these states.
-
-        Args:
-            states: The states; if the account is in one now, its newest event is returned at once.
-            timeout: Seconds to wait.
+        """Wait until the account is in one of these states; if it is in one now, return its newest event at once.
 
         Raises:
-            RegistrationTimeout: It did not get there in time.
+            RegistrationTimeout: It did not get there within ``timeout`` seconds.
             CoreClosedError: The core or the account is gone.
         """
         event = self._last_event
@@ -285,7 +289,7 @@ class ProxyConfig:
     # What the core does with its accounts: private to the package.
 
     def _enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
-        """Give every machine of the account an input (called by the core)."""
+        """Give every machine of the account an input."""
         for runner in self._runners:
             runner.enter(make)
 
@@ -376,19 +380,19 @@ class ProxyConfig:
         elif event is before:
             return  # There was nothing to remove (F-03).
         if event is not None and event.reason is not Reason.NONE and event.state is not RegistrationState.CLEARED:
-            raise error_of(self.identity, event, self._lease.tried)
+            raise error_of(event, self._lease.tried)
 
     def _binding_or_raise(self, event: RegistrationEvent | None) -> Binding:
         binding = self._lease.binding
         if binding is not None and (event is None or event.state is OK or not decided(event)):
             return binding
-        raise error_of(self.identity, event, self._lease.tried)
+        raise error_of(event or self._standing, self._lease.tried)
 
     async def _wait(self, wanted: Callable[[RegistrationEvent], bool], timeout: float | None) -> RegistrationEvent:
         self._check(_Phase.OPEN, _Phase.LEAVING)
         try:
             return await self._waiters.wait(wanted, timeout)
         except TimeoutError:
-            event = self._last_event
-            told = f": {event.message}" if event is not None else ""
-            raise RegistrationTimeout(f"{self.identity} is {self.state} after {timeout:g} s{told}", event) from None
+            event = self._standing
+            text = f"{self.identity} is {self.state} after {timeout:g} s: {event.message}"
+            raise RegistrationTimeout(text, event) from None

@@ -25,7 +25,7 @@ from aiosipreg.engine.effects import (
     Send,
 )
 from aiosipreg.engine.targets import ResolutionFailed
-from aiosipreg.ports import Machine
+from aiosipreg.ports import Machine, NoTransport
 
 if TYPE_CHECKING:
     import asyncio
@@ -186,6 +186,8 @@ class Runner(Generic[M]):
             return Located(locate.token, await self._host.locate(locate.uri))
         except ResolutionFailed as error:
             return NotLocated(locate.token, str(error), error.absent)
+        except NoTransport as error:
+            return NotLocated(locate.token, str(error), absent=True, hopeless=True)
 
     async def _open(self, connect: Connect) -> Answer:
         try:

@@ -109,6 +109,9 @@ class Reason(enum.Enum):
     INTERNAL = "internal"
     """An error in this package; its log shows it."""
 
+    def __str__(self) -> str:
+        return self.value
+
     @classmethod
     def from_status(cls, status: int) -> Self:
         """The reason that stands for a SIP status code, as liblinphone maps them.
@@ -118,11 +121,16 @@ class Reason(enum.Enum):
         """
         if 200 <= status < 300:
             return cls(Reason.NONE)
-        return cls(_BY_STATUS.get(status, Reason.REJECTED))
+        return cls(_BY_STATUS.get(status, Reason.REDIRECT_REFUSED if status < 400 else Reason.REJECTED))
 
 
 _BY_STATUS = {
+    300: Reason.REDIRECT_REFUSED,
     301: Reason.MOVED_PERMANENTLY,
+    302: Reason.REDIRECT_REFUSED,
+    305: Reason.REDIRECT_REFUSED,
+    380: Reason.REDIRECT_REFUSED,
+    400: Reason.BAD_RESPONSE,
     401: Reason.UNAUTHORIZED,
     403: Reason.FORBIDDEN,
     404: Reason.NOT_FOUND,
@@ -132,9 +140,11 @@ _BY_STATUS = {
     412: Reason.CONDITIONAL_REQUEST_FAILED,
     415: Reason.UNSUPPORTED_CONTENT,
     423: Reason.INTERVAL_TOO_BRIEF,
+    430: Reason.IO_ERROR,
     480: Reason.TEMPORARILY_UNAVAILABLE,
     481: Reason.NO_MATCH,
     484: Reason.ADDRESS_INCOMPLETE,
+    485: Reason.ADDRESS_INCOMPLETE,
     486: Reason.BUSY,
     488: Reason.NOT_ACCEPTABLE,
     489: Reason.BAD_EVENT,

@@ -113,6 +113,7 @@ async def world(on_request: Any = None, pacing: Pacing | None = None) -> AsyncIt
             timers=SipTimers(),
             random=Random(1),
             is_ours=lambda user: user == "toto",
+            accounts=lambda: 1,
             on_request=on_request,
             pacing=pacing,
         )

@@ -149,16 +149,9 @@ def test_the_exception_says_what_kind_of_failure_it_was(
     reason: Reason, status: int, kind: type[RegistrationError]
 ) -> None:
     told = event(FAILED, reason=reason, status=status, message="what happened and what to do")
-    error = error_of("sip:toto@sip.titi.com", told, {"udp:192.0.2.1:5060": "no answer"})
+    error = error_of(told, {"udp:192.0.2.1:5060": "no answer"})
     assert type(error) is kind
     assert error.event is told
     assert str(error) == "sip:toto@sip.titi.com: what happened and what to do"
     if isinstance(error, ServerUnreachable):
         assert error.tried == {"udp:192.0.2.1:5060": "no answer"}
-
-
-def test_an_account_that_was_never_registered() -> None:
-    error = error_of("sip:toto@sip.titi.com", None, {})
-    assert type(error) is RegistrationError
-    assert error.event is None
-    assert str(error) == "sip:toto@sip.titi.com is not registered"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from aiosipreg import AuthInfo
-from aiosipreg.engine.cycle import Outcome
 from aiosipreg.engine.effects import (
     Answer,
     Answered,
@@ -25,6 +24,7 @@ from aiosipreg.engine.effects import (
     NotLocated,
     Send,
 )
+from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.engine.targets import ResolutionFailed, Target, Transport
 from aiosipreg.runner import Runner

@@ -96,7 +96,7 @@ def test_errors_carry_what_they_are_about() -> None:
     try:
         raise aiosipreg.ServerUnreachable("nobody there", None, {"udp:192.0.2.1:5060": "no answer"})
     except aiosipreg.ServerUnreachable as error:
-        assert_type(error.event, RegistrationEvent | None)
+        assert_type(error.event, RegistrationEvent)
         assert_type(error.tried, dict[str, str])
     try:
         raise aiosipreg.RegistrationTimeout("late")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.authenticator import Question, Verdict
@@ -24,16 +24,17 @@ from aiosipreg.engine.effects import (
     NotLocated,
     Send,
 )
+from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.redirects import Detour
 from aiosipreg.engine.register import Purpose, mapped_address, read_grant
 from aiosipreg.engine.repairs import repair
 from aiosipreg.engine.replies import TROUBLES, Then, decide
-from aiosipreg.engine.timers import LONGEST_RETRY_AFTER
+from aiosipreg.engine.report import clean
 from aiosipreg.engine.transaction import ClientTransaction, TransactionState, new_branch
 from aiosipreg.errors import ParseError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from aiosipreg.engine.effects import Answer, Effect
     from aiosipreg.engine.register import Grant
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.targets import Target
     from aiosipreg.wire import NameAddr, Response
 
-__all__ = ["Cycle", "Outcome", "Step"]
+__all__ = ["Cycle", "Step"]
 
 _MOST_REQUESTS = 16
 _MOST_TARGETS = 8
@@ -58,35 +59,6 @@ class Step(enum.Enum):
     OVER = "over"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a cycle ended.
-
-    Attributes:
-        row: The row of section 8 that decided it.
-        response: The last answer, if one decided.
-        grant: What a 2xx said.
-        sent_at: When the decisive request was first sent.
-        cause: What the transport, the resolver or the provider said, for people.
-        target: Where the last request went, or was to go.
-        tried: Targets that failed, with the cause of each.
-    """
-
-    row: Row
-    response: Response | None = None
-    grant: Grant | None = None
-    sent_at: float = 0.0
-    cause: str = ""
-    target: Target | None = None
-    tried: Mapping[Target, str] = field(default_factory=dict)
-
-    @property
-    def retry_after(self) -> float | None:
-        """The Retry-After of the answer in seconds, capped (SEC-21)."""
-        wait = self.response.retry_after if self.response is not None else None
-        return None if wait is None else min(float(wait), LONGEST_RETRY_AFTER)
-
-
 class Cycle:
     """One attempt.
 
@@ -100,8 +72,8 @@ class Cycle:
     """
 
     __slots__ = (
-        "_contact", "_detour", "_ends_at", "_flow", "_last", "_repaired", "_session", "_target", "_targets", "_token",
-        "_transaction", "_why", "outcome", "purpose", "requests", "started_at", "step", "tried",
+        "_challenge", "_contact", "_detour", "_ends_at", "_flow", "_last", "_repaired", "_session", "_target",
+        "_targets", "_token", "_transaction", "_why", "outcome", "purpose", "requests", "started_at", "step", "tried",
     )  # fmt: skip
 
     def __init__(self, session: Session, purpose: Purpose, now: float) -> None:
@@ -122,6 +94,7 @@ class Cycle:
         # What sent us on to the next target or place: it decides when there is none.
         self._why: tuple[Row, Response | None] = TROUBLES["RSP-REF"], None
         self._contact: NameAddr | None = None
+        self._challenge: Response | None = None
         self._repaired: set[str] = set()
         self._last = False
         self._detour = Detour(session.params, session.hop)
@@ -157,8 +130,8 @@ class Cycle:
         match answer:
             case Located(targets=targets):
                 return self._located(targets, now)
-            case NotLocated(cause=cause, absent=absent):
-                return self._end(TROUBLES["RSP-DNS" if absent else "RSP-DNS2"], cause=cause)
+            case NotLocated():
+                return self._end(TROUBLES[answer.row], cause=answer.cause)
             case Connected(flow=flow):
                 self._flow = flow
                 return self._transmit(now)
@@ -256,13 +229,16 @@ class Cycle:
             return self._locate()
         return self._next_target(now)
 
-    def _all_tried(self) -> str:
+    def _all_tried(self, response: Response | None = None) -> str:
+        """What became of the targets, unless there was one and its answer says so itself."""
+        if response is not None and [*self.tried.values()] == [str(response.status)]:
+            return ""
         return ", ".join(f"{target}: {cause}" for target, cause in self.tried.items())
 
     def _next_target(self, now: float) -> list[Effect]:
         if not self._targets:
             row, response = self._why
-            return self._fail(row, now, response, cause=self._all_tried())
+            return self._fail(row, now, response, cause=self._all_tried(response))
         if now >= self._ends_at:
             return self._end(TROUBLES["RSP-LOC"], cause=self._all_tried())
         self._target = self._targets.pop(0)
@@ -332,11 +308,10 @@ class Cycle:
         assert self._flow is not None  # noqa: S101
         # The first Contact that gets bound is already the right one when the challenge told our public address.
         self._learn_public_address(mapped_address(response, self._flow), "NAT-2")
-        return self._authenticate(
-            self._session.authenticator.challenged(response, self._flow.target.name), now, response
-        )
+        self._challenge = response
+        return self._authenticate(self._session.authenticator.challenged(response, self._flow.target.name), now)
 
-    def _authenticate(self, verdict: Verdict | Question, now: float, response: Response | None = None) -> list[Effect]:
+    def _authenticate(self, verdict: Verdict | Question, now: float) -> list[Effect]:
         if isinstance(verdict, Question):
             assert self._target is not None  # noqa: S101
             # RDR-6, SEC-7: whoever a redirect led to outside the domain gets nothing that was not named for its realm.
@@ -346,11 +321,16 @@ class Cycle:
             case Verdict.ANSWER:
                 return self._transmit(now)
             case Verdict.REFUSED:
-                return self._end(TROUBLES["AUTH-20"], response)
+                return self._unauthorized("AUTH-20")
             case Verdict.UNAVAILABLE:
-                return self._end(TROUBLES["AUTH-24"], response)
+                return self._unauthorized("AUTH-24")
             case Verdict.EXHAUSTED:
-                return self._end(TROUBLES["AUTH-23"], response)
+                return self._unauthorized("AUTH-23")
+
+    def _unauthorized(self, row: str) -> list[Effect]:
+        challenge = self._challenge
+        realms = dict.fromkeys(row.realm for row in challenge.challenges) if challenge is not None else ()
+        return self._end(TROUBLES[row], challenge, cause=", ".join(f"realm {clean(realm)}" for realm in realms))
 
     def _repair(self, row: Row, response: Response, now: float) -> list[Effect]:
         """Send again with what the answer objects to changed, once for each kind of objection."""
@@ -393,5 +373,8 @@ class Cycle:
             # RDR-7: where a redirect led counts for one attempt only, unless we are accepted there.
             self._session.leave(self._target)
         sent_at = self._transaction.started_at if self._transaction is not None else self.started_at
-        self.outcome = Outcome(row, response, grant, sent_at, cause, self._target, self.tried)
+        tried = {str(target): why for target, why in self.tried.items()}
+        if self._target is None and cause:
+            tried[str(self._detour.next_hop)] = cause
+        self.outcome = Outcome(row, response, grant, sent_at, cause, self._target, tried)
         return []

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aiosipreg.auth import AuthInfo
-    from aiosipreg.engine.cycle import Outcome
+    from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.register import Binding
     from aiosipreg.engine.targets import Target
     from aiosipreg.states import Reason, RegistrationState
@@ -140,11 +140,20 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class NotLocated:
-    """The resolver found nothing: the name does not exist (``absent``), or nobody knows (DNS-21)."""
+    """The resolver found nothing: the name does not exist (``absent``), or nobody knows (DNS-21).
+
+    ``hopeless`` is set when no waiting helps, because the settings ask for a transport that is not there.
+    """
 
     token: int
     cause: str
     absent: bool
+    hopeless: bool = False
+
+    @property
+    def row(self) -> str:
+        """The row of section 8 that decides."""
+        return "TRA-1" if self.hopeless else "RSP-DNS" if self.absent else "RSP-DNS2"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from aiosipreg.states import Reason, RegistrationState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiosipreg.engine.cycle import Outcome
+    from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.register import Binding, Grant
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.session import Session
@@ -193,7 +193,7 @@ class Lease:
         target = outcome.target if outcome is not None else None
         if outcome is not None:
             self.cause = outcome.row if outcome.grant is None else None
-            self.tried = {str(failed): why for failed, why in outcome.tried.items()}
+            self.tried = outcome.tried
         if reason is None:
             reason = row.reason if row is not None else Reason.NONE
         params = self._session.params

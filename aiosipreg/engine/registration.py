@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.cycle import Cycle, Outcome, Step
+from aiosipreg.engine.cycle import Cycle, Step
 from aiosipreg.engine.edits import Edit, compare
 from aiosipreg.engine.lease import Intent, Lease, earliest
+from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.register import Purpose
 from aiosipreg.engine.replies import TROUBLES, Then, wait_after
 from aiosipreg.engine.session import Session

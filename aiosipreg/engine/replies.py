@@ -114,6 +114,7 @@ TABLE: Mapping[int, Row] = MappingProxyType({
     407: Row("RSP-407", Then.CHALLENGE, Reason.UNAUTHORIZED),
     408: Row("RSP-408", Then.NEXT_TARGET, Reason.NO_RESPONSE, "the server gave up waiting"),
     410: _stop("RSP-410", Reason.GONE, _UNKNOWN_USER, or_later=True),
+    412: _stop("RSP-412", Reason.CONDITIONAL_REQUEST_FAILED, or_later=True),
     413: _stop("RSP-413", Reason.REJECTED, "the request is too large for the server", or_later=True),
     414: _stop("RSP-414", Reason.REJECTED),
     415: _stop("RSP-415", Reason.UNSUPPORTED_CONTENT),
@@ -177,6 +178,7 @@ TROUBLES: Mapping[str, Row] = MappingProxyType({
         Row("RSP-200C", Then.BACK_OFF, Reason.BINDING_NOT_CREATED, "the server agreed, but holds no binding for us",
             elsewhere=True),
         Row("RSP-200A", Then.BACK_OFF, Reason.CONTACT_MISMATCH, "the server agreed, but does not list our Contact"),
+        _stop("TRA-1", Reason.IO_ERROR, "the server setting asks for a transport that is not there"),
         _stop("INTERNAL", Reason.INTERNAL, "an error in this program, which its log shows"),
         _stop("AUTH-20", Reason.UNAUTHORIZED, "the server refused the password; it will not be tried again until the "
               "credentials change"),

@@ -9,7 +9,7 @@ from aiosipreg.states import Reason, RegistrationState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiosipreg.engine.cycle import Outcome
+    from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.transitions import Transition
 
 __all__ = ["clean", "sentence", "told"]

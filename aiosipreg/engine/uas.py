@@ -101,12 +101,16 @@ class UserAgentServer:
     Args:
         timers: Give how long repeats are absorbed.
         is_ours: Whether a user part belongs to an account of this core (SEC-28).
+        accounts: How many accounts there are; as many requests a second are answered even if that is above the limit.
         random: For To tags.
     """
 
-    def __init__(self, timers: SipTimers, is_ours: Callable[[str], bool], random: Random) -> None:
+    def __init__(
+        self, timers: SipTimers, is_ours: Callable[[str], bool], accounts: Callable[[], int], random: Random
+    ) -> None:
         self._absorb_for = timers.timer_f
         self._is_ours = is_ours
+        self._accounts = accounts
         self._random = random
         self._answers: OrderedDict[tuple[str, str, int, tuple[str, int]], tuple[float, bytes]] = OrderedDict()
         self._second = 0
@@ -185,7 +189,9 @@ class UserAgentServer:
             self._second, self._answered = int(now), 0
             self._answered_to.clear()
         answered = self._answered_to.get(host, 0)
-        if answered >= _MOST_PER_PEER or self._answered >= _MOST_PER_SECOND:
+        # A registrar that looks after its contacts sends each of them an OPTIONS; those are no flood.
+        accounts = self._accounts()
+        if answered >= max(_MOST_PER_PEER, accounts) or self._answered >= max(_MOST_PER_SECOND, accounts):
             return True
         self._answered += 1
         self._answered_to[host] = answered + 1

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from aiosipreg.engine.cycle import Outcome
 from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.lease import Lease, earliest
+from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.register import Binding, Grant
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.session import Session
@@ -185,7 +185,9 @@ def test_SEC_27_attempts_are_put_off_to_one_a_second() -> None:
 def test_REG_40_an_event_says_all() -> None:
     subject = lease(PROGRESS)
     given = outcome(503, 'Warning: 399 host "too \u202emany"', "Retry-After: 99999")
-    given = Outcome(given.row, given.response, target=target(2), tried={target(1): "no answer", target(2): "503"})
+    given = Outcome(
+        given.row, given.response, target=target(2), tried={str(target(1)): "no answer", str(target(2)): "503"}
+    )
     changed = subject.fail(given, NOW, 3600, final=False)
     assert (changed.identity, changed.server) == ("sip:alice@example.org", "sip:example.org")
     assert (changed.status, changed.reason, changed.target) == (503, Reason.SERVICE_UNAVAILABLE, "udp:192.0.2.2:5060")

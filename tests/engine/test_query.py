@@ -106,7 +106,7 @@ def test_fail_over() -> None:
     assert connect.target == target(2)
     told = outcome(query.take(NotConnected(connect.token, "unreachable"), START))
     assert (told.row.id, told.grant) == ("RSP-REF", None)
-    assert told.tried == {target(1): "503", target(2): "unreachable"}
+    assert told.tried == {str(target(1)): "503", str(target(2)): "unreachable"}
 
 
 def test_a_lost_request_goes_to_the_next_target() -> None:

@@ -46,6 +46,7 @@ ENDS = [
     Case("RSP-405", 405, STOP, Reason.REJECTED, net=True),
     Case("RSP-406", 406, STOP, Reason.NOT_ACCEPTABLE),
     Case("RSP-410", 410, STOP, Reason.GONE, ra=True),
+    Case("RSP-412", 412, STOP, Reason.CONDITIONAL_REQUEST_FAILED, ra=True),
     Case("RSP-413", 413, STOP, Reason.REJECTED, ra=True),
     Case("RSP-414", 414, STOP, Reason.REJECTED),
     Case("RSP-415", 415, STOP, Reason.UNSUPPORTED_CONTENT),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiosipreg.engine.cycle import Outcome
+from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.register import Binding, Grant
 from aiosipreg.engine.replies import TROUBLES, decide
 from aiosipreg.engine.report import clean, sentence, told

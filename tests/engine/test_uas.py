@@ -39,8 +39,8 @@ def parse(text: str) -> Request:
     return message
 
 
-def server() -> UserAgentServer:
-    return UserAgentServer(SipTimers(), lambda user: user == "toto", Random(1))
+def server(accounts: int = 1) -> UserAgentServer:
+    return UserAgentServer(SipTimers(), lambda user: user == "toto", lambda: accounts, Random(1))
 
 
 def taken(
@@ -273,7 +273,7 @@ def test_TRA_17_repeat_gets_the_same_answer() -> None:
 
 
 def test_TRA_17_absorbing_lasts_64_t1() -> None:
-    subject = UserAgentServer(SipTimers(t1=1), lambda user: True, Random(1))
+    subject = UserAgentServer(SipTimers(t1=1), lambda user: True, lambda: 1, Random(1))
     incoming = taken(subject, request())
     data = subject.answered(incoming, subject.default(incoming), 10.0)
     assert subject.received(request(), PEER, 73.9) == data

@@ -167,7 +167,7 @@ async def test_a_port_in_use_is_an_error(
 
 async def test_no_route_is_an_error(udp: UdpTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     await udp.open(target("127.0.0.1", 5060))
-    with pytest.raises(OSError, match="ermission|nreachable"):
+    with pytest.raises(OSError, match=r"ermission|nreachable"):
         udp.flow(target("255.255.255.255", 5060))  # broadcast, which needs a permission that nobody asked for
 
 
