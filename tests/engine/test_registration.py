@@ -1,0 +1,917 @@
+"""The life of one registration (section 9): wishes, edits, network and time in every state; storms that are none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aiosipreg.auth import AuthInfo
+from aiosipreg.engine.effects import Answered, Ask, Connect, Locate, Located
+from aiosipreg.engine.lease import Intent
+from aiosipreg.engine.timers import RetryPolicy
+from aiosipreg.states import Reason, RegistrationState
+from tests.engine.driver import START, Driver, challenge, params, response_to, target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
+HOUR = 3600.0
+
+
+def started(**changes: object) -> Driver:
+    driver = Driver(params(**changes))
+    driver.register()
+    return driver
+
+
+def registered(**changes: object) -> Driver:
+    driver = started(**changes)
+    driver.ok()
+    return driver
+
+
+def refreshing(**changes: object) -> Driver:
+    """The refresh is under way."""
+    driver = registered(**changes)
+    driver.step()
+    return driver
+
+
+def waiting(**changes: object) -> Driver:
+    """A refresh failed, the next is to come."""
+    driver = refreshing(**changes)
+    driver.final(480)
+    return driver
+
+
+def failed(**changes: object) -> Driver:
+    driver = started(**changes)
+    driver.final(480)
+    return driver
+
+
+def refused(**changes: object) -> Driver:
+    """Failed for good, and the registrar may hold a binding."""
+    driver = refreshing(**changes)
+    driver.final(403)
+    return driver
+
+
+def removing(**changes: object) -> Driver:
+    driver = registered(**changes)
+    driver.unregister()
+    return driver
+
+
+def cleared(**changes: object) -> Driver:
+    driver = removing(**changes)
+    driver.ok(contacts=False)
+    return driver
+
+
+STATES: dict[str, Callable[..., Driver]] = {
+    "none": lambda **changes: Driver(params(**changes)), "progress": started, "ok": registered,
+    "refreshing": refreshing, "waiting": waiting, "failed": failed, "refused": refused, "removing": removing,
+    "cleared": cleared,
+}  # fmt: skip
+"""Where an account can stand."""
+
+each_state = pytest.mark.parametrize("make", STATES.values(), ids=STATES)
+
+
+def settle(driver: Driver) -> None:
+    """Answer with 200 whatever is asked, until nothing is."""
+    while driver.machine.branch is not None:
+        driver.ok(contacts=driver.last.lifetime > 0)
+
+
+# What is wanted while something else goes on (REG-6)
+
+
+def test_REG_6_F_12_changes_wait_for_the_answer_and_go_out_once() -> None:
+    driver = started()
+    for expires in (600, 700, 800):
+        driver.edit(expires=expires)
+    driver.edit(headers=(("X-A", "1"),))
+    driver.refresh()
+    assert len(driver.requests) == 1
+    driver.ok()
+    assert driver.moves == ["F-01", "F-05", "F-15"]
+    assert (len(driver.requests), driver.last.lifetime, driver.last.request.headers.get("X-A")) == (2, 800, "1")
+    driver.ok()
+    assert (driver.state, len(driver.requests)) == (OK, 2)
+
+
+def test_REG_6_F_12_a_refresh_waits_for_the_answer() -> None:
+    driver = started()
+    driver.refresh()
+    driver.refresh()
+    driver.ok()
+    assert (driver.moves, len(driver.requests)) == (["F-01", "F-05", "F-14"], 2)
+    driver.ok()
+    assert (driver.state, len(driver.requests)) == (OK, 2)
+
+
+def test_F_12_a_refresh_that_waited_is_dropped_with_the_attempt() -> None:
+    driver = started()
+    driver.refresh()
+    driver.final(480)
+    assert (driver.moves, len(driver.requests)) == (["F-01", "F-06"], 1)
+    driver.step()
+    driver.ok()
+    assert (driver.state, len(driver.requests)) == (OK, 2)
+
+
+@pytest.mark.parametrize("status", [403, 480])
+def test_REG_6_changes_that_waited_go_out_when_the_attempt_fails(status: int) -> None:
+    driver = started()
+    driver.edit(expires=600)
+    driver.final(status)
+    assert driver.moves[-1] == "F-38"
+    assert (driver.last.lifetime, driver.lease.failures, driver.now) == (600, 0, START)
+
+
+def test_REG_6_a_setting_that_sends_nothing_does_not_overtake_one_that_waits() -> None:
+    driver = started()
+    driver.edit(expires=600)
+    driver.edit(strict_binding=True)
+    driver.ok()
+    assert (driver.session.params.expires, driver.session.params.strict_binding) == (600, True)
+    assert driver.last.lifetime == 600
+
+
+def test_a_setting_that_sends_nothing_holds_at_once() -> None:
+    driver = started()
+    driver.edit(retry_403=True)
+    driver.final(403)
+    assert driver.waits(900, 1800)
+
+
+def test_changes_that_waited_survive_an_unregister() -> None:
+    driver = started()
+    driver.edit(expires=600)
+    driver.unregister()
+    driver.ok()
+    assert driver.last.lifetime == 0
+    driver.ok(contacts=False)
+    driver.register()
+    assert driver.last.lifetime == 600
+
+
+# unregister
+
+
+@each_state
+def test_unregister_ends_without_a_binding_in_every_state(make: Callable[..., Driver]) -> None:
+    driver = make()
+    sent = len(driver.requests)
+    driver.unregister()
+    settle(driver)
+    assert driver.state in (NONE, CLEARED)
+    assert driver.machine.intent is Intent.IDLE
+    assert all(later.lifetime == 0 for later in driver.requests[sent:])
+    driver.run(START + 100_000)
+    assert driver.state in (NONE, CLEARED)
+
+
+def test_REG_22_the_removal_names_what_is_bound() -> None:
+    driver = registered(contact_params={"color": "red"})
+    driver.unregister()
+    first, last = driver.requests[0].request, driver.last.request
+    assert first.call_id == last.call_id
+    assert last.contacts[0].uri == first.contacts[0].uri
+    assert (driver.last.lifetime, last.expires, last.cseq.number if last.cseq else 0) == (0, 0, 2)
+
+
+@pytest.mark.parametrize("within", [0.5, 4.0, 32.0])
+def test_REG_25_the_removal_is_bounded(within: float) -> None:
+    driver = registered()
+    driver.unregister(within=within)
+    driver.run(START + 100)
+    assert (driver.state, driver.event.reason) == (NONE, Reason.NO_RESPONSE)
+    assert driver.sent[-1].at < START + within
+    assert driver.lease.residual_until == START + HOUR
+
+
+def test_REG_25_the_bound_covers_the_wait_for_a_running_attempt() -> None:
+    driver = started()
+    driver.unregister()
+    driver.run(START + 100)
+    assert (driver.moves, len(driver.requests)) == (["F-01", "F-34"], 1)
+    assert driver.sent[-1].at == START + 3.5
+
+
+def test_F_32_a_refresh_under_way_ends_first() -> None:
+    driver = refreshing()
+    driver.unregister()
+    assert driver.last.lifetime == 3600
+    driver.final(403)
+    assert (driver.moves[-1], driver.last.lifetime) == ("F-32", 0)
+    driver.ok(contacts=False)
+    assert driver.state is CLEARED
+
+
+def test_F_32_nothing_is_waited_for_but_an_answer() -> None:
+    driver = registered()
+    driver.by_hand.add(Connect)
+    driver.refresh()
+    driver.unregister()
+    assert driver.last.lifetime == 0
+
+
+def test_F_10_what_is_bound_after_all_is_removed() -> None:
+    driver = started()
+    driver.unregister()
+    driver.ok()
+    assert driver.last.lifetime == 0
+    driver.run(START + 100)
+    assert driver.lease.residual_until == START + HOUR
+
+
+def test_F_10_NAT_3_a_binding_made_before_the_challenge_is_removed() -> None:
+    driver = started()
+    driver.by_hand.add(Ask)
+    driver.ok(seen=("203.0.113.9", 1024))
+    driver.challenged()
+    driver.unregister()
+    assert driver.last.lifetime == 0
+
+
+def test_F_10_nothing_is_removed_that_was_never_bound() -> None:
+    driver = started()
+    driver.by_hand.add(Ask)
+    driver.challenged()
+    driver.unregister()
+    assert (driver.state, len(driver.requests)) == (CLEARED, 1)
+
+
+def test_F_10_after_a_fail_over_the_removal_is_tried() -> None:
+    driver = Driver(targets=[target(1), target(2)])
+    driver.register()
+    driver.by_hand.add(Connect)
+    driver.run(START + 32)
+    driver.unregister()
+    driver.connect()
+    assert driver.last.lifetime == 0
+
+
+def test_F_35_register_during_a_removal_follows_it() -> None:
+    for end in (lambda driver: driver.ok(contacts=False), lambda driver: driver.final(403)):
+        driver = removing()
+        driver.register()
+        assert driver.state is PROGRESS
+        end(driver)  # type: ignore[no-untyped-call]
+        assert driver.moves[-2:] in (["F-33", "F-01"], ["F-34", "F-01"])
+        assert driver.last.lifetime == 3600
+
+
+def test_F_35_the_last_wish_counts() -> None:
+    driver = removing()
+    driver.register()
+    driver.refresh()
+    driver.unregister()
+    driver.ok(contacts=False)
+    assert (driver.state, len(driver.requests)) == (CLEARED, 2)
+
+
+def test_a_second_unregister_changes_nothing() -> None:
+    driver = removing()
+    driver.unregister(within=100.0)
+    assert len(driver.requests) == 2
+    driver.run(START + 4)
+    assert driver.moves[-1] == "F-34"
+
+
+@each_state
+def test_REG_23_everything_is_removed_in_every_state(make: Callable[..., Driver]) -> None:
+    driver = make()
+    driver.unregister(everything=True)
+    settle(driver)
+    assert (driver.state, driver.last.contacts, driver.last.request.expires) == (CLEARED, ["*"], 0)
+    driver.register()
+    driver.ok()
+    driver.unregister()
+    assert driver.last.contacts != ["*"]
+
+
+def test_REG_23_everything_also_when_our_own_removal_runs_or_fails() -> None:
+    driver = removing()
+    driver.unregister(everything=True)
+    assert driver.last.contacts != ["*"]
+    driver.final(403)
+    assert driver.last.contacts == ["*"]
+
+
+def test_a_removal_without_network_leaves_the_binding() -> None:
+    driver = registered()
+    driver.network(up=False)
+    driver.unregister()
+    assert (driver.moves[-2:], driver.event.reason) == (["F-32", "F-34"], Reason.NETWORK_DOWN)
+    assert (driver.lease.residual_until, len(driver.requests)) == (START + HOUR, 1)
+
+
+# edits
+
+
+MOVES: list[dict[str, object]] = [
+    {"identity": "sip:bob@example.org"}, {"server": "sip:other.example"}, {"routes": ("sip:edge.example.org",)},
+    {"auth": AuthInfo("bob", password="x")},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", MOVES, ids=lambda changes: next(iter(changes)))
+def test_REG_38_the_old_binding_is_removed_then_another_call_begins(changes: dict[str, object]) -> None:
+    driver = registered()
+    old = driver.last.request
+    driver.edit(**changes)
+    removal = driver.last
+    assert (removal.lifetime, removal.request.call_id, removal.request.uri) == (0, old.call_id, old.uri)
+    assert driver.event.identity == "sip:alice@example.org"
+    driver.ok(contacts=False)
+    assert driver.moves == ["F-01", "F-05", "F-23", "F-33", "F-01"]
+    assert driver.last.request.call_id != old.call_id
+    assert (driver.last.lifetime, driver.event.identity) == (3600, str(driver.settings.aor))
+    assert driver.lease.residual_until is None
+
+
+@pytest.mark.parametrize("changes", MOVES, ids=lambda changes: next(iter(changes)))
+@each_state
+def test_a_move_in_every_state_ends_where_it_was_sent(make: Callable[..., Driver], changes: dict[str, object]) -> None:
+    driver = make()
+    wanted = driver.machine.intent is Intent.REGISTER
+    driver.edit(**changes)
+    settle(driver)
+    assert driver.session.params is driver.settings
+    assert driver.state is (OK if wanted else driver.state)
+    if not wanted:
+        assert driver.state in (NONE, CLEARED)
+        driver.register()
+        settle(driver)
+    assert driver.last.request.uri == str(driver.settings.registrar)
+    sender = driver.last.request.from_
+    assert sender is not None
+    assert sender.uri == driver.settings.aor
+
+
+@pytest.mark.parametrize(
+    "changes", [{"expires": 600}, {"headers": (("X-A", "1"),)}, {"contact_params": {"a": "b"}}], ids=str
+)
+@each_state
+def test_a_refresh_edit_in_every_state_is_sent_once(make: Callable[..., Driver], changes: dict[str, object]) -> None:
+    driver = make()
+    wanted, sent = driver.machine.intent is Intent.REGISTER, len(driver.requests)
+    call_id = driver.session.series.call_id
+    driver.edit(**changes)
+    settle(driver)
+    assert driver.session.params is driver.settings
+    assert driver.session.series.call_id == call_id
+    new = [later for later in driver.requests[sent:] if later.lifetime]
+    assert len(new) == wanted
+    assert driver.state is OK or not wanted
+
+
+@each_state
+def test_an_edit_that_means_nothing_sends_nothing(make: Callable[..., Driver]) -> None:
+    driver = make()
+    sent, moves = len(driver.sent), len(driver.moves)
+    driver.edit(ref_key="x", strict_binding=True, depends_on="y")
+    driver.edit(server="sip:EXAMPLE.org")
+    assert (len(driver.sent), len(driver.moves)) == (sent, moves)
+    settle(driver)
+    assert driver.session.params is driver.settings
+
+
+@each_state
+def test_register_false_removes_and_register_true_comes_back(make: Callable[..., Driver]) -> None:
+    driver = make()
+    driver.edit(register=False)
+    settle(driver)
+    assert driver.state in (NONE, CLEARED)
+    assert driver.session.params.register is False
+    call_id = driver.session.series.call_id
+    driver.edit(register=True)
+    settle(driver)
+    assert driver.state is OK
+    # REG-4: one Call-ID for a registrar and a boot.
+    assert driver.last.request.call_id == call_id
+
+
+def test_register_true_during_the_removal_comes_back_after_it() -> None:
+    driver = registered()
+    driver.edit(register=False)
+    driver.edit(register=True)
+    driver.edit(expires=600)
+    driver.ok(contacts=False)
+    assert driver.last.lifetime == 600
+    driver = registered()
+    driver.edit(identity="sip:bob@example.org")
+    driver.edit(register=False)
+    driver.ok(contacts=False)
+    assert driver.state is CLEARED
+
+
+def test_a_move_and_back_during_the_removal() -> None:
+    driver = registered()
+    driver.edit(identity="sip:bob@example.org")
+    driver.edit(identity="sip:alice@example.org")
+    driver.ok(contacts=False)
+    settle(driver)
+    assert (driver.state, driver.event.identity) == (OK, "sip:alice@example.org")
+
+
+@pytest.mark.parametrize("make", [STATES[name] for name in ("progress", "ok", "refreshing", "waiting", "failed")])
+def test_an_account_that_a_call_registered_may_be_told_to_register(make: Callable[..., Driver]) -> None:
+    driver = make(register=False)
+    sent = len(driver.requests)
+    driver.edit(register=True)
+    assert (driver.machine.intent, len(driver.requests)) == (Intent.REGISTER, sent)
+    driver.edit(register=False)
+    settle(driver)
+    assert driver.state in (NONE, CLEARED)
+
+
+@pytest.mark.parametrize("make", [STATES[name] for name in ("progress", "ok", "refreshing", "waiting")])
+def test_an_account_that_a_call_registered_is_moved_like_any_other(make: Callable[..., Driver]) -> None:
+    driver = make(register=False)
+    driver.edit(identity="sip:bob@example.org")
+    settle(driver)
+    assert (driver.state, driver.event.identity) == (OK, "sip:bob@example.org")
+    assert any(sent.lifetime == 0 for sent in driver.requests)
+
+
+def test_an_edit_while_idle_moves_without_a_word() -> None:
+    driver = cleared(register=False)
+    driver.edit(server="sip:other.example")
+    sent = len(driver.requests)
+    driver.register()
+    assert driver.last.request.uri == "sip:other.example"
+    assert driver.asked[-2].uri.host == "other.example" if isinstance(driver.asked[-2], Locate) else False
+    assert len(driver.requests) == sent + 1
+
+
+def test_an_edit_that_moves_forgets_what_another_account_left_behind() -> None:
+    driver = registered()
+    driver.unregister()
+    driver.final(403)
+    assert driver.lease.residual_until is not None
+    driver.edit(identity="sip:bob@example.org")
+    settle(driver)
+    driver.unregister()
+    assert driver.lease.residual_until is None
+
+
+def test_an_edit_that_does_not_move_remembers_what_was_left_behind() -> None:
+    driver = removing()
+    driver.edit(ref_key="x")
+    driver.final(403)
+    assert driver.lease.residual_until == START + HOUR
+
+
+def test_register_false_while_something_may_be_left_removes_it() -> None:
+    driver = refused()
+    driver.edit(register=False)
+    assert (driver.moves[-1], driver.last.lifetime) == ("F-41", 0)
+    driver.ok(contacts=False)
+    assert driver.state is CLEARED
+
+
+# Credentials
+
+
+def test_F_38_credentials_wake_only_who_waits_for_some() -> None:
+    for make, wakes in ((failed, False), (refused, False), (registered, False), (waiting, False), (cleared, False)):
+        driver = make()
+        sent = len(driver.requests)
+        driver.credentials_changed()
+        assert (len(driver.requests) > sent) is wakes
+    driver = started()
+    driver.challenged()
+    driver.challenged()
+    assert driver.state is FAILED
+    driver.credentials_changed()
+    assert (driver.moves[-1], driver.lease.failures) == ("F-38", 0)
+
+
+def test_F_38_a_refresh_that_waits_for_a_provider_is_woken() -> None:
+    driver = refreshing()
+    driver.by_hand.add(Ask)
+    driver.challenged()
+    driver.not_supplied()
+    assert driver.state is REFRESHING
+    driver.credentials_changed()
+    assert (driver.state, driver.last.at, len(driver.requests)) == (REFRESHING, driver.now, 3)
+
+
+def test_F_38_credentials_that_come_while_they_are_asked_for() -> None:
+    driver = started()
+    driver.by_hand.add(Ask)
+    driver.challenged()
+    driver.credentials_changed()
+    driver.by_hand.clear()
+    driver.supply(None)
+    assert driver.moves[-2:] == ["F-07", "F-38"]
+    driver.challenged()
+    driver.ok()
+    assert driver.state is OK
+
+
+def test_F_38_credentials_that_come_while_the_old_ones_are_under_way() -> None:
+    driver = started()
+    driver.challenged()
+    driver.credentials_changed()
+    driver.challenged()
+    assert driver.questions[Ask] == 2
+    driver.ok()
+    assert driver.moves == ["F-01", "F-05"]
+
+
+def test_F_38_credentials_do_not_repeat_another_failure() -> None:
+    driver = started()
+    driver.credentials_changed()
+    driver.final(480)
+    assert driver.moves == ["F-01", "F-06"]
+
+
+# The network
+
+
+@each_state
+def test_network_down_and_up_in_every_state(make: Callable[..., Driver]) -> None:
+    driver = make()
+    wanted = driver.machine.intent is Intent.REGISTER and not driver.lease.stopped
+    state, sent = driver.state, len(driver.sent)
+    driver.network(up=False)
+    driver.network(up=False)
+    assert driver.machine.branch is None
+    if driver.state is REFRESHING:
+        assert driver.machine.deadline == driver.lease.expires_at
+    else:
+        assert driver.machine.deadline is None
+    driver.now += 10
+    driver.network(up=True)
+    driver.network(up=True)
+    assert len(driver.sent) == sent
+    if not wanted:
+        assert driver.machine.deadline is None
+        assert driver.state is (NONE if state is PROGRESS else state)
+        return
+    assert driver.waits(0, 2)
+    driver.step()
+    driver.ok()
+    assert driver.state is OK
+
+
+def test_F_17_time_goes_on_without_network() -> None:
+    driver = registered()
+    driver.network(up=False)
+    driver.refresh()
+    driver.edit(expires=600)
+    driver.register()
+    assert (driver.state, len(driver.requests)) == (REFRESHING, 1)
+    driver.run(START + 2 * HOUR)
+    assert (driver.moves[-1], driver.machine.deadline) == ("F-24", None)
+    driver.network(up=True)
+    driver.step()
+    assert driver.last.lifetime == 600
+
+
+def test_a_change_while_there_is_no_network_waits_for_it() -> None:
+    driver = failed()
+    driver.network(up=False)
+    driver.edit(expires=600)
+    driver.credentials_changed()
+    assert (driver.moves[-2:], driver.event.reason) == (["F-38", "F-06"], Reason.NETWORK_DOWN)
+    driver.network(up=True)
+    driver.step()
+    assert driver.last.lifetime == 600
+
+
+def test_changes_that_waited_when_the_network_went_away() -> None:
+    driver = started()
+    driver.edit(expires=600)
+    driver.network(up=False)
+    assert (driver.state, driver.machine.deadline) == (FAILED, None)
+    driver.network(up=True)
+    driver.step()
+    driver.ok()
+    assert (driver.last.lifetime, len(driver.requests)) == (600, 2)
+
+
+def test_F_43_REG_35_a_failure_without_network_does_not_count() -> None:
+    driver = started()
+    for _ in range(10):
+        driver.network(up=False)
+        driver.network(up=True)
+        driver.step()
+    assert driver.lease.failures == 0
+
+
+# Time
+
+
+def test_REG_37_after_a_suspend_the_end_is_seen_first() -> None:
+    driver = registered()
+    driver.tick(START + 2 * HOUR)
+    assert driver.moves == ["F-01", "F-05", "F-24", "F-36"]
+    assert [event.reason for event in driver.events[-2:]] == [Reason.EXPIRED, Reason.NONE]
+    assert driver.last.at == START + 2 * HOUR
+
+
+def test_REG_37_a_suspend_during_a_refresh() -> None:
+    driver = refreshing()
+    copies = len(driver.sent)
+    driver.tick(START + 24 * HOUR)
+    assert driver.moves[-2:] == ["F-29", "F-06"]
+    assert len(driver.sent) == copies
+    assert driver.waits(30, 60)
+
+
+@pytest.mark.parametrize("make", [started, waiting, failed, removing, refused, cleared])
+def test_REG_37_a_suspend_in_other_states(make: Callable[..., Driver]) -> None:
+    driver = make()
+    sent = len(driver.sent)
+    driver.tick(START + 100 * HOUR)
+    assert len(driver.sent) <= sent + 1
+    deadline = driver.machine.deadline
+    assert deadline is None or deadline > START + 100 * HOUR
+
+
+def test_REG_17_a_late_200_leaves_less_time() -> None:
+    driver = started()
+    driver.run(START + 20)
+    driver.ok()
+    assert driver.lease.expires_at == START + HOUR
+    assert driver.lease.refresh_at is not None
+    assert driver.lease.refresh_at <= START + 3240
+
+
+def test_SEC_27_a_registrar_that_grants_one_second_gets_one_request_a_second() -> None:
+    driver = started()
+    one = "Contact: <sip:alice@198.51.100.7:5060>;expires=1"
+    driver.run(START + 600, lambda driver: driver.ok(one) if driver.machine.branch else None)
+    assert len(driver.sent) <= 601
+
+
+@pytest.mark.parametrize("make", [failed, waiting, refused])
+def test_SEC_27_F_37_a_loop_of_calls_is_no_storm(make: Callable[..., Driver]) -> None:
+    driver = make()
+    sent, began = len(driver.requests), driver.now
+    for _ in range(1000):
+        driver.register()
+        driver.refresh()
+        if driver.machine.branch is not None:
+            driver.final(480)
+        driver.now += 0.01
+        if driver.machine.deadline is not None and driver.machine.deadline <= driver.now:
+            driver.tick()
+    assert 5 <= len(driver.requests) - sent <= driver.now - began + 1
+
+
+def test_F_37_a_call_that_came_too_soon_is_made_up_for() -> None:
+    driver = started()
+    driver.final(403)
+    driver.register()
+    assert (driver.state, driver.lease.retry_at) == (FAILED, START + 1)
+    driver.step()
+    assert driver.last.at == START + 1
+
+
+def test_refresh_when_nothing_is_registered_means_nothing() -> None:
+    for make in (Driver, cleared):
+        driver = make()
+        before = len(driver.requests)
+        driver.refresh()
+        assert (len(driver.requests), driver.state in (NONE, CLEARED)) == (before, True)
+
+
+def test_register_when_it_is_under_way_or_done_means_nothing() -> None:
+    for make in (started, registered, refreshing):
+        driver = make()
+        sent, moves = len(driver.sent), len(driver.moves)
+        driver.register()
+        assert (len(driver.sent), len(driver.moves)) == (sent, moves)
+
+
+@pytest.mark.parametrize("window", [(0.2, 0.3), (0.5, 0.5)])
+def test_a_refresh_window_of_ones_own(window: tuple[float, float]) -> None:
+    driver = registered(refresh_window=window)
+    assert driver.lease.refresh_at is not None
+    assert START + 3600 * window[0] <= driver.lease.refresh_at <= START + 3600 * window[1]
+
+
+# Storms: two virtual days of every unfriendly registrar, and a bound for each
+
+
+DAYS = 48 * HOUR
+
+
+def requests_per_hour(react: Callable[[Driver], None], **changes: object) -> list[int]:
+    """Requests of each hour, copies included, of an account that tries for two days."""
+    driver = started(**changes)
+    driver.run(START + DAYS, react)
+    hours = [0] * 48
+    for sent in driver.sent:
+        hours[min(int((sent.at - START) // HOUR), 47)] += 1
+    assert driver.state is not OK
+    return hours
+
+
+def final(status: int, *rows: str) -> Callable[[Driver], None]:
+    def react(driver: Driver) -> None:
+        while driver.machine.branch is not None:
+            driver.final(status, *rows)
+
+    return react
+
+
+def test_OUTB_15_a_registrar_that_says_nothing() -> None:
+    # 30 s doubled up to 1800 s, each attempt 11 copies and 32 s; at the cap at most 4 attempts an hour.
+    hours = requests_per_hour(lambda driver: None)
+    assert hours[0] <= 8 * 11
+    assert max(hours[1:]) <= 4 * 11
+    assert min(hours[1:]) >= 11
+    assert sum(hours) <= 48 * 44
+
+
+def test_a_registrar_that_asks_for_credentials_for_ever_is_asked_twice() -> None:
+    def react(driver: Driver) -> None:
+        while driver.machine.branch is not None:
+            driver.challenged()
+
+    assert sum(requests_per_hour(react)) == 2
+
+
+def test_a_registrar_that_calls_every_nonce_stale() -> None:
+    def react(driver: Driver) -> None:
+        while driver.machine.branch is not None:
+            driver.challenged("stale=true")
+
+    hours = requests_per_hour(react)
+    assert hours[0] <= 8 * 7
+    assert max(hours[1:]) <= 4 * 7
+
+
+def test_a_registrar_that_redirects_to_itself() -> None:
+    hours = requests_per_hour(final(302, "Contact: <sip:example.org>"))
+    assert max(hours) <= 5
+
+
+def test_two_registrars_that_redirect_to_each_other() -> None:
+    def react(driver: Driver) -> None:
+        while driver.machine.branch is not None:
+            there = "sip:a.example.org" if driver.last.request.uri != "sip:a.example.org" else "sip:b.example.org"
+            driver.final(302, f"Contact: <{there}>")
+
+    assert max(requests_per_hour(react)) <= 5 * 4
+
+
+def test_a_registrar_that_wants_ever_longer_lifetimes() -> None:
+    def react(driver: Driver) -> None:
+        while driver.machine.branch is not None:
+            driver.final(423, f"Min-Expires: {driver.last.lifetime + 1}")
+
+    hours = requests_per_hour(react)
+    assert hours[0] <= 8 * 2
+    assert max(hours[1:]) <= 4 * 2
+
+
+def test_OUTB_17_a_registrar_that_says_503_and_retry_at_once() -> None:
+    hours = requests_per_hour(final(503, "Retry-After: 0"))
+    assert hours[0] <= 9
+    assert max(hours[1:]) <= 4
+
+
+@pytest.mark.parametrize("status", [408, 480, 481, 491, 500, 503, 504])
+def test_OUTB_14_a_registrar_in_trouble(status: int) -> None:
+    hours = requests_per_hour(final(status))
+    assert hours[0] <= 9
+    assert max(hours[1:]) <= 4
+
+
+@pytest.mark.parametrize("status", [440, 482, 486, 600, 603, 606])
+def test_a_registrar_that_is_asked_slowly(status: int) -> None:
+    assert max(requests_per_hour(final(status))) <= 5
+
+
+def test_REG_16_a_registrar_that_grants_nothing() -> None:
+    def react(driver: Driver) -> None:
+        while driver.machine.branch is not None:
+            driver.ok("Contact: <sip:alice@198.51.100.7:5060>;expires=0")
+
+    hours = requests_per_hour(react)
+    assert hours[0] <= 8
+    assert max(hours[1:]) <= 4
+
+
+def test_REG_36_a_registrar_that_refuses_and_hangs_up() -> None:
+    def react(driver: Driver) -> None:
+        while driver.machine.branch is not None:
+            driver.final(403)
+            driver.lost("the peer closed the connection")
+
+    assert sum(requests_per_hour(react)) == 1
+
+
+def test_a_network_that_refuses_at_once() -> None:
+    def react(driver: Driver) -> None:
+        while driver.machine.branch is not None:
+            driver.lost("Connection refused")
+
+    hours = requests_per_hour(react)
+    assert hours[0] <= 8
+    assert max(hours[1:]) <= 4
+
+
+def test_max_attempts_gives_up() -> None:
+    driver = Driver(retry=RetryPolicy(max_attempts=3))
+    driver.register()
+    driver.run(START + DAYS, final(500))
+    assert (len(driver.requests), driver.moves[-1], driver.machine.deadline) == (3, "F-07", None)
+
+
+# Errors of ours
+
+
+def test_a_crash_leaves_an_account_that_can_be_started_again() -> None:
+    driver = removing()
+    driver.register()
+    driver.edit(expires=600)
+    driver.crash()
+    assert (driver.state, driver.event.reason, driver.machine.deadline) == (FAILED, Reason.INTERNAL, None)
+    driver.refresh()
+    assert driver.state is FAILED
+    driver.now += 1
+    driver.register()
+    assert (driver.moves[-1], driver.last.lifetime) == ("F-37", 600)
+    driver.ok()
+    assert driver.state is OK
+
+
+def test_what_comes_when_nothing_runs_means_nothing() -> None:
+    for make in (Driver, registered, failed, cleared):
+        driver = make()
+        before = (driver.moves[:], len(driver.sent))
+        driver.answer(Answered(1, None))
+        driver.answer(Located(1, [target()]))
+        driver.lost()
+        request = started().last.request
+        driver.enter(lambda machine, now, request=request: machine.received(response_to(request, 200), now))  # type: ignore[misc]
+        driver.tick()
+        assert (driver.moves, len(driver.sent)) == before
+        assert driver.machine.branch is None
+
+
+def test_the_challenge_of_a_removal_that_runs_out() -> None:
+    driver = removing()
+    driver.by_hand.add(Ask)
+    driver.final(401, challenge())
+    driver.run(START + 10)
+    assert (driver.moves[-1], driver.state) == ("F-34", NONE)
+
+
+# Ends of their own
+
+
+@each_state
+def test_F_43_close_in_every_state(make: Callable[..., Driver]) -> None:
+    driver = make()
+    was, expires_at, residual = driver.state, driver.lease.expires_at, driver.lease.residual_until
+    driver.close()
+    assert driver.state is (CLEARED if was is CLEARED else NONE)
+    assert (driver.machine.deadline, driver.machine.branch, driver.machine.intent) == (None, None, Intent.IDLE)
+    assert driver.lease.residual_until == (expires_at or residual)
+    sent = len(driver.sent)
+    driver.tick(START + 100 * HOUR)
+    assert len(driver.sent) == sent
+
+
+def test_F_09_nothing_was_sent_yet() -> None:
+    driver = Driver()
+    driver.by_hand.add(Locate)
+    driver.register()
+    driver.unregister()
+    assert (driver.moves, driver.sent) == (["F-01", "F-09"], [])
+
+
+def test_F_11_a_refusal_is_enough() -> None:
+    driver = started()
+    driver.unregister()
+    driver.final(480)
+    assert (driver.moves, len(driver.requests)) == (["F-01", "F-11"], 1)
+
+
+def test_REG_14_strict_binding_wants_our_own_contact() -> None:
+    driver = refreshing(strict_binding=True)
+    driver.ok("Contact: <sip:alice@other.example>;expires=100")
+    assert (driver.moves[-1], driver.event.reason) == ("F-26", Reason.CONTACT_MISMATCH)
+
+
+def test_REG_24_a_removal_that_is_not_confirmed_by_the_list() -> None:
+    driver = removing()
+    driver.ok("Contact: <sip:alice@198.51.100.7:5060>;expires=77")
+    assert (driver.state, driver.event.reason, driver.lease.residual_until) == (CLEARED, Reason.UNCONFIRMED, START + 77)
+    assert driver.machine.deadline is None
+    driver.unregister()
+    assert (driver.moves[-1], driver.last.lifetime) == ("F-04", 0)
