@@ -19,7 +19,6 @@ from aiosipreg.engine.effects import (
     Connected,
     Locate,
     Located,
-    NotAnswered,
     NotConnected,
     NotLocated,
     Send,
@@ -47,6 +46,7 @@ __all__ = ["Cycle", "Step"]
 
 _MOST_REQUESTS = 16
 _MOST_TARGETS = 8
+_REFUSALS = {Verdict.REFUSED: "AUTH-20", Verdict.UNAVAILABLE: "AUTH-24", Verdict.EXHAUSTED: "AUTH-23"}
 
 
 class Step(enum.Enum):
@@ -139,8 +139,8 @@ class Cycle:
                 return self._leave(TROUBLES["RSP-REF"], cause, now)
             case Answered(info=info):
                 return self._authenticate(self._session.authenticator.supply(info), now)
-            case NotAnswered(cause=cause):
-                return self._end(TROUBLES["RSP-CB"], cause=cause)
+            case _:
+                return self._end(TROUBLES["RSP-CB"], cause=answer.cause)
 
     def failed(self, cause: str, now: float) -> list[Effect]:
         """The transport lost the request (TXN-8, TRA-12)."""
@@ -216,8 +216,8 @@ class Cycle:
 
     def _leave(self, row: Row, cause: str, now: float, response: Response | None = None) -> list[Effect]:
         """The target is no good: go on to the next one, or end with ``row``."""
-        if self._target is not None:
-            self.tried[self._target] = cause
+        assert self._target is not None  # noqa: S101
+        self.tried[self._target] = cause
         self._session.leave(self._target)
         self._why = row, response
         if self._last or self.purpose in (Purpose.REMOVE, Purpose.CLEAR):
@@ -317,20 +317,13 @@ class Cycle:
             # RDR-6, SEC-7: whoever a redirect led to outside the domain gets nothing that was not named for its realm.
             asked = verdict.realm, verdict.algorithms, verdict.attempt, verdict.stale
             return [Ask(self._put(Step.ASKING), *asked, self._target, self._detour.foreign)]
-        match verdict:
-            case Verdict.ANSWER:
-                return self._transmit(now)
-            case Verdict.REFUSED:
-                return self._unauthorized("AUTH-20")
-            case Verdict.UNAVAILABLE:
-                return self._unauthorized("AUTH-24")
-            case Verdict.EXHAUSTED:
-                return self._unauthorized("AUTH-23")
-
-    def _unauthorized(self, row: str) -> list[Effect]:
+        if verdict is Verdict.ANSWER:
+            return self._transmit(now)
         challenge = self._challenge
-        realms = dict.fromkeys(row.realm for row in challenge.challenges) if challenge is not None else ()
-        return self._end(TROUBLES[row], challenge, cause=", ".join(f"realm {clean(realm)}" for realm in realms))
+        assert challenge is not None  # noqa: S101
+        realms = dict.fromkeys(row.realm for row in challenge.challenges)
+        cause = ", ".join(f"realm {clean(realm)}" for realm in realms)
+        return self._end(TROUBLES[_REFUSALS[verdict]], challenge, cause=cause)
 
     def _repair(self, row: Row, response: Response, now: float) -> list[Effect]:
         """Send again with what the answer objects to changed, once for each kind of objection."""
