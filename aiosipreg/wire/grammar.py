@@ -6,7 +6,7 @@ Every function here takes time linear in its input and none recurses, because th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from typing import Final, TypeVar, overload
 
 from aiosipreg.errors import ConfigError, ParseError
@@ -251,6 +251,10 @@ class Params(Mapping[str, str | None]):
         """The value, or ``default`` if there is no such parameter."""
         # What is inherited finds out that a parameter is absent, as most are, by an exception.
         return self._values.get(name.lower(), default)
+
+    def items(self) -> ItemsView[str, str | None]:
+        """The names in lower case, with their values."""
+        return self._values.items()
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._values
