@@ -200,6 +200,7 @@ def test_MSG_19_comments_that_never_end_or_nest_too_deep(text: str) -> None:
 def test_GRM_12_no_value_differs_from_an_empty_one() -> None:
     params = Params.parse(';ob;lr=;gr=abc;X=Y;flag="";bnc')
     assert dict(params) == {"ob": None, "lr": "", "gr": "abc", "x": "Y", "flag": "", "bnc": None}
+    assert dict(params.items()) == dict(params)
     assert Params.parse(";rport") != Params.parse(";rport=")
     assert str(params) == ';ob;lr="";gr=abc;x=Y;flag="";bnc'
 
