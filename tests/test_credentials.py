@@ -49,6 +49,13 @@ class TestKnown:
         assert known(shared=(bound,)) is bound
         assert known(shared=(bound,), realm="elsewhere") is None
 
+    def test_the_realm_of_the_settings_is_the_only_one_for_credentials_that_name_none(self) -> None:
+        params = ProxyParams("sip:toto@sip.titi.com", realm="titi.com")
+        named = info(realm="elsewhere")
+        assert known_credentials(params, (info(),), ask("titi.com")) == info()
+        assert known_credentials(params, (info(),), ask("elsewhere")) is None
+        assert known_credentials(params, (info(), named), ask("elsewhere")) is named
+
     def test_a_domain_that_is_named_is_the_only_one_it_serves(self) -> None:
         assert known(shared=(info(domain="SIP.titi.com"),)) is not None
         assert known(shared=(info(domain="titi.com"),)) is None

@@ -610,3 +610,59 @@ def test_F_10_an_unwanted_attempt_that_is_not_answered_is_followed_by_a_removal(
     driver.run(START + 32)
     assert [sent.lifetime for sent in driver.requests] == [3600, 0]
     assert driver.last.at == START + 32
+
+
+def test_128_seconds_end_in_the_middle_of_a_request() -> None:
+    driver = Driver(targets=[target(number) for number in range(1, 9)])
+    driver.register()
+    driver.now += 0.3
+    driver.lost()
+    driver.run(START + 127.9)
+    assert (driver.state, len(driver.requests)) == (PROGRESS, 5)
+    driver.run(START + 128)
+    assert (driver.moves[-1], driver.event.message[:51]) == (
+        "F-06",
+        "the attempt took too many requests or too long; nex",
+    )
+
+
+def test_an_early_tick_changes_nothing() -> None:
+    driver = started()
+    driver.tick(START + 0.1)
+    assert (len(driver.sent), driver.machine.deadline) == (1, START + 0.5)
+
+
+@pytest.mark.parametrize(("status", "cause"), [(503, ""), (302, "udp:192.0.2.1:5060: refused")])
+def test_one_target_is_not_named_twice(status: int, cause: str) -> None:
+    driver = started()
+    if status == 503:
+        driver.final(503)
+    else:
+        driver.lost("refused")
+    assert cause in driver.event.message
+    assert ("192.0.2.1" in driver.event.message) is bool(cause)
+
+
+def test_a_repair_that_is_not_possible_ends_the_attempt() -> None:
+    for status in (420, 423):
+        driver = started()
+        driver.final(status)
+        assert (driver.state, len(driver.requests)) == (FAILED, 1)
+
+
+def test_a_repair_is_made_once() -> None:
+    for status, row in ((420, "Unsupported: path"), (423, "Min-Expires: 9999")):
+        driver = started()
+        driver.final(status, row)
+        driver.final(status, row)
+        assert (driver.state, len(driver.requests)) == (FAILED, 2)
+
+
+def test_TRA_1_a_transport_that_is_not_there_is_final() -> None:
+    driver = Driver()
+    driver.by_hand.add(Locate)
+    driver.register()
+    assert driver.question is not None
+    driver.answer(NotLocated(driver.question.token, "enabled are: UDP", absent=False, hopeless=True))
+    assert (driver.moves[-1], driver.event.reason, driver.wait) == ("F-07", Reason.IO_ERROR, None)
+    assert "enabled are: UDP" in driver.event.message
