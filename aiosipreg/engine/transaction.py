@@ -89,8 +89,7 @@ class ClientTransaction:
             return False
         if now < self._resend_at:
             return False
-        if self.state is TransactionState.TRYING:
-            self._interval = min(2 * self._interval, self._timers.t2)
+        self._interval = min(2 * self._interval, self._timers.t2)
         self._resend_at += self._interval
         if self._resend_at <= now:
             # After a suspend the copies that were missed are not sent in a burst.
