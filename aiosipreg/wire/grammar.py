@@ -135,11 +135,10 @@ def split_list(text: str) -> list[str]:
     so that it spoils its own element only (ROB-4).
     """
     if "," not in text:
-        parts = [text]
-    elif '"' not in text and "<" not in text:
-        parts = text.split(",")
-    else:
-        parts = _split(text, _LIST_MARKS, ",")
+        text = text.strip(BLANKS)
+        return [text] if text else []
+    plain = '"' not in text and "<" not in text
+    parts = text.split(",") if plain else _split(text, _LIST_MARKS, ",")
     return [part for part in (part.strip(BLANKS) for part in parts) if part]
 
 
