@@ -339,6 +339,7 @@ class Registration:
 
     def _withdraw(self, now: float, within: float, *, everything: bool = False) -> list[Effect]:
         if self.intent is Intent.UNREGISTER:
+            self._removal_ends_at = earliest(self._removal_ends_at, now + within)
             self._everything |= everything
             return []
         state, cycle = self.state, self._cycle

@@ -276,11 +276,14 @@ def test_F_35_the_last_wish_counts() -> None:
     assert (driver.state, len(driver.requests)) == (CLEARED, 2)
 
 
-def test_a_second_unregister_changes_nothing() -> None:
+@pytest.mark.parametrize(("within", "end"), [(100.0, 4.0), (1.0, 1.0)])
+def test_REG_25_a_second_unregister_may_only_hurry(within: float, end: float) -> None:
     driver = removing()
-    driver.unregister(within=100.0)
+    driver.unregister(within=within)
     assert len(driver.requests) == 2
-    driver.run(START + 4)
+    driver.step()
+    assert driver.state is PROGRESS
+    driver.run(START + end)
     assert driver.moves[-1] == "F-34"
 
 
