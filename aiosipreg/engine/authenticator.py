@@ -26,7 +26,6 @@ __all__ = ["Authenticator", "Question", "Verdict", "find_auth_info"]
 
 _MOST_ROUNDS = 6
 _MOST_STALE = 3
-_MOST_ROWS = 20
 _MOST_REALMS = 16
 
 
@@ -114,7 +113,6 @@ class Authenticator:
     def begin(self) -> None:
         """A new cycle: what was learnt before is kept and may prove too old once."""
         self._rounds = 0
-        self._open = []
         for realm in self._known.values():
             realm.sent = _Sent.VOUCHED if realm.session is not None else _Sent.NOT_YET
             realm.stales = 0
@@ -153,15 +151,13 @@ class Authenticator:
         """
         self._server = server
         self._rounds += 1
-        groups = self._groups(response.challenges[:_MOST_ROWS])
+        groups = self._groups(response.challenges)
         for key, realm in self._known.items():
             if key not in groups and realm.sent is _Sent.FRESH:
                 # A server further on is asking now, so this one was satisfied.
                 realm.sent = _Sent.VOUCHED
         if self._rounds > _MOST_ROUNDS:
             return Verdict.EXHAUSTED
-        if not groups:
-            return Verdict.UNAVAILABLE
         self._open = list(groups)
         for key, rows in groups.items():
             verdict = self._judge(self._realm(key), rows)

@@ -380,6 +380,21 @@ def test_AUTH_29_nextnonce_is_for_the_server_that_gave_it() -> None:
     assert [sent["nonce"] for _, sent in account.send()] == ["n1"]
 
 
+def test_AUTH_29_server_that_never_asked_gives_no_nonce() -> None:
+    account = registered()
+    account.server = "other.example"
+    assert account.send() == []
+    account.auth.accepted(Response(200, "OK", [("Authentication-Info", 'nextnonce="e2"')]))
+    account.server = HOME
+    assert [sent["nonce"] for _, sent in account.send()] == ["n1"]
+
+
+def test_AUTH_16_empty_nonce_is_a_nonce() -> None:
+    account = Account(TOTO)
+    assert account.take(row(nonce="")) is ANSWER
+    assert [(sent["nonce"], sent["nc"]) for _, sent in account.send()] == [("", "00000001")]
+
+
 # When to stop
 
 
@@ -476,6 +491,18 @@ def test_AUTH_21_kept_nonce_refused_without_stale_is_retried_once() -> None:
     account.send()
     assert account.take(row(nonce="n3")) is REFUSED
     assert len(account.questions) == 1
+
+
+def test_AUTH_21_answer_that_got_lost_proves_nothing_about_the_secret() -> None:
+    account = Account(TOTO)
+    account.take(row())
+    account.send()
+    # Nothing came back; the next attempt uses the nonce again.
+    account.auth.begin()
+    assert [sent["nonce"] for _, sent in account.send()] == ["n1"]
+    assert account.take(row(nonce="n2")) is ANSWER
+    account.send()
+    assert account.take(row(nonce="n3")) is REFUSED
 
 
 def test_AUTH_21_server_that_asks_before_it_looks_is_answered_once() -> None:
