@@ -25,6 +25,8 @@ _TICK: Final = 0.001
 
 Item = TypeVar("Item")
 
+_ROOM = 64
+
 
 class Timetable(Generic[Item]):
     """Calls ``due(item)`` when an item's time has come."""
@@ -44,6 +46,8 @@ class Timetable(Generic[Item]):
         """Have ``item`` called at that time of the loop instead of any earlier wish; ``None`` for not at all."""
         if at is None:
             self._wanted.pop(item, None)
+            self._queued.pop(item, None)
+            self._trim()
             return
         self._wanted[item] = at
         queued = self._queued.get(item)
@@ -63,6 +67,13 @@ class Timetable(Generic[Item]):
     def _push(self, item: Item, at: float) -> None:
         self._queued[item] = at
         heapq.heappush(self._heap, (at, next(self._order), item))
+        self._trim()
+
+    def _trim(self) -> None:
+        # Entries that count no more keep their items alive, and may not come up for hours.
+        if len(self._heap) > _ROOM + 2 * len(self._queued):
+            self._heap = [(at, next(self._order), item) for item, at in self._queued.items()]
+            heapq.heapify(self._heap)
 
     def _arm(self) -> None:
         at = self._heap[0][0]

@@ -198,6 +198,22 @@ async def test_a_deadline_that_moves_for_ever_takes_no_room() -> None:
     calls.table.close()
 
 
+async def test_what_counts_no_more_is_let_go() -> None:
+    calls = Calls()
+    for number in range(10_000):
+        calls.table.set(str(number), 3600.0)
+        calls.table.set(str(number), None)
+    assert len(calls.table._heap) < 100
+    for number in range(10_000):
+        calls.table.set("restless", 3600.0 - number / 10)
+        calls.table.set("restless", None)
+        calls.table.set("restless", 3600.0 + number)
+    assert len(calls.table._heap) < 100
+    calls.table.set("a", 1.0)
+    await asyncio.sleep(100_000)
+    assert calls.seen == [("a", 1.0), ("restless", 3600.0 + 9999)]
+
+
 WISHES = st.lists(
     st.tuples(st.sampled_from("abcd"), st.one_of(st.none(), st.integers(0, 20)), st.integers(0, 3)), max_size=40
 )
