@@ -105,8 +105,7 @@ class Hub:
         self._random = random
         self._lanes: dict[Target, _Lane] = {}
         self._lane_of: dict[Expectant, Target] = {}
-        # SEC-16: an answer counts only from the address that the request went to.
-        self._table: TransactionTable[tuple[Expectant, str]] = TransactionTable(timers)
+        self._table: TransactionTable[tuple[Expectant, Flow]] = TransactionTable(timers)
         self._uas = UserAgentServer(timers, is_ours, accounts, random)
         self._on_request = on_request
         self._patience = timers.timer_f
@@ -170,7 +169,7 @@ class Hub:
 
     def send(self, runner: Expectant, send: Send) -> None:
         """Send a request whose answers go to the runner; raises `OSError`."""
-        self._table.open(send.branch, "REGISTER", (runner, send.flow.target.host))
+        self._table.open(send.branch, "REGISTER", (runner, send.flow))
         self.stats.sent += 1
         self.stats.retransmitted += send.again
         self._udp.send(send.flow, send.data)
@@ -192,9 +191,14 @@ class Hub:
         if owner is None:
             dropped["repeated" if self._table.is_repeat(via.branch) else "unmatched"] += 1
             return
-        runner, host = owner
-        if source[0] != host:
+        runner, flow = owner
+        if source[0] != flow.target.host:
+            # SEC-16: it counts only from the address that the request went to,
             dropped["foreign source"] += 1
+            return
+        if (via.host, via.port) != (flow.host, flow.port):
+            # and only with the address that we wrote (TRA-9).
+            dropped["foreign sent-by"] += 1
             return
         mismatch = runner.session.mismatch(response)
         if mismatch is not None:

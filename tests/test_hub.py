@@ -95,9 +95,9 @@ class World:
         return await self.hub.open(Target(host, port, Transport.UDP, host))
 
     async def ask(self, peer: Peer, data: bytes, pause: float = 0.01) -> None:
-        """Have the peer send a request to the hub."""
+        """Have the peer send a message to the hub."""
         flow = await self.flow_to(peer)
-        peer.transport.sendto(data, (flow.host, flow.port))
+        peer.transport.sendto(data.replace(OURS.encode(), str(flow.port).encode()), (flow.host, flow.port))
         await asyncio.sleep(pause)
 
 
@@ -128,8 +128,14 @@ async def world(on_request: Any = None, pacing: Pacing | None = None) -> AsyncIt
             await asyncio.sleep(0)
 
 
-def answer(branch: str = "z9hG4bK1", status: int = 200, cseq: str = "CSeq: 1 REGISTER") -> bytes:
-    via = f"Via: SIP/2.0/UDP 127.0.0.1:5062;branch={branch}" if branch else "Via: SIP/2.0/UDP 127.0.0.1:5062"
+OURS = "ours"
+
+
+def answer(
+    branch: str = "z9hG4bK1", status: int = 200, cseq: str = "CSeq: 1 REGISTER", sent_by: str = f"127.0.0.1:{OURS}"
+) -> bytes:
+    """An answer; `World.ask` puts the hub's own port where it belongs."""
+    via = f"Via: SIP/2.0/UDP {sent_by};branch={branch}" if branch else f"Via: SIP/2.0/UDP {sent_by}"
     return f"SIP/2.0 {status} Whatever\r\n{via}\r\n{cseq}\r\n\r\n".encode()
 
 
@@ -196,6 +202,23 @@ class TestAnswers:
             await it.ask(stranger, answer())
             assert it.stats.dropped == {"foreign source": 1}
             await it.ask(same_host, answer())
+            assert waiter.log == [("received", 200)]
+
+    @pytest.mark.parametrize("sent_by", [f"127.0.0.2:{OURS}", "127.0.0.1:1", "127.0.0.1", f"titi.com:{OURS}"])
+    async def test_TRA_9_an_answer_counts_only_with_the_address_that_we_wrote(self, sent_by: str) -> None:
+        async with world() as it:
+            peer, waiter = await it.peer(), Waiter()
+            it.hub.send(waiter, Send(await it.flow_to(peer), b"one", "z9hG4bK1"))
+            await it.ask(peer, answer(sent_by=sent_by))
+            assert waiter.log == []
+            assert it.stats.dropped == {"foreign sent-by": 1}
+
+    @pytest.mark.parametrize("written", ["[::1]", "[0:0:0:0:0:0:0:1]"])
+    async def test_TRA_9_in_whatever_way_it_is_spelt(self, written: str) -> None:
+        async with world() as it:
+            peer, waiter = await it.peer("::1"), Waiter()
+            it.hub.send(waiter, Send(await it.flow_to(peer), b"one", "z9hG4bK1"))
+            await it.ask(peer, answer(sent_by=f"{written}:{OURS}"))
             assert waiter.log == [("received", 200)]
 
     async def test_MSG_22_an_answer_to_another_request_is_counted_by_what_gave_it_away(self) -> None:
