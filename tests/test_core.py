@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import sys
+import weakref
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -538,6 +540,34 @@ class TestAccounts:
             assert {proxy.state for proxy in proxies} == {CLEARED}
             again = core.add_proxy_config(account(sip_registrar))
             await again.registered(timeout=10)
+
+    async def test_an_account_that_was_removed_leaves_nothing_behind(self, sip_registrar: Registrar) -> None:
+        async with Core(auth=TOTO) as core:
+            gone = []
+            for number in range(120):
+                proxy = core.add_proxy_config(account(sip_registrar))
+                if number % 3:
+                    await proxy.registered(timeout=5)
+                    await asyncio.sleep(number % 2)
+                await core.remove_proxy_config(proxy)
+                gone.append(weakref.ref(proxy))
+                del proxy
+            hub = core._hub
+            assert hub is not None
+            await asyncio.sleep(10)
+            gc.collect()
+            # At most what the timetable has room for until it is tidied up.
+            assert len([one for one in gone if one() is not None]) < 70
+            assert (len(hub._table), hub._lanes, hub._lane_of, core._dependents._of) == (0, {}, {}, {})
+            assert (hub._timetable._wanted, hub._timetable._queued) == ({}, {})
+
+    async def test_several_may_ask_for_the_same(self, sip_registrar: Registrar) -> None:
+        async with Core(auth=TOTO) as core:
+            proxy = core.add_proxy_config(account(sip_registrar, register=False))
+            bindings = await asyncio.gather(*(proxy.register(timeout=5) for _ in range(5)))
+            assert set(bindings) == {proxy.binding}
+            await asyncio.gather(*(proxy.unregister(timeout=5) for _ in range(5)))
+            assert methods(sip_registrar) == [3600, 3600, 0]
 
     async def test_many_accounts(self) -> None:
         secrets = users(200)
