@@ -12,8 +12,9 @@ import pytest
 
 from aiosipreg import DnsParams, IncomingRequest, Pacing, SipTimers, Stats, TransportParams
 from aiosipreg.engine.effects import Flow, Send
-from aiosipreg.engine.targets import ResolutionFailed, Target, Transport
+from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.hub import Hub
+from aiosipreg.ports import NoTransport
 from aiosipreg.wire import Response, SipUri, parse_message
 
 if TYPE_CHECKING:
@@ -418,10 +419,11 @@ class TestPlaces:
             (target,) = await it.hub.locate(SipUri.parse("sip:127.0.0.1:5070"))
             assert str(target) == "udp:127.0.0.1:5070"
 
-    async def test_a_transport_that_there_is_not(self) -> None:
+    @pytest.mark.parametrize("uri", ["sip:127.0.0.1;transport=tcp", "sips:127.0.0.1"])
+    async def test_a_transport_that_there_is_not(self, uri: str) -> None:
         async with world() as it:
-            with pytest.raises(ResolutionFailed):
-                await it.hub.locate(SipUri.parse("sip:127.0.0.1;transport=tcp"))
+            with pytest.raises(NoTransport, match="only transport"):
+                await it.hub.locate(SipUri.parse(uri))
 
     async def test_a_flow_is_at_hand_once_it_was_opened(self) -> None:
         async with world() as it:

@@ -27,6 +27,7 @@ from aiosipreg.engine.effects import (
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.engine.targets import ResolutionFailed, Target, Transport
+from aiosipreg.ports import NoTransport
 from aiosipreg.runner import Runner
 from aiosipreg.wire import Response, SipUri
 
@@ -232,6 +233,7 @@ async def test_TRA_12_a_request_that_is_reported_lost(runner: Runner[Machine], m
         ([TARGET], Located(1, [TARGET])),
         (ResolutionFailed("no such name", absent=True), NotLocated(1, "no such name", absent=True)),
         (ResolutionFailed("no answer", absent=False), NotLocated(1, "no answer", absent=False)),
+        (NoTransport("UDP only"), NotLocated(1, "UDP only", absent=True, hopeless=True)),
     ],
 )
 async def test_a_name_is_resolved(
