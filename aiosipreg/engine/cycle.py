@@ -114,6 +114,11 @@ class Cycle:
         """The branch whose answer is awaited."""
         return self._transaction.branch if self.step is Step.TRYING and self._transaction is not None else None
 
+    @property
+    def binds(self) -> bool:
+        """Whether a registration is out that the registrar may have taken already."""
+        return self.purpose is Purpose.REGISTER and self.step is Step.TRYING
+
     def start(self, now: float) -> list[Effect]:
         """Begin: at the target that took the binding if there is one (REG-20), else by resolving the next hop."""
         if self._flow is None:

@@ -125,14 +125,15 @@ class Lease:
         self.service_route = grant.service_route
         self.residual_until = None
 
-    def drop(self, *, linger: bool = False) -> None:
+    def drop(self, *, linger: bool = False, out_until: float | None = None) -> None:
         """Give the binding up.
 
         Args:
             linger: The registrar was not told, or did not confirm.
+            out_until: The end of a binding that a request asked for whose answer may have been lost.
         """
-        if linger and self.binding is not None:
-            self.residual_until = self.binding.expires_at
+        if linger:
+            self.residual_until = self.expires_at or out_until or self.residual_until
         self.binding = None
         self.bindings = ()
         self.service_route = ()

@@ -113,10 +113,10 @@ class Registration:
         changed = [self.lease.move("F-14")] if self.state is OK else []
         return [*changed, *self._start(Purpose.REGISTER, now)]
 
-    def unregister(self, now: float, *, within: float = REMOVAL_DEADLINE, everything: bool = False) -> list[Effect]:
-        """Have the binding removed (F-03, F-04, F-09 to F-11, F-23, F-32, F-41, F-42), or given up ``within`` seconds.
+    def unregister(self, now: float, *, within: float | None = None, everything: bool = False) -> list[Effect]:
+        """Have the binding removed, with ``everything`` those of all user agents (F-03, F-04, F-09 to F-11, F-23 ...).
 
-        With ``everything`` the bindings of all user agents are removed (REG-23).
+        It is given up ``within`` so many seconds; without, the time of REG-25 begins when the removal is sent.
         """
         self._then_register = False
         return self._withdraw(now, within, everything=everything)
@@ -133,7 +133,7 @@ class Registration:
         if edit in (Edit.MOVE, Edit.STOP) and self.lease.engaged(now):
             self._pending = params
             self._then_register = edit is Edit.MOVE and self.intent is Intent.REGISTER
-            return self._withdraw(now, REMOVAL_DEADLINE)
+            return self._withdraw(now, None)
         if self._cycle is not None and (edit is Edit.REFRESH or self._pending is not None):
             self._pending = params
             return []
@@ -209,15 +209,13 @@ class Registration:
         if lease.binding is not None and not lease.alive(now) and self.state is not PROGRESS:
             effects = self._expire(now)
         if self._removal_ends_at is not None and now >= self._removal_ends_at:
-            self._abandon()
             return [*effects, *self._settled("F-34", now, _NO_ANSWER)]
         if self._cycle is not None:
             return [*effects, *self._feed(now, lambda cycle: cycle.tick(now))]
         if lease.refresh_at is not None and now >= lease.refresh_at:
             return [*effects, *self.refresh(now)]
         if lease.retry_at is not None and now >= lease.retry_at:
-            again = self._begin("F-36", now) if self.state is FAILED else self._start(Purpose.REGISTER, now)
-            return [*effects, *again]
+            effects += self._begin("F-36", now) if self.state is FAILED else self._start(Purpose.REGISTER, now)
         return effects
 
     # How an attempt begins and ends.
@@ -319,14 +317,15 @@ class Registration:
         return [self.lease.move("F-24", reason=Reason.EXPIRED)]
 
     def _resume(self, now: float) -> None:
-        """The network is back: whoever waited for it tries again, spread out (REG-35, F-39)."""
+        """The network is back: try again, spread out (REG-35, F-39)."""
         if self.intent is Intent.REGISTER and not self.lease.stopped:
             self.lease.retry_at = now + self.session.random.uniform(0, NETWORK_JITTER)
 
     def _let_go(self, *, linger: bool) -> None:
         """Stop everything that is under way, and want nothing more."""
+        out = self._cycle is not None and self._cycle.binds
         self._abandon()
-        self.lease.drop(linger=linger)
+        self.lease.drop(linger=linger, out_until=self.lease.started_at + self.session.lifetime if out else None)
         self.lease.retry_at = self._removal_ends_at = None
         self.intent = Intent.IDLE
 
@@ -337,9 +336,10 @@ class Registration:
 
     # How a removal begins and ends.
 
-    def _withdraw(self, now: float, within: float, *, everything: bool = False) -> list[Effect]:
+    def _withdraw(self, now: float, within: float | None, *, everything: bool = False) -> list[Effect]:
+        ends_at = None if within is None else now + within
         if self.intent is Intent.UNREGISTER:
-            self._removal_ends_at = earliest(self._removal_ends_at, now + within)
+            self._removal_ends_at = earliest(self._removal_ends_at, ends_at)
             self._everything |= everything
             return []
         state, cycle = self.state, self._cycle
@@ -347,16 +347,15 @@ class Registration:
             return self._settled("F-42", now) if state is FAILED else []
         self.intent = Intent.UNREGISTER
         self._everything = everything
-        self._removal_ends_at = now + within
+        self._removal_ends_at = ends_at
         self.lease.refresh_at = self.lease.retry_at = None
         if state is PROGRESS and cycle is not None and not everything:
             # Nothing was sent, or the last answer was a refusal that waits for credentials: nothing can be bound.
-            if cycle.requests == 0:
-                return self._settled("F-09", now)
-            if cycle.step is Step.ASKING and self.session.bound is None:
-                return self._settled("F-11", now)
-        names = {OK: "F-23", REFRESHING: "F-32", FAILED: "F-41"}
-        changed: list[Effect] = [] if state is PROGRESS else [self.lease.move(names.get(state, "F-04"))]
+            nothing_sent = cycle.requests == 0
+            if nothing_sent or (cycle.step is Step.ASKING and self.session.bound is None):
+                return self._settled("F-09" if nothing_sent else "F-11", now)
+        name = {OK: "F-23", REFRESHING: "F-32", FAILED: "F-41"}.get(state, "F-04")
+        changed: list[Effect] = [] if state is PROGRESS else [self.lease.move(name)]
         if cycle is not None and cycle.step is Step.TRYING:
             # The registrar must not see two REGISTERs of ours at once (REG-6).
             cycle.finish()
@@ -367,6 +366,8 @@ class Registration:
         self._abandon()
         if self._held:
             return self._settled("F-34", now, _NO_NETWORK)
+        if self._removal_ends_at is None:
+            self._removal_ends_at = now + REMOVAL_DEADLINE
         return self._start(Purpose.CLEAR if self._everything else Purpose.REMOVE, now)
 
     def _overtaken(self, outcome: Outcome, now: float) -> list[Effect]:

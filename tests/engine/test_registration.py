@@ -197,10 +197,24 @@ def test_REG_25_the_removal_is_bounded(within: float) -> None:
 
 def test_REG_25_the_bound_covers_the_wait_for_a_running_attempt() -> None:
     driver = started()
-    driver.unregister()
+    driver.unregister(within=4)
     driver.run(START + 100)
     assert (driver.moves, len(driver.requests)) == (["F-01", "F-34"], 1)
     assert driver.sent[-1].at == START + 3.5
+    # Its answer may have been lost, so there may be something to remove.
+    assert driver.lease.residual_until == START + 3600
+    driver.unregister()
+    assert (driver.moves[-1], driver.last.lifetime) == ("F-04", 0)
+
+
+def test_F_10_a_registration_without_an_answer_is_removed_too() -> None:
+    driver = started()
+    driver.unregister()
+    driver.run(START + 31.9)
+    assert (driver.moves, len(driver.requests)) == (["F-01"], 1)
+    driver.run(START + 100)
+    assert (driver.moves, len(driver.requests), driver.last.lifetime) == (["F-01", "F-34"], 2, 0)
+    assert driver.sent[-1].at == START + 32 + 3.5
 
 
 def test_F_32_a_refresh_under_way_ends_first() -> None:
@@ -884,7 +898,8 @@ def test_F_43_close_in_every_state(make: Callable[..., Driver]) -> None:
     driver.close()
     assert driver.state is (CLEARED if was is CLEARED else NONE)
     assert (driver.machine.deadline, driver.machine.branch, driver.machine.intent) == (None, None, Intent.IDLE)
-    assert driver.lease.residual_until == (expires_at or residual)
+    out = START + 3600 if was is PROGRESS and expires_at is None and residual is None else None
+    assert driver.lease.residual_until == (expires_at or residual or out)
     sent = len(driver.sent)
     driver.tick(START + 100 * HOUR)
     assert len(driver.sent) == sent
