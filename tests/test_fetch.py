@@ -15,6 +15,10 @@ from aiosipreg import (
     RegistrationError,
     RegistrationRejected,
 )
+from aiosipreg.engine.effects import Concluded
+from aiosipreg.engine.outcome import Outcome
+from aiosipreg.engine.replies import TROUBLES
+from aiosipreg.fetch import Fetch
 from aiosipreg.testing import Faults
 from tests.accounts import AOR, NONE, OK, TOTO, account, registered
 
@@ -110,3 +114,15 @@ async def test_the_end_of_the_account_ends_it(sip_registrar: Registrar) -> None:
         proxy.core.events()
     with pytest.raises(CoreClosedError, match="was removed while it was asked"):
         await asking
+
+
+async def test_what_comes_after_the_end_changes_nothing(sip_registrar: Registrar) -> None:
+    async with registered(sip_registrar) as proxy:
+        session = proxy._core._start_registration(proxy.params).session
+        fetch, running = Fetch(proxy._desk, session, proxy._host), set[Fetch]()
+        outcome = await fetch.run(running, timeout=5)
+        assert outcome.grant is not None
+        fetch.report(Concluded(Outcome(TROUBLES["INTERNAL"])))
+        fetch.end()
+        assert await fetch._result is outcome
+        assert running == set()
