@@ -370,7 +370,9 @@ class Core:
 
     def _forget(self, proxy: ProxyConfig) -> tuple[ProxyConfig, ...]:
         """Let an account go; return those that depended on it."""
-        self._proxies.pop(proxy.id, None)
+        if self._proxies.get(proxy.id) is not proxy:
+            return ()  # Removed twice at once; another account may have its id by now.
+        del self._proxies[proxy.id]
         if proxy.state not in _SETTLED:
             proxy._enter(lambda machine, _: machine.close())
         proxy._end()

@@ -527,6 +527,21 @@ class TestAccounts:
             await core.clear_proxy_configs()
             assert methods(sip_registrar) == [3600, 3600, 0]
 
+    async def test_removing_twice_does_not_take_the_next_account_of_that_id_along(
+        self, sip_registrar: Registrar
+    ) -> None:
+        async def replace(core: Core, old: ProxyConfig) -> ProxyConfig:
+            await core.remove_proxy_config(old)
+            return core.add_proxy_config(account(sip_registrar, id="one"))
+
+        async with Core(auth=TOTO) as core:
+            old = core.add_proxy_config(account(sip_registrar, id="one"))
+            await old.registered(timeout=5)
+            new, _ = await asyncio.gather(replace(core, old), core.remove_proxy_config(old))
+            await new.registered(timeout=5)
+            assert core.proxy_config("one") is new
+        assert sip_registrar.bindings == {}
+
     async def test_clearing_removes_all_at_once(self, sip_registrar: Registrar) -> None:
         sip_registrar.faults = Faults(delay=0.2)
         async with Core(auth=TOTO) as core:
