@@ -66,7 +66,7 @@ class _Sent(enum.Enum):
 class _Realm:
     """What is known of one realm of one kind of server."""
 
-    __slots__ = ("attempts", "count", "info", "nonce", "rows", "sent", "server", "session", "stales")
+    __slots__ = ("count", "info", "nonce", "refusals", "rows", "sent", "server", "session", "stales")
 
     def __init__(self, server: str) -> None:
         self.server = server
@@ -75,7 +75,7 @@ class _Realm:
         self.rows: tuple[Challenge, ...] = ()
         self.nonce = ""
         self.count = 0
-        self.attempts = 0
+        self.refusals = 0
         self.stales = 0
         self.sent = _Sent.NOT_YET
 
@@ -121,7 +121,7 @@ class Authenticator:
         """Credentials changed: secrets are looked up anew when a server asks again; nonces stay good until then."""
         for realm in self._known.values():
             realm.info = None
-            realm.attempts = 0
+            realm.refusals = 0
         # If the old secret is under way, its refusal says nothing about the new one.
         self.passed()
 
@@ -172,7 +172,6 @@ class Authenticator:
             realm.session = None
             self._open.pop(0)
         else:
-            realm.attempts += 1
             realm.info = info
         return self._proceed()
 
@@ -185,7 +184,7 @@ class Authenticator:
     def accepted(self, response: Response) -> None:
         """Take a 2xx: a next nonce replaces the one in use (AUTH-29), unless it is unfit to be sent (SEC-12)."""
         for (header, _), realm in self._known.items():
-            realm.attempts = 0
+            realm.refusals = 0
             if header == "WWW-Authenticate" and realm.session is not None and realm.server == self._server:
                 with suppress(ParseError):
                     nonce = response.authentication_info.get("nextnonce")
@@ -223,6 +222,7 @@ class Authenticator:
             return None
         realm.session = None
         realm.info = None
+        realm.refusals += 1
         return Verdict.REFUSED
 
     def _proceed(self) -> Verdict | Question:
@@ -230,12 +230,11 @@ class Authenticator:
         while self._open:
             key = self._open[0]
             realm = self._known[key]
-            row = None if realm.info is None else choose(realm.rows, self._policy, realm.info)
-            if realm.info is None or row is None:
-                realm.info = None
+            info, row = realm.info, choose(realm.rows, self._policy, realm.info)
+            if info is None or row is None:
                 algorithms = tuple(challenge.algorithm or "MD5" for challenge in realm.rows)
-                return Question(key[1], algorithms, realm.attempts + 1, realm.rows[0].stale)
-            realm.adopt(DigestSession(row, realm.info, self._policy))
+                return Question(key[1], algorithms, realm.refusals + 1, realm.rows[0].stale)
+            realm.adopt(DigestSession(row, info, self._policy))
             realm.sent = _Sent.FRESH
             # One realm of the registrar is enough, every realm of the proxies is needed (AUTH-6).
             done = {key, *(other for other in self._open if key[0] == other[0] == "WWW-Authenticate")}

@@ -461,19 +461,40 @@ def test_AUTH_20_refusal_beside_another_realm_is_a_refusal() -> None:
     assert account.take(row("a", "2"), row("b", "2")) is REFUSED
 
 
-def test_AUTH_20_next_question_says_that_the_answer_was_refused() -> None:
-    account = Account(TOTO)
-    account.take(row())
-    account.take(row(nonce="n2"))
+def attempts(account: Account) -> list[int]:
+    return [question.attempt for question in account.questions]
+
+
+def refuse(account: Account) -> None:
+    """A cycle whose credentials are refused."""
     account.auth.begin()
-    account.take(row(nonce="n3"))
-    assert [question.attempt for question in account.questions] == [1, 2]
+    account.send()
+    while account.take(row(nonce=f"n{len(account.questions)}")) is not REFUSED:
+        account.send()
+
+
+def test_AUTH_20_question_says_how_many_answers_were_refused_in_a_row() -> None:
+    account = Account(TOTO)
+    for _ in range(3):
+        refuse(account)
+    assert attempts(account) == [1, 2, 3]
+    account.auth.begin()
+    assert account.take(row()) is ANSWER
     account.auth.passed()
     account.auth.accepted(Response(200, "OK"))
+    assert attempts(account) == [1, 2, 3, 4]
+    # The password that was good once is refused now: the next question is the second in a row.
+    refuse(account)
+    refuse(account)
+    assert attempts(account) == [1, 2, 3, 4, 2]
+
+
+def test_AUTH_20_new_credentials_start_the_count_anew() -> None:
+    account = Account(TOTO)
+    refuse(account)
     account.auth.forget()
-    account.auth.begin()
-    account.take(row(nonce="n4"))
-    assert [question.attempt for question in account.questions] == [1, 2, 1]
+    refuse(account)
+    assert attempts(account) == [1, 1]
 
 
 def test_AUTH_20_having_no_answer_is_not_a_refused_answer() -> None:
@@ -481,7 +502,7 @@ def test_AUTH_20_having_no_answer_is_not_a_refused_answer() -> None:
     for _ in range(3):
         account.auth.begin()
         assert account.take(row()) is UNAVAILABLE
-    assert [question.attempt for question in account.questions] == [1, 1, 1]
+    assert attempts(account) == [1, 1, 1]
 
 
 def test_AUTH_21_kept_nonce_refused_without_stale_is_retried_once() -> None:
@@ -595,7 +616,7 @@ def test_AUTH_25_late_credentials_after_a_refusal() -> None:
     assert account.take(row(nonce="n2")) is ANSWER
     [(_, sent)] = account.send()
     assert sent["response"] == expected(sent)
-    assert [question.attempt for question in account.questions] == [1, 1]
+    assert attempts(account) == [1, 1]
     assert account.take(row(nonce="n3")) is REFUSED
 
 
