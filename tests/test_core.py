@@ -624,7 +624,7 @@ class TestAccounts:
 class TestDependents:
     """What tests/test_dependents.py does not show: the end."""
 
-    USERS = ("master", "servant")
+    USERS: tuple[str, ...] = ("master", "servant")
 
     def pair(self, core: Core, registrar: Registrar, **settings: Any) -> list[ProxyConfig]:
         return [
@@ -633,7 +633,7 @@ class TestDependents:
         ]
 
     async def test_bindings_that_are_to_stay_at_the_end_stay(self) -> None:
-        secrets = dict.fromkeys(self.USERS, "secret")
+        secrets: dict[str, str] = dict.fromkeys(self.USERS, "secret")
         infos = [AuthInfo(user, password="secret") for user in self.USERS]
         async with Registrar(secrets) as registrar:
             async with Core(auth=infos) as core:
@@ -643,7 +643,7 @@ class TestDependents:
             assert len(registrar.bindings) == 2
 
     async def test_one_that_is_being_removed_follows_nobody(self) -> None:
-        secrets = dict.fromkeys(self.USERS, "secret")
+        secrets: dict[str, str] = dict.fromkeys(self.USERS, "secret")
         infos = [AuthInfo(user, password="secret") for user in self.USERS]
         async with Registrar(secrets) as registrar, Core(auth=infos) as core:
             master, servant = self.pair(core, registrar)
