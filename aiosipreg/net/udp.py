@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import socket
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from aiosipreg.engine.effects import Flow
 from aiosipreg.errors import ParseError
@@ -25,6 +25,7 @@ logger = logging.getLogger("aiosipreg.udp")
 Address = tuple[str, int]
 
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+_LONGEST: Final = 65_535
 _ROUTE_KEPT: Final = 1.0
 _BRANCH: Final = re.compile(rb";branch=(z9hG4bK[0-9a-z]+)")
 _ANY: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the socket listens; what is written in messages is looked up
@@ -151,6 +152,10 @@ class _Endpoint(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.DatagramTransport", transport)
+        reading: Any = transport
+        if hasattr(reading, "max_size"):
+            # asyncio reads into 256 KiB, which the allocator gives back to the system after every datagram.
+            reading.max_size = _LONGEST
         self._port = transport.get_extra_info("sockname")[1]
         sock = transport.get_extra_info("socket")
         if self._dscp and sock is not None:

@@ -217,6 +217,14 @@ async def test_messages_are_told_apart(udp: UdpTransport, handler: Recorder, pee
     assert await handler.next() == (200, peer.getsockname())
 
 
+async def test_the_longest_datagram_arrives_whole(udp: UdpTransport, handler: Recorder, peer: socket.socket) -> None:
+    flow = await udp.open(target(*peer.getsockname()))
+    head = REQUEST.removesuffix(b"\r\n") + b"Content-Length: 65000\r\n"
+    padding = 65_507 - 65_000 - len(head) - len(b"Subject: \r\n\r\n")
+    peer.sendto(head + b"Subject: " + b"x" * padding + b"\r\n\r\n" + b"x" * 65_000, (flow.host, flow.port))
+    assert await handler.next() == ("OPTIONS", peer.getsockname())
+
+
 @pytest.mark.parametrize(
     ("data", "cause"),
     [
