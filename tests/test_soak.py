@@ -7,22 +7,33 @@ leaves, on every machine once a minute, and against the registrar's own list.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from aiosipreg import AuthInfo, Core, ProxyConfig, Reason, RegistrationEvent, RegistrationState
+from aiosipreg import (
+    AuthChallenge,
+    AuthInfo,
+    Core,
+    CoreClosedError,
+    ProxyConfig,
+    Reason,
+    RegistrationError,
+    RegistrationEvent,
+    RegistrationState,
+)
 from aiosipreg.engine.lease import Intent
 from aiosipreg.net.udp import UdpTransport
 from aiosipreg.testing import Faults, Registrar, VirtualNetwork, run
 from tests.accounts import CLEARED, FAILED, NONE, OK, PROGRESS, REFRESHING, account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from aiosipreg.engine.effects import Flow
 
@@ -30,6 +41,11 @@ DAY = 86_400.0
 HOUR = 3_600.0
 EXPIRES = 1800
 LAST_COPY = 32.0  # Timer F: no attempt at one target takes longer
+
+REFUSALS = (
+    *(Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.REJECTED),
+    *(Reason.BAD_RESPONSE, Reason.REDIRECT_REFUSED),
+)
 
 _CSEQ = re.compile(rb"\r\nCall-ID: (\S+)\r\nCSeq: (\d+) REGISTER\r\n")
 _BRANCH = re.compile(rb";branch=(\S+)\r\n")
@@ -79,8 +95,10 @@ class Watch:
                 self.complain(event.binding is None and event.retry_at is None, "an end that goes on", event)
 
     def goes_on(self, event: RegistrationEvent) -> bool:
-        """Whether another attempt is set, or one follows when there is a network again."""
-        return event.reason is Reason.NETWORK_DOWN or (event.retry_at is not None and event.retry_at >= now())
+        """Whether another attempt is set, or one follows when there is a network again, or it is over for good."""
+        if event.retry_at is None:
+            return event.reason is Reason.NETWORK_DOWN or (event.state is FAILED and event.reason in REFUSALS)
+        return event.retry_at >= now()
 
     def sent(self, data: bytes) -> None:
         branch = _BRANCH.search(data)
@@ -110,9 +128,11 @@ class Watch:
                 case RegistrationState.OK:
                     sound = alive and not running and lease.refresh_at is not None and lease.refresh_at >= now()
                 case RegistrationState.REFRESHING:
-                    sound = alive and (running or lease.retry_at is not None)
+                    sound = alive and (running or lease.retry_at is not None or machine._held)
                 case RegistrationState.FAILED:
-                    sound = not running and lease.binding is None and lease.retry_at is not None
+                    over = lease.cause is not None and lease.cause.reason in REFUSALS
+                    goes_on = lease.retry_at is not None or machine._held or over
+                    sound = not running and lease.binding is None and goes_on
             self.complain(sound, "9.2 does not hold", (proxy, lease.retry_at, lease.expires_at, running))
             self.complain(machine.deadline is None or machine.deadline >= now(), "a deadline was missed", proxy)
 
@@ -343,3 +363,112 @@ def test_people_who_change_their_minds_all_day(watch: Watch) -> None:
 
     run(hours(), network=VirtualNetwork(loss=0.1, delay=(0.01, 0.2), seed=5))
     assert watch.wrong == []
+
+
+class Crowd(Moods):
+    """Many at once, in a hurry: each wish in a task of its own, some of them given up half-way."""
+
+    STATUSES = (100, 200, 302, 401, 403, 404, 408, 423, 481, 491, 500, 503, None)
+
+    def somebody(self) -> ProxyConfig:
+        user = self.chance.choice(self.users)
+        master = None if user == self.users[0] else self.chance.choice((None, None, self.users[0]))
+        home = self.chance.choice(self.homes)
+        params = account(
+            home,
+            f"sip:{user}@sip.titi.com",
+            expires=self.chance.choice((60, 300)),
+            id=user,
+            register=self.chance.random() < 0.7,
+            depends_on=master,
+            unregister_at_stop=self.chance.random() < 0.9,
+        )
+        return self.core.proxy_config(user) or self.core.add_proxy_config(params)
+
+    async def one(self) -> None:
+        wishes = (self.move, self.last_longer, self.toggle, self.refresh, self.remove, self.network)
+        more = (self.wait, self.wait, self.wait, self.read, self.learn, self.forget, self.refuse)
+        with contextlib.suppress(RegistrationError, TimeoutError, CoreClosedError):
+            await self.chance.choice((*wishes, *more))(self.somebody())
+
+    async def wait(self, proxy: ProxyConfig) -> None:
+        limit = self.chance.choice((None, 0, 0.1, 3, 30))
+        waits: tuple[Callable[[float | None], Awaitable[object]], ...] = (
+            *(proxy.register, proxy.refresh, proxy.registered, proxy.unregister),
+            *(proxy.clear_bindings, proxy.fetch_bindings),
+        )
+        await self.chance.choice(waits)(limit)
+
+    async def read(self, proxy: ProxyConfig) -> None:
+        async for _ in proxy.events(buffer=2):
+            if self.chance.random() < 0.3:
+                break
+
+    async def learn(self, proxy: ProxyConfig) -> None:
+        user = self.chance.choice(self.users)
+        self.core.add_auth_info(AuthInfo(user, password=self.chance.choice((f"secret{user[4:]}", "wrong"))))
+
+    async def forget(self, proxy: ProxyConfig) -> None:
+        self.core.clear_auth_infos()
+
+    async def refuse(self, proxy: ProxyConfig) -> None:
+        registrar = self.chance.choice(self.homes)
+        if self.chance.random() < 0.3:
+            registrar.restart()
+        else:
+            registrar.answer_next(self.chance.choice(self.STATUSES), times=self.chance.randint(1, 3))
+
+    async def ask(self, challenge: AuthChallenge) -> AuthInfo | None:
+        await asyncio.sleep(self.chance.choice((0, 0, 1, 10)))
+        fate = self.chance.random()
+        if fate < 0.1:
+            raise LookupError("the vault is closed")
+        if fate < 0.2:
+            raise asyncio.CancelledError
+        return AuthInfo(challenge.username, password="wrong" if fate < 0.3 else f"secret{challenge.username[4:]}")
+
+
+async def hurry(crowd: Crowd, watch: Watch) -> None:
+    """Let a crowd loose on a core, stop it in the middle of everything, and look at what is left."""
+    loop = asyncio.get_running_loop()
+    tasks = []
+    for _ in range(40):
+        tasks.append(asyncio.create_task(crowd.one()))
+        if crowd.chance.random() < 0.2:
+            loop.call_later(crowd.chance.uniform(0, 3), tasks[-1].cancel)
+        await asyncio.sleep(crowd.chance.choice((0, 0, 0.01, 0.3, 1, 10, 40)))
+        for proxy in crowd.core.proxy_configs:
+            watch.look_at(proxy)
+    began = now()
+    stopping = asyncio.create_task(crowd.core.stop())
+    if crowd.chance.random() < 0.2:
+        loop.call_later(crowd.chance.uniform(0, 1), stopping.cancel)
+    await asyncio.wait((stopping,))
+    watch.complain(now() - began <= 6.0, "a slow end", now() - began)
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        watch.complain(result is None or isinstance(result, asyncio.CancelledError), "an odd exception", result)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    watch.complain(not left, "left running", left)
+    for proxy, event in watch.last.items():
+        watch.complain(proxy.state in (NONE, CLEARED) and event.state is proxy.state, "not ended", event)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_everything_at_once(watch: Watch, seed: int, caplog: pytest.LogCaptureFixture) -> None:
+    secrets = people(4)
+
+    async def main() -> None:
+        async with (
+            Registrar(secrets, history=10, one_time_nonce=seed % 3 == 0, wrong_password=403) as one,
+            Registrar(secrets, history=10, min_expires=120) as other,
+        ):
+            crowd = Crowd(cast("Core", None), (one, other), secrets, seed)
+            crowd.core = Watched(auth=crowd.ask if seed % 2 else known(secrets), auth_timeout=5)
+            await crowd.core.start()
+            await hurry(crowd, watch)
+
+    run(main(), network=VirtualNetwork(loss=seed % 4 / 10, delay=(0.001, 0.5), reorder=0.1, duplicate=0.1, seed=seed))
+    assert watch.wrong == []
+    assert [record for record in caplog.records if "unexpected" in record.getMessage()] == []
