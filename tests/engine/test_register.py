@@ -279,6 +279,11 @@ def test_SEC_28_max_forwards_is_70() -> None:
     assert sent().headers.get("Max-Forwards") == "70"
 
 
+def test_GRM_26_octets_of_unknown_encoding_are_sent_as_given() -> None:
+    value = b"K\xf6ln".decode("utf-8", "surrogateescape")
+    assert b"\r\nX-City: K\xf6ln\r\n" in render(series(TOTO.replace(headers=(("X-City", value),))))
+
+
 def test_REG_15_settings_change_under_the_same_call_id() -> None:
     subject = series()
     before = parse_message(render(subject))
