@@ -427,3 +427,25 @@ def test_a_detour_that_begins_elsewhere_does_not_go_there_again() -> None:
     response = response_to(started().last.request, 302, "Contact: <sip:b.example.org>")
     assert detour.take(response) == "it leads nowhere new"
     assert not detour.pending
+
+
+def test_RDR_2_a_place_that_a_redirect_named_is_visited_once_too() -> None:
+    driver = started()
+    redirected(driver, "<sip:b.example.org>")
+    redirected(driver, "<sip:c.example.org>")
+    redirected(driver, "<sip:b.example.org>")
+    assert (driver.state, looked_up(driver)[1:]) == (FAILED, ["sip:b.example.org", "sip:c.example.org"])
+
+
+def test_RDR_3_no_q_is_the_highest_q() -> None:
+    driver = started()
+    redirected(driver, "<sip:a.example.org>;q=1.0", "<sip:b.example.org>")
+    assert looked_up(driver)[-1] == "sip:a.example.org"
+
+
+def test_SEC_20_concerns_redirects_only() -> None:
+    driver = Driver(targets=[target(1), at("127.0.0.1"), target(2, port=53)])
+    driver.register()
+    driver.lost()
+    driver.lost()
+    assert [sent.flow.target for sent in driver.requests] == driver.targets
