@@ -360,6 +360,13 @@ def test_SEC_26_two_hundred_answers_a_second_in_all() -> None:
     assert burst(subject, 20, 8.0) == 20
 
 
+def test_SEC_26_registrar_may_look_after_every_account_each_second() -> None:
+    subject = server(accounts=250)
+    assert burst(subject, 300, 7.0) == 250
+    assert burst(subject, 20, 7.5, "192.0.2.11") == 0
+    assert burst(server(accounts=50), 100, 7.0) == 50
+
+
 def test_SEC_26_one_peer_cannot_use_up_what_belongs_to_all() -> None:
     subject = server()
     assert burst(subject, 1000, 7.0) == 20
