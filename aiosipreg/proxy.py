@@ -271,7 +271,7 @@ class ProxyConfig:
         fetch = Fetch(self._desk, self._core._start_registration(self._params).session, self._host)
         outcome = await fetch.run(self._fetches, timeout)
         if outcome.grant is None:
-            raise error_of(event_about(self._standing, outcome), self._lease.tried)
+            raise error_of(event_about(self._standing, outcome), outcome.tried)
         return outcome.grant.bindings
 
     async def wait_for(self, *states: RegistrationState, timeout: float | None = None) -> RegistrationEvent:
