@@ -657,6 +657,16 @@ class TestDependents:
             assert servant.state is CLEARED
             assert list(registrar.bindings) == ["sip:master@sip.titi.com"]
 
+    async def test_one_whose_other_one_is_removed_is_on_its_own(self) -> None:
+        secrets = dict.fromkeys(self.USERS, "secret")
+        infos = [AuthInfo(user, password="secret") for user in self.USERS]
+        async with Registrar(secrets) as registrar, Core(auth=infos) as core:
+            master, servant = self.pair(core, registrar)
+            await servant.registered(timeout=5)
+            await core.remove_proxy_config(master)
+            await servant.wait_for(OK, timeout=5)
+            assert list(registrar.bindings) == ["sip:servant@sip.titi.com"]
+
     async def test_a_refused_one_is_not_tried_again_with_each_refresh_of_the_other(self) -> None:
         async with Registrar({"master": "secret"}) as registrar:
             infos = [AuthInfo(user, password="secret") for user in self.USERS]

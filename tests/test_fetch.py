@@ -12,8 +12,9 @@ from aiosipreg import (
     AuthInfo,
     Core,
     CoreClosedError,
-    RegistrationError,
+    Reason,
     RegistrationRejected,
+    ServerUnreachable,
 )
 from aiosipreg.engine.effects import Concluded
 from aiosipreg.engine.outcome import Outcome
@@ -83,8 +84,11 @@ async def test_a_refusal_is_raised(sip_registrar: Registrar) -> None:
 async def test_no_answer_is_raised(sip_registrar: Registrar) -> None:
     async with registered(sip_registrar, settings={"expires": 86_400}) as proxy:
         sip_registrar.faults = Faults(silence=True)
-        with pytest.raises(RegistrationError, match="no server answered"):
+        with pytest.raises(ServerUnreachable, match="no server answered") as caught:
             await proxy.fetch_bindings()
+        assert caught.value.tried == {f"udp:127.0.0.1:{sip_registrar.port}": "no answer"}
+        assert caught.value.event is not None
+        assert (caught.value.event.state, caught.value.event.reason) == (OK, Reason.NO_RESPONSE)
         assert asyncio.get_running_loop().time() == pytest.approx(32, abs=0.5)
         sip_registrar.faults = Faults()
 

@@ -15,7 +15,10 @@ from aiosipreg import (
     RegistrationState,
     ServerUnreachable,
 )
-from aiosipreg.outcomes import Waiters, decided, error_of, final
+from aiosipreg.engine.outcome import Outcome
+from aiosipreg.engine.replies import TROUBLES, decide
+from aiosipreg.outcomes import Waiters, decided, error_of, event_about, final
+from aiosipreg.wire import Response
 from tests.events import event
 
 if TYPE_CHECKING:
@@ -155,3 +158,14 @@ def test_the_exception_says_what_kind_of_failure_it_was(
     assert str(error) == "sip:toto@sip.titi.com: what happened and what to do"
     if isinstance(error, ServerUnreachable):
         assert error.tried == {"udp:192.0.2.1:5060": "no answer"}
+
+
+def test_an_attempt_that_changes_no_state_is_told_beside_where_the_account_stands() -> None:
+    standing = event(OK, status=200, phrase="OK", message="registered for 3600 s", expires_at=3600.0)
+    refused = Outcome(decide(403), Response(403, "Forbidden \u202e"))
+    told = event_about(standing, refused)
+    assert (told.state, told.expires_at, told.reason, told.status) == (OK, 3600.0, Reason.FORBIDDEN, 403)
+    assert told.phrase == "Forbidden \\xe2\\x80\\xae"
+    silent = event_about(standing, Outcome(TROUBLES["RSP-F0"], cause="no answer"))
+    assert (silent.reason, silent.status, silent.phrase) == (Reason.NO_RESPONSE, 0, "")
+    assert "no answer" in silent.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,6 +121,12 @@ class TestShown:
             assert isinstance(proxy.contact.uri, SipUri)
             assert proxy.public_address == ("203.0.113.7", proxy.contact.uri.port)
             assert proxy.contact.uri.host == "203.0.113.7"
+
+    async def test_it_cannot_be_duplicated(self, sip_registrar: Registrar) -> None:
+        async with Core() as core:
+            proxy = core.add_proxy_config(account(sip_registrar, register=False))
+            with pytest.raises(TypeError, match="its params can"):
+                copy.copy(proxy)
 
     async def test_the_account_shows_its_end(self, sip_registrar: Registrar) -> None:
         async with registered(sip_registrar) as proxy:
@@ -501,6 +508,23 @@ class TestUnregister:
             proxy = core.add_proxy_config(account(sip_registrar, register=False))
             await proxy.clear_bindings(timeout=5)
             assert sip_registrar.bindings == {}
+
+
+class TestFetchBindings:
+    """tests/test_fetch.py has the rest."""
+
+    async def test_the_list_or_the_reason_why_not(self, sip_registrar: Registrar) -> None:
+        async with registered(sip_registrar) as proxy:
+            found = await proxy.fetch_bindings(timeout=5)
+            assert [binding.contact for binding in found] == [proxy.contact]
+            sip_registrar.answer_next(404)
+            with pytest.raises(RegistrationRejected, match="404"):
+                await proxy.fetch_bindings()
+            sip_registrar.faults = Faults(delay=3)
+            asking = asyncio.create_task(proxy.fetch_bindings())
+            await asyncio.sleep(0.1)
+        with pytest.raises(CoreClosedError):
+            await asking
 
 
 class TestWaitFor:
