@@ -1,0 +1,258 @@
+"""How the attempts of one registration begin and end, and what their outcomes mean (section 9 of the requirements).
+
+`Course` has the state between attempts and what follows from each outcome; the inputs of the machine are those of its
+subclass `engine.registration.Registration`, which decides what an input means where the account stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from aiosipreg.engine.cycle import Cycle, Step
+from aiosipreg.engine.lease import Intent, Lease, earliest
+from aiosipreg.engine.outcome import Outcome
+from aiosipreg.engine.register import Purpose
+from aiosipreg.engine.replies import TROUBLES, Then, wait_after
+from aiosipreg.engine.session import Session
+from aiosipreg.engine.timers import NETWORK_JITTER, REMOVAL_DEADLINE, SHORTEST_CYCLE, refresh_delay
+from aiosipreg.states import Reason, RegistrationState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from aiosipreg.engine.digest import DigestPolicy
+    from aiosipreg.engine.effects import Effect
+    from aiosipreg.engine.timers import RetryPolicy, SipTimers
+    from aiosipreg.params import ProxyParams
+
+__all__ = ["NO_ANSWER", "NO_NETWORK", "Course"]
+
+NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
+
+NO_NETWORK = Outcome(TROUBLES["RSP-NET"])
+NO_ANSWER = Outcome(TROUBLES["RSP-F0"], cause="no answer in time")
+
+
+class Course:
+    """What is kept between attempts, where the registration stands, and what is wanted."""
+
+    __slots__ = (
+        "_again", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry", "_secrets_changed",
+        "_then_register", "intent", "lease", "session",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        params: ProxyParams,
+        *,
+        policy: DigestPolicy,
+        random: Random,
+        timers: SipTimers,
+        retry: RetryPolicy,
+        user_agent: str | None = None,
+    ) -> None:
+        self.session = Session(params, timers=timers, policy=policy, random=random, user_agent=user_agent)
+        self.lease = Lease(self.session)
+        self.intent = Intent.IDLE
+        self._retry = retry
+        self._cycle: Cycle | None = None
+        self._removal_ends_at: float | None = None
+        # What waits for the running cycle to end (REG-6): a refresh, changed settings, a registration (F-35).
+        self._again = self._secrets_changed = False
+        self._pending: ProxyParams | None = None
+        self._then_register = False
+        self._everything = False
+        self._held = False
+
+    @property
+    def state(self) -> RegistrationState:
+        """The public state."""
+        return self.lease.state
+
+    # How an attempt begins and ends.
+
+    def _begin(self, name: str, now: float) -> list[Effect]:
+        """A first registration starts, or is held until there is a network (F-01, F-36 to F-38)."""
+        if name == "F-37" and self.lease.put_off(now):
+            return []
+        self.intent = Intent.REGISTER
+        self.lease.retry_at = None
+        changed = self.lease.move(name)
+        return [changed, *(self._failed(NO_NETWORK, now) if self._held else self._start(Purpose.REGISTER, now))]
+
+    def _start(self, purpose: Purpose, now: float) -> list[Effect]:
+        self.lease.refresh_at = self.lease.retry_at = None
+        self._again = self._secrets_changed = False
+        self.lease.started_at = now
+        self._cycle = Cycle(self.session, purpose, now)
+        return self._feed(now, lambda cycle: cycle.start(now))
+
+    def _feed(self, now: float, enter: Callable[[Cycle], list[Effect]]) -> list[Effect]:
+        """Give the running cycle its input, and draw the consequences when it ends with that."""
+        cycle = self._cycle
+        if cycle is None:
+            return []
+        effects = enter(cycle)
+        outcome = cycle.outcome
+        if outcome is None:
+            return effects
+        self._cycle = None
+        granted = outcome.grant is not None
+        if self.intent is not Intent.UNREGISTER:
+            return effects + (self._granted(outcome, now) if granted else self._failed(outcome, now))
+        if cycle.purpose is Purpose.REGISTER or (self._everything and cycle.purpose is Purpose.REMOVE):
+            return effects + self._overtaken(outcome, now)
+        return effects + (self._removed(outcome, now) if granted else self._settled("F-34", now, outcome))
+
+    def _granted(self, outcome: Outcome, now: float) -> list[Effect]:
+        """A 2xx (F-05, F-25), which may still grant nothing (F-08)."""
+        grant, session, lease = outcome.grant, self.session, self.lease
+        if grant is None or grant.binding is None or grant.binding.expires_at <= now:
+            return self._failed(replace(outcome, row=TROUBLES["RSP-200C"], grant=None), now)
+        if session.params.strict_binding and grant.doubt is not Reason.NONE:
+            return self._failed(replace(outcome, row=TROUBLES["RSP-200A"], grant=None), now)
+        window = session.params.refresh_window
+        delay = refresh_delay(
+            grant.binding.expires, session.lifetime, session.random, timers=session.timers, window=window
+        )
+        refresh_at = max(outcome.sent_at + delay, now + SHORTEST_CYCLE)
+        return [lease.grant(grant, outcome, refresh_at), *self._take_pending(now)]
+
+    def _take_pending(self, now: float) -> list[Effect]:
+        """What waited for the cycle to end goes out now, once (REG-6)."""
+        # The attempt may have failed for want of credentials that came while it asked for some (F-38).
+        if self._adopt_pending() or (self._secrets_changed and self.lease.wants_credentials):
+            self.lease.failures = 0
+            return self._renew(now)
+        if self._again and self.state is OK:
+            return [self.lease.move("F-14"), *self._start(Purpose.REGISTER, now)]
+        return []
+
+    def _adopt_pending(self) -> bool:
+        params, self._pending = self._pending, None
+        if params is not None and self.session.adopt(params):
+            # What may be left is the binding of another account.
+            self.lease.residual_until = None
+        return params is not None
+
+    def _renew(self, now: float) -> list[Effect]:
+        """Changed settings go out with a REGISTER of their own (F-01, F-15, F-31, F-38)."""
+        if self.state is OK:
+            return [self.lease.move("F-15"), *self._start(Purpose.REGISTER, now)]
+        if self.state is REFRESHING:
+            return [] if self._held else self._start(Purpose.REGISTER, now)
+        return self._begin("F-38" if self.state is FAILED else "F-01", now)
+
+    def _failed(self, outcome: Outcome, now: float) -> list[Effect]:
+        """The attempt came to nothing (F-06 to F-08, F-26 to F-28)."""
+        row, session, lease = outcome.row, self.session, self.lease
+        wait = None
+        if not self._held:
+            lease.failures += 1
+            if row.id == "RSP-403" and session.params.retry_403:
+                row = replace(row, then=Then.SLOW)
+            wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random)
+        changed = lease.fail(outcome, now, wait, final=wait is None and not self._held)
+        if row.elsewhere:
+            session.leave(outcome.target)
+        if row.new_call_id:
+            session.renew()
+        return [changed, *self._take_pending(now)]
+
+    def _expire(self, now: float) -> list[Effect]:
+        """The binding ran out (F-24, F-29)."""
+        self.lease.drop()
+        self.session.bound = None
+        if self._cycle is not None:
+            return [self.lease.move("F-29")]
+        if self.lease.retry_at is None and not self._held:
+            self.lease.retry_at = now
+        return [self.lease.move("F-24", reason=Reason.EXPIRED)]
+
+    def _resume(self, now: float) -> None:
+        """The network is back: try again, spread out (REG-35, F-39)."""
+        if self.intent is Intent.REGISTER and not self.lease.stopped:
+            self.lease.retry_at = now + self.session.random.uniform(0, NETWORK_JITTER)
+
+    def _let_go(self, *, linger: bool) -> None:
+        """Stop everything that is under way, and want nothing more."""
+        out = self._cycle is not None and self._cycle.binds
+        self._abandon()
+        self.lease.drop(linger=linger, out_until=self.lease.started_at + self.session.lifetime if out else None)
+        self.lease.retry_at = self._removal_ends_at = None
+        self.intent = Intent.IDLE
+
+    def _abandon(self) -> None:
+        if self._cycle is not None:
+            self._cycle.abandon()
+            self._cycle = None
+
+    # How a removal begins and ends.
+
+    def _withdraw(self, now: float, within: float | None, *, everything: bool = False) -> list[Effect]:
+        ends_at = None if within is None else now + within
+        if self.intent is Intent.UNREGISTER:
+            self._removal_ends_at = earliest(self._removal_ends_at, ends_at)
+            self._everything |= everything
+            return []
+        state, cycle = self.state, self._cycle
+        if not everything and not self.lease.engaged(now):
+            return self._settled("F-42", now) if state is FAILED else []
+        self.intent = Intent.UNREGISTER
+        self._everything = everything
+        self._removal_ends_at = ends_at
+        self.lease.refresh_at = self.lease.retry_at = None
+        if state is PROGRESS and cycle is not None and not everything:
+            # Nothing was sent, or the last answer was a refusal that waits for credentials: nothing can be bound.
+            nothing_sent = cycle.requests == 0
+            if nothing_sent or (cycle.step is Step.ASKING and self.session.bound is None):
+                return self._settled("F-09" if nothing_sent else "F-11", now)
+        name = {OK: "F-23", REFRESHING: "F-32", FAILED: "F-41"}.get(state, "F-04")
+        changed: list[Effect] = [] if state is PROGRESS else [self.lease.move(name)]
+        if cycle is not None and cycle.step is Step.TRYING:
+            # The registrar must not see two REGISTERs of ours at once (REG-6).
+            cycle.finish()
+            return changed
+        return changed + self._remove(now)
+
+    def _remove(self, now: float) -> list[Effect]:
+        self._abandon()
+        if self._held:
+            return self._settled("F-34", now, NO_NETWORK)
+        if self._removal_ends_at is None:
+            self._removal_ends_at = now + REMOVAL_DEADLINE
+        return self._start(Purpose.CLEAR if self._everything else Purpose.REMOVE, now)
+
+    def _overtaken(self, outcome: Outcome, now: float) -> list[Effect]:
+        """What ended was not what is wanted by now (F-10, F-11, F-32)."""
+        if outcome.grant is not None and outcome.grant.binding is not None:
+            self.lease.store(outcome.grant)
+        elif outcome.response is not None and self.session.bound is None and not self._everything:
+            return self._settled("F-11", now)
+        return self._remove(now)
+
+    def _removed(self, outcome: Outcome, now: float) -> list[Effect]:
+        """The registrar agreed; if it still lists us, that is reported and nothing more is done (F-33, REG-24)."""
+        grant = outcome.grant
+        remains = grant is not None and grant.listed and grant.binding is not None
+        self.lease.residual_until = None
+        if grant is not None and remains:
+            self.lease.store(grant)
+        return self._settled("F-33", now, outcome, reason=Reason.UNCONFIRMED if remains else Reason.NONE)
+
+    def _settled(
+        self, name: str, now: float, outcome: Outcome | None = None, *, reason: Reason | None = None
+    ) -> list[Effect]:
+        """The removal is over (F-33), or the binding is left to run out (F-34); now comes what waited for it (F-35)."""
+        self._let_go(linger=name == "F-34" or reason is Reason.UNCONFIRMED)
+        self._everything = False
+        self.session.bound = None
+        changed = self.lease.move(name, outcome, reason=reason)
+        self._adopt_pending()
+        again, self._then_register = self._then_register, False
+        if not again:
+            return [changed]
+        self.lease.failures = 0
+        return [changed, *self._begin("F-01", now)]
