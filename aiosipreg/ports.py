@@ -38,8 +38,11 @@ class Expectant(Protocol):
     def received(self, response: Response) -> None:
         """An answer came."""
 
-    def failed(self, cause: str) -> None:
-        """The request did not arrive."""
+    def failed(self, cause: str, row: str = "RSP-REF") -> None:
+        """The request did not arrive, or the connection under it was lost: a row of section 8."""
+
+    def flow_lost(self, flow: Flow, cause: str) -> None:
+        """A connection that the session uses is gone; nothing was waited for on it."""
 
     def admitted(self) -> None:
         """It is this one's turn (OVL-8)."""
@@ -127,8 +130,12 @@ class Machine(Protocol):
         """The answer to a question."""
         ...
 
-    def failed(self, cause: str, now: float) -> list[Effect]:
-        """The transport lost the request."""
+    def failed(self, cause: str, now: float, row: str = "RSP-REF") -> list[Effect]:
+        """The transport lost the request; ``row`` of section 8 says how."""
+        ...
+
+    def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
+        """A connection is gone while nothing was waited for on it."""
         ...
 
     def received(self, response: Response, now: float) -> list[Effect]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
-    from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.effects import Answer, Effect, Flow
     from aiosipreg.engine.session import Session
     from aiosipreg.ports import Account, Host
     from aiosipreg.wire import Response
@@ -82,9 +82,13 @@ class Runner(Generic[M]):
         """An answer to our request."""
         self.enter(lambda machine, now: machine.received(response, now))
 
-    def failed(self, cause: str) -> None:
-        """Our request did not arrive."""
-        self.enter(lambda machine, now: machine.failed(cause, now))
+    def failed(self, cause: str, row: str = "RSP-REF") -> None:
+        """Our request did not arrive, or the connection under it was lost."""
+        self.enter(lambda machine, now: machine.failed(cause, now, row))
+
+    def flow_lost(self, flow: Flow, cause: str) -> None:
+        """A connection that we use is gone; nothing was waited for on it."""
+        self.enter(lambda machine, now: machine.flow_lost(flow, cause, now))
 
     def admitted(self) -> None:
         """It is our turn toward the target (OVL-8)."""

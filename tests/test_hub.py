@@ -48,8 +48,11 @@ class Waiter:
         if self.error is not None:
             raise self.error
 
-    def failed(self, cause: str) -> None:
+    def failed(self, cause: str, row: str = "RSP-REF") -> None:
         self.log.append(("failed", cause))
+
+    def flow_lost(self, flow: Flow, cause: str) -> None:
+        self.log.append(("flow lost", flow, cause))
 
     def admitted(self) -> None:
         self.log.append(("admitted", self.loop.time()))

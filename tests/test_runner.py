@@ -58,8 +58,11 @@ class Machine:
     def take(self, answer: Answer, now: float) -> list[Effect]:
         return self.next("take", answer)
 
-    def failed(self, cause: str, now: float) -> list[Effect]:
-        return self.next("failed", cause)
+    def failed(self, cause: str, now: float, row: str = "RSP-REF") -> list[Effect]:
+        return self.next("failed", cause, row)
+
+    def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
+        return self.next("flow lost", flow, cause)
 
     def received(self, response: Response, now: float) -> list[Effect]:
         return self.next("received", response.status)
@@ -218,13 +221,19 @@ async def test_TXN_8_a_send_that_the_system_refuses_fails_at_once(
     world.refusal = OSError("network is unreachable")
     machine.says = [[DONE]]
     do(runner, SEND)
-    assert machine.given == [("failed", "network is unreachable")]
+    assert machine.given == [("failed", "network is unreachable", "RSP-REF")]
     assert world.took("report") == [("report", DONE)]
 
 
 async def test_TRA_12_a_request_that_is_reported_lost(runner: Runner[Machine], machine: Machine) -> None:
     runner.failed("Connection refused")
-    assert machine.given == [("failed", "Connection refused")]
+    runner.failed("closed", "RSP-CLOSE")
+    runner.flow_lost(FLOW, "no pong")
+    assert machine.given == [
+        ("failed", "Connection refused", "RSP-REF"),
+        ("failed", "closed", "RSP-CLOSE"),
+        ("flow lost", FLOW, "no pong"),
+    ]
 
 
 @pytest.mark.parametrize(

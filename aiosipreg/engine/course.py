@@ -31,6 +31,9 @@ __all__ = ["NO_ANSWER", "NO_NETWORK", "Course"]
 
 NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
 
+# A connection that carried a binding for less than this had not proved good (F-16).
+_PROVEN = 30.0
+
 NO_NETWORK = Outcome(TROUBLES["RSP-NET"])
 NO_ANSWER = Outcome(TROUBLES["RSP-F0"], cause="no answer in time")
 
@@ -160,6 +163,18 @@ class Course:
         if row.new_call_id:
             session.renew()
         return [changed, *self._take_pending(now)]
+
+    def _reconnect(self, cause: str, now: float) -> list[Effect]:
+        """Register on another connection, spread out, because many accounts lose one at once (F-16)."""
+        lease, session = self.lease, self.session
+        wait = session.random.uniform(0, NETWORK_JITTER)
+        if now < lease.bound_at + _PROVEN:
+            # A server that agrees and hangs up must not become a loop.
+            lease.failures += 1
+            wait = self._retry.delay(lease.failures, session.random)
+        lease.refresh_at = None
+        lease.retry_at = now + wait
+        return [lease.move("F-16", Outcome(TROUBLES["RSP-KA"], cause=cause), wait=wait)]
 
     def _expire(self, now: float) -> list[Effect]:
         """The binding ran out (F-24, F-29)."""

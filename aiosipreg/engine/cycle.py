@@ -35,7 +35,7 @@ from aiosipreg.errors import ParseError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.effects import Answer, Effect, Flow
     from aiosipreg.engine.register import Grant
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.session import Session
@@ -141,15 +141,26 @@ class Cycle:
                 self._flow = flow
                 return self._transmit(now)
             case NotConnected(cause=cause):
-                return self._leave(TROUBLES["RSP-REF"], cause, now)
+                return self._leave(TROUBLES[answer.row], cause, now)
             case Answered(info=info):
                 return self._authenticate(self._session.authenticator.supply(info), now)
             case _:
                 return self._end(TROUBLES["RSP-CB"], cause=answer.cause)
 
-    def failed(self, cause: str, now: float) -> list[Effect]:
-        """The transport lost the request (TXN-8, TRA-12)."""
-        return self._leave(TROUBLES["RSP-REF"], cause, now) if self.step is Step.TRYING else []
+    def failed(self, cause: str, now: float, row: str = "RSP-REF") -> list[Effect]:
+        """The transport lost the request (TXN-8, TRA-12), or the connection under it (TRA-13)."""
+        if self.step is not Step.TRYING:
+            return []
+        if row == "RSP-CLOSE" and row not in self._repaired and self.purpose is Purpose.REGISTER and not self._last:
+            # A connection that the far end has long forgotten looks open until something is sent on it.
+            self._repaired.add(row)
+            return self._connect()
+        return self._leave(TROUBLES[row], cause, now)
+
+    def flow_lost(self, flow: Flow) -> None:
+        """A connection is gone while nothing was waited for on it: what is sent next needs another one."""
+        if self._flow == flow:
+            self._flow = None
 
     def received(self, response: Response, now: float) -> list[Effect]:
         """An answer to the request with our `branch`."""
@@ -224,6 +235,9 @@ class Cycle:
         assert self._target is not None  # noqa: S101
         self.tried[self._target] = cause
         self._session.leave(self._target)
+        if row.id == "TLS-1" and len(self.tried) > 1 and self._why[0].id != row.id:
+            # Only when no target at all is the right one is there nothing to wait for.
+            row = TROUBLES["RSP-TLS"]
         self._why = row, response
         if self._last or self.purpose in (Purpose.REMOVE, Purpose.CLEAR):
             # Another server may not know of our binding; REG-25 leaves no time to look for it.
@@ -255,8 +269,10 @@ class Cycle:
 
     def _transmit(self, now: float) -> list[Effect]:
         session, flow = self._session, self._flow
-        if flow is None or self.requests >= _MOST_REQUESTS:
+        if self.requests >= _MOST_REQUESTS:
             return self._end(TROUBLES["RSP-LOC"])
+        if flow is None:
+            return self._connect()
         if self.requests == 0:
             # 128 s with the default timers (DNS-19).
             self._ends_at = now + 4 * session.timers.timer_f

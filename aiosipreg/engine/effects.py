@@ -46,11 +46,13 @@ class Flow:
         target: The far end.
         host: Local address that the target can answer to, without brackets; never unspecified (REG-11).
         port: Local port.
+        serial: Tells the connections to one target apart; 0 for UDP, where there is one flow to each target.
     """
 
     target: Target
     host: str
     port: int
+    serial: int = 0
 
     @property
     def sent_by(self) -> str:
@@ -166,10 +168,11 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class NotConnected:
-    """There is no way to the target."""
+    """There is no way to the target; ``row`` of section 8 decides what that means."""
 
     token: int
     cause: str
+    row: str = "RSP-REF"
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,11 @@ class Lease:
         return self.binding.expires_at if self.binding is not None else None
 
     @property
+    def bound_at(self) -> float:
+        """When the request that brought the binding was sent; long ago without one."""
+        return -math.inf if self.binding is None else self.binding.expires_at - self.binding.expires
+
+    @property
     def deadline(self) -> float | None:
         """When something is due: the refresh, the next attempt, the end of the binding."""
         # While a binding is being removed its end is of no interest any more.

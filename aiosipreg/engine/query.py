@@ -13,7 +13,7 @@ from aiosipreg.engine.replies import TROUBLES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.effects import Answer, Effect, Flow
     from aiosipreg.engine.session import Session
     from aiosipreg.wire import Response
 
@@ -51,9 +51,14 @@ class Query:
         """The answer to a question."""
         return self._follow(lambda cycle: cycle.take(answer, now))
 
-    def failed(self, cause: str, now: float) -> list[Effect]:
-        """The transport lost the request."""
-        return self._follow(lambda cycle: cycle.failed(cause, now))
+    def failed(self, cause: str, now: float, row: str = "RSP-REF") -> list[Effect]:
+        """The transport lost the request; ``row`` of section 8 says how."""
+        return self._follow(lambda cycle: cycle.failed(cause, now, row))
+
+    def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
+        """A connection is gone while nothing was waited for on it."""
+        self._cycle.flow_lost(flow)
+        return []
 
     def received(self, response: Response, now: float) -> list[Effect]:
         """An answer to the request with our `branch`."""

@@ -17,7 +17,7 @@ from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.states import RegistrationState
 
 if TYPE_CHECKING:
-    from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.effects import Answer, Effect, Flow
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import Response
 
@@ -153,9 +153,20 @@ class Registration(Course):
         """The answer to a question."""
         return self._feed(now, lambda cycle: cycle.take(answer, now))
 
-    def failed(self, cause: str, now: float) -> list[Effect]:
-        """The transport lost the request."""
-        return self._feed(now, lambda cycle: cycle.failed(cause, now))
+    def failed(self, cause: str, now: float, row: str = "RSP-REF") -> list[Effect]:
+        """The transport lost the request; ``row`` of section 8 says how."""
+        return self._feed(now, lambda cycle: cycle.failed(cause, now, row))
+
+    def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
+        """The connection that carried the binding is gone, and nothing was waited for on it (F-16, F-31, RSP-KA)."""
+        if self._cycle is not None:
+            self._cycle.flow_lost(flow)
+        if self.session.flow != flow:
+            return []
+        self.session.leave(None)
+        # Where an attempt is running or waits for its time, that goes on as it is: no storm on a server that refuses
+        # and hangs up (REG-36).
+        return self._reconnect(cause, now) if self.state is OK else []
 
     def received(self, response: Response, now: float) -> list[Effect]:
         """An answer to the request with our `branch`."""

@@ -170,6 +170,13 @@ TROUBLES: Mapping[str, Row] = MappingProxyType({
         Row("RSP-F0", Then.NEXT_TARGET, Reason.NO_RESPONSE, "no server answered", elsewhere=True),
         _later("RSP-F1", Reason.NO_RESPONSE, "the server began to answer and then fell silent"),
         Row("RSP-REF", Then.NEXT_TARGET, Reason.IO_ERROR, "no server could be reached", elsewhere=True),
+        Row("RSP-CLOSE", Then.NEXT_TARGET, Reason.IO_ERROR, "the server closed the connection instead of answering",
+            elsewhere=True),
+        Row("RSP-TLS", Then.NEXT_TARGET, Reason.TLS_ERROR, "no secure connection to the server came to be",
+            elsewhere=True),
+        _stop("TLS-1", Reason.TLS_ERROR, "the server's certificate is not accepted; check the server setting and whom "
+              "TlsParams trusts", on_network_change=True),
+        _later("RSP-KA", Reason.IO_ERROR, "the connection to the server was lost"),
         _later("RSP-DNS", Reason.DNS_ERROR, "the server's name does not exist; check the server setting"),
         _later("RSP-DNS2", Reason.DNS_ERROR, "the name server does not answer"),
         _later("RSP-NET", Reason.NETWORK_DOWN, "there is no network"),

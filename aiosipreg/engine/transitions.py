@@ -54,6 +54,7 @@ TRANSITIONS: Final[Mapping[str, Transition]] = MappingProxyType({
         _row("F-11", (PROGRESS,), CLEARED, "unregister, then the registration was refused"),
         _row("F-14", (OK,), REFRESHING, "refresh is due or wanted"),
         _row("F-15", (OK,), REFRESHING, "settings changed"),
+        _row("F-16", (OK,), REFRESHING, "connection lost"),
         _row("F-17", (OK,), REFRESHING, "network changed"),
         _row("F-23", (OK,), PROGRESS, "unregister"),
         _row("F-24", (OK, REFRESHING), FAILED, "binding expired"),

@@ -290,9 +290,13 @@ class Driver:
         self.now = self.now if at is None else at
         self.enter(lambda machine, now: machine.tick(now))
 
-    def lost(self, cause: str = "Connection refused") -> None:
+    def lost(self, cause: str = "Connection refused", row: str = "RSP-REF") -> None:
         """The transport lost the request."""
-        self.enter(lambda machine, now: machine.failed(cause, now))
+        self.enter(lambda machine, now: machine.failed(cause, now, row))
+
+    def flow_lost(self, lost: Flow | None = None, cause: str = "closed by the server") -> None:
+        """A connection is gone, the one used last unless another is named."""
+        self.enter(lambda machine, now: machine.flow_lost(lost or self.last.flow, cause, now))
 
     def answer(self, answer: Answer) -> None:
         """Answer a question, also one that is not open any more."""
@@ -314,9 +318,9 @@ class Driver:
         assert isinstance(self.question, Connect)
         self.answer(Connected(self.question.token, flow(self.question.target, host=self.local)))
 
-    def not_connected(self, cause: str = "Network is unreachable") -> None:
+    def not_connected(self, cause: str = "Network is unreachable", row: str = "RSP-REF") -> None:
         assert isinstance(self.question, Connect)
-        self.answer(NotConnected(self.question.token, cause))
+        self.answer(NotConnected(self.question.token, cause, row))
 
     def supply(self, info: AuthInfo | None) -> None:
         assert isinstance(self.question, Ask)

@@ -114,6 +114,15 @@ def test_a_lost_request_goes_to_the_next_target() -> None:
     assert only(Connect, query.failed("refused", START)).target == target(2)
 
 
+def test_a_connection_lost_while_credentials_are_asked_for_is_replaced() -> None:
+    query, sent = asked()
+    question = only(Ask, query.received(response_to(sent, 401, challenge()), START))
+    assert query.flow_lost(flow(target(2)), "closed", START) == []
+    assert query.flow_lost(flow(), "closed", START) == []
+    connect = only(Connect, query.take(Answered(question.token, AuthInfo("alice", password="secret")), START))
+    assert connect.target == target(1)
+
+
 def test_copies_and_the_end_of_patience() -> None:
     query, _ = asked()
     copies = 0

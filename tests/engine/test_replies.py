@@ -7,12 +7,13 @@ from random import Random
 
 import pytest
 
+from aiosipreg.auth import AuthInfo
 from aiosipreg.engine.effects import Ask, Connect, Locate
-from aiosipreg.engine.replies import TABLE, TROUBLES, Row, Then, decide, wait_after
+from aiosipreg.engine.replies import TABLE, Row, Then, decide, wait_after
 from aiosipreg.engine.timers import RetryPolicy
 from aiosipreg.params import Redirect
 from aiosipreg.states import Reason, RegistrationState
-from tests.engine.driver import START, Driver, challenge, params, parse_response, response_to, target
+from tests.engine.driver import START, Driver, challenge, flow, params, parse_response, response_to, target
 
 NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
 
@@ -490,18 +491,101 @@ def test_RSP_REF_an_unreachable_target_is_left_at_once(how: str) -> None:
     assert driver.waits(30, 60)
 
 
-def test_RSP_TLS_RSP_CLOSE_are_no_rows_of_their_own_yet_and_taken_as_RSP_REF() -> None:
-    assert not {"RSP-TLS", "RSP-CLOSE", "RSP-KA"} & TROUBLES.keys()
+def test_RSP_CLOSE_a_connection_that_was_closed_is_made_anew_once_then_the_next_target_is_tried() -> None:
     driver = Driver(targets=[target(1), target(2)])
     driver.register()
-    driver.lost("the peer closed the connection")
+    driver.lost("closed by the server", "RSP-CLOSE")
+    assert [sent.flow.target for sent in driver.requests] == [target(1), target(1)]
+    assert driver.requests[0].branch != driver.requests[1].branch
+    driver.lost("closed by the server", "RSP-CLOSE")
     assert driver.last.flow.target == target(2)
+    driver.lost("closed by the server", "RSP-CLOSE")
+    assert (driver.moves, driver.event.reason, len(driver.requests)) == (["F-01", "F-06"], Reason.IO_ERROR, 3)
+    assert driver.event.message.startswith("the server closed the connection instead of answering")
+    assert driver.waits(30, 60)
 
 
-def test_RSP_KA_a_lost_flow_means_nothing_to_a_datagram_registration() -> None:
+def test_RSP_CLOSE_ends_a_removal_F_34() -> None:
     driver = registered()
-    driver.lost()
+    driver.unregister()
+    driver.lost("closed by the server", "RSP-CLOSE")
+    assert (driver.moves[-1], len(driver.requests)) == ("F-34", 2)
+
+
+def test_RSP_TLS_a_target_without_secure_connection_is_left_for_the_next() -> None:
+    driver = Driver(targets=[target(1), target(2)])
+    driver.by_hand.add(Connect)
+    driver.register()
+    driver.not_connected("the handshake took too long", "RSP-TLS")
+    driver.not_connected("the handshake took too long", "RSP-TLS")
+    assert (driver.moves, driver.event.reason, driver.sent) == (["F-01", "F-06"], Reason.TLS_ERROR, [])
+    assert driver.waits(30, 60)
+
+
+@pytest.mark.parametrize("rows", [("TLS-1", "TLS-1"), ("TLS-1", "RSP-REF"), ("RSP-REF", "TLS-1")])
+def test_RSP_TLS_wrong_certificates_are_final_when_every_target_has_one(rows: tuple[str, str]) -> None:
+    driver = Driver(targets=[target(1), target(2)])
+    driver.by_hand.add(Connect)
+    driver.register()
+    for row in rows:
+        driver.not_connected("the certificate is for another name", row)
+    everywhere = rows == ("TLS-1", "TLS-1")
+    assert (driver.moves[-1], driver.wait is None) == (("F-07", True) if everywhere else ("F-06", False))
+    assert driver.event.reason is (Reason.IO_ERROR if rows[1] == "RSP-REF" else Reason.TLS_ERROR)
+    assert not driver.lease.stopped  # another network may lead to another server (marked net)
+
+
+def test_RSP_KA_a_lost_connection_is_replaced_at_once_spread_over_two_seconds() -> None:
+    driver = registered()
+    driver.now = START + 600
+    driver.flow_lost(cause="no pong")
+    assert (driver.moves[-1], driver.state, driver.event.reason) == ("F-16", REFRESHING, Reason.IO_ERROR)
+    assert driver.event.message.startswith("the connection to the server was lost (no pong); next attempt in ")
+    assert driver.waits(0, 2)
+    driver.step()
+    assert (driver.questions[Locate], driver.requests[1].request.call_id) == (2, driver.requests[0].request.call_id)
+    driver.ok()
+    assert driver.moves[-1] == "F-25"
+
+
+def test_RSP_KA_a_lost_flow_of_somebody_else_means_nothing() -> None:
+    driver = registered()
+    driver.flow_lost(flow(target(2)))
     assert (driver.state, len(driver.requests)) == (OK, 1)
+
+
+def test_RSP_KA_REG_36_a_server_that_agrees_and_hangs_up_causes_no_loop() -> None:
+    driver = Driver()
+    driver.register()
+
+    def agree_and_hang_up(driver: Driver) -> None:
+        while driver.machine.branch is not None:
+            driver.ok()
+            driver.flow_lost()
+
+    driver.run(START + 3600, agree_and_hang_up)
+    assert 2 <= len(driver.requests) <= 120
+
+
+def test_RSP_KA_a_refusal_followed_by_a_close_counts_once_REG_36() -> None:
+    driver = registered()
+    driver.refresh()
+    driver.final(503, "Retry-After: 300")
+    retry_at = driver.lease.retry_at
+    driver.flow_lost()
+    assert (driver.lease.retry_at, driver.lease.failures, driver.moves[-1]) == (retry_at, 1, "F-26")
+
+
+def test_RSP_KA_a_connection_lost_while_credentials_are_asked_for_is_replaced_before_the_answer() -> None:
+    driver = Driver()
+    driver.by_hand.add(Ask)
+    driver.register()
+    driver.challenged()
+    driver.flow_lost()
+    driver.supply(AuthInfo("alice", password="secret"))
+    assert (driver.questions[Connect], driver.last.authorized) == (2, True)
+    driver.ok()
+    assert driver.state is OK
 
 
 @pytest.mark.parametrize("absent", [True, False], ids=["RSP-DNS", "RSP-DNS2"])

@@ -225,6 +225,24 @@ def settings_changed() -> Driver:
     return driver
 
 
+@scene("F-16")
+def connection_lost() -> Driver:
+    driver = registered()
+    driver.now = START + 600
+    driver.flow_lost()
+    assert (driver.event.old, driver.event.reason) == (OK, Reason.IO_ERROR)
+    assert (driver.lease.binding is not None, driver.lease.refresh_at, driver.waits(0, 2)) == (True, None, True)
+    return driver
+
+
+@scene("F-16")
+def connection_lost_right_after_the_answer() -> Driver:
+    driver = registered()
+    driver.flow_lost()
+    assert (driver.lease.failures, driver.waits(30, 60)) == (1, True)
+    return driver
+
+
 @scene("F-17")
 def network_went_away() -> Driver:
     driver = registered()
