@@ -42,7 +42,7 @@ class Expectant(Protocol):
         """The request did not arrive, or the connection under it was lost: a row of section 8."""
 
     def flow_lost(self, flow: Flow, cause: str) -> None:
-        """A connection that the session uses is gone; nothing was waited for on it."""
+        """A connection is gone."""
 
     def admitted(self) -> None:
         """It is this one's turn (OVL-8)."""
@@ -135,7 +135,7 @@ class Machine(Protocol):
         ...
 
     def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
-        """A connection is gone while nothing was waited for on it."""
+        """A connection is gone."""
         ...
 
     def received(self, response: Response, now: float) -> list[Effect]:

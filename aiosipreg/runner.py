@@ -87,7 +87,7 @@ class Runner(Generic[M]):
         self.enter(lambda machine, now: machine.failed(cause, now, row))
 
     def flow_lost(self, flow: Flow, cause: str) -> None:
-        """A connection that we use is gone; nothing was waited for on it."""
+        """A connection that we may use is gone."""
         self.enter(lambda machine, now: machine.flow_lost(flow, cause, now))
 
     def admitted(self) -> None:

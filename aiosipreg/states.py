@@ -98,6 +98,10 @@ class Reason(enum.Enum):
     """The binding ran out before it could be renewed."""
     REJECTED = "rejected"
     """The server refused, for another reason."""
+    REMOVED_BY_OTHER = "removed_by_other"
+    """Somebody else removed the binding."""
+    REGISTER_STORM = "register_storm"
+    """Attempts were asked for so often that they have to wait."""
     AUTH_UNAVAILABLE = "auth_unavailable"
     """There are no credentials that answer the challenge."""
     AUTH_PROVIDER_FAILED = "auth_provider_failed"
@@ -180,6 +184,8 @@ class RegistrationEvent:
         retry_at: Next automatic attempt in ``loop.time()``; ``None`` in FAILED means: not retried by itself.
         retry_after: What the server asked for in its Retry-After header, in seconds.
         target: Where the last request went (``udp:192.0.2.1:5060``).
+        unverified: A refusal for good that anybody on the way could have forged, because it came unprotected; a changed
+            network is a reason to try again all the same (SEC-17).
         at: When it happened, in ``loop.time()``.
         missed: How many events this reader lost just before this one because it fell behind.
     """
@@ -199,6 +205,7 @@ class RegistrationEvent:
     retry_at: float | None = None
     retry_after: float | None = None
     target: str | None = None
+    unverified: bool = False
     at: float = 0.0
     missed: int = 0
 

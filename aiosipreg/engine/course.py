@@ -15,7 +15,7 @@ from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.register import Purpose
 from aiosipreg.engine.replies import TROUBLES, Then, wait_after
 from aiosipreg.engine.session import Session
-from aiosipreg.engine.timers import NETWORK_JITTER, REMOVAL_DEADLINE, SHORTEST_CYCLE, refresh_delay
+from aiosipreg.engine.timers import LONGEST_RETRY_AFTER, NETWORK_JITTER, REMOVAL_DEADLINE, SHORTEST_CYCLE, refresh_delay
 from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
@@ -78,17 +78,21 @@ class Course:
 
     def _begin(self, name: str, now: float) -> list[Effect]:
         """A first registration starts, or is held until there is a network (F-01, F-36 to F-38)."""
-        if name == "F-37" and self.lease.put_off(now):
+        lease = self.lease
+        if name == "F-37" and lease.put_off(now):
             return []
+        storming_until = lease.storming(now)
+        if storming_until is not None and name in ("F-37", "F-40"):
+            lease.retry_at = max(lease.retry_at or 0.0, storming_until)
+            return [lease.move("SEC-27", Outcome(TROUBLES["SEC-27"]), wait=lease.retry_at - now)]
         self.intent = Intent.REGISTER
-        self.lease.retry_at = None
-        changed = self.lease.move(name)
+        lease.retry_at = None
+        changed = lease.move(name)
         return [changed, *(self._failed(NO_NETWORK, now) if self._held else self._start(Purpose.REGISTER, now))]
 
     def _start(self, purpose: Purpose, now: float) -> list[Effect]:
-        self.lease.refresh_at = self.lease.retry_at = None
         self._again = self._secrets_changed = False
-        self.lease.started_at = now
+        self.lease.begin(now)
         self._cycle = Cycle(self.session, purpose, now)
         return self._feed(now, lambda cycle: cycle.start(now))
 
@@ -175,6 +179,23 @@ class Course:
         lease.refresh_at = None
         lease.retry_at = now + wait
         return [lease.move("F-16", Outcome(TROUBLES["RSP-KA"], cause=cause), wait=wait)]
+
+    def _begin_anew(self, now: float) -> list[Effect]:
+        """The registrar dropped the binding and wants another, which has nothing of the old one (F-19)."""
+        self.lease.drop()
+        self.session.bound = None
+        self.session.renew()
+        return [self.lease.move("F-19"), *self._start(Purpose.REGISTER, now)]
+
+    def _removed_by_registrar(self, name: str, retry_after: float | None, now: float) -> Effect:
+        """The binding is gone, and another is not wanted yet, or not at all (F-20 to F-22)."""
+        row, lease = TROUBLES[name], self.lease
+        lease.drop()
+        self.session.bound = None
+        asked = None if retry_after is None else min(retry_after, LONGEST_RETRY_AFTER)
+        wait = wait_after(row, asked, lease.failures + 1, self._retry, self.session.random)
+        lease.retry_at = None if wait is None else now + wait
+        return lease.move(name, Outcome(row), wait=wait)
 
     def _expire(self, now: float) -> list[Effect]:
         """The binding ran out (F-24, F-29)."""

@@ -157,10 +157,14 @@ class Cycle:
             return self._connect()
         return self._leave(TROUBLES[row], cause, now)
 
-    def flow_lost(self, flow: Flow) -> None:
-        """A connection is gone while nothing was waited for on it: what is sent next needs another one."""
-        if self._flow == flow:
-            self._flow = None
+    def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
+        """A connection is gone: so is the request that waits for its answer on it, and the next needs another one."""
+        if self._flow != flow:
+            return []
+        if self.step is Step.TRYING:
+            return self.failed(cause, now, "RSP-CLOSE")
+        self._flow = None
+        return []
 
     def received(self, response: Response, now: float) -> list[Effect]:
         """An answer to the request with our `branch`."""

@@ -120,6 +120,7 @@ class Changed:
     retry_at: float | None
     retry_after: float | None
     target: str | None
+    unverified: bool
 
 
 @dataclass(frozen=True, slots=True)

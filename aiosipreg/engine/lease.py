@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Intent", "Lease", "earliest"]
 
 _FOR_WANT_OF_CREDENTIALS = (Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.AUTH_PROVIDER_FAILED)
+_HOUR = 3600.0
+_MOST_ATTEMPTS = 60
 _ENGAGED = (RegistrationState.PROGRESS, RegistrationState.OK, RegistrationState.REFRESHING)
 
 
@@ -49,14 +51,16 @@ class Lease:
         retry_at: When a failed attempt is repeated; ``None`` when it is not.
         residual_until: Until then the registrar may still hold a binding whose removal was not confirmed.
         started_at: When the last attempt began.
+        woken_at: When an attempt began early because the account was woken (F-40).
+        paused: Nothing begins by itself.
         failures: Consecutive failures (OUTB-14).
         cause: The row that decided the last failure, ``None`` after a success.
         tried: What failed in the last attempt, by target.
     """
 
     __slots__ = (
-        "_session", "binding", "bindings", "cause", "failures", "refresh_at", "residual_until", "retry_at",
-        "service_route", "started_at", "state", "tried",
+        "_attempts", "_session", "_window_at", "binding", "bindings", "cause", "failures", "paused", "refresh_at",
+        "residual_until", "retry_at", "service_route", "started_at", "state", "tried", "woken_at",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -68,7 +72,9 @@ class Lease:
         self.refresh_at: float | None = None
         self.retry_at: float | None = None
         self.residual_until: float | None = None
-        self.started_at = -math.inf
+        self.started_at = self.woken_at = self._window_at = -math.inf
+        self.paused = False
+        self._attempts = 0
         self.failures = 0
         self.cause: Row | None = None
         self.tried: Mapping[str, str] = {}
@@ -88,7 +94,7 @@ class Lease:
         """When something is due: the refresh, the next attempt, the end of the binding."""
         # While a binding is being removed its end is of no interest any more.
         expires_at = None if self.state is RegistrationState.PROGRESS else self.expires_at
-        return earliest(self.refresh_at, self.retry_at, expires_at)
+        return earliest(expires_at) if self.paused else earliest(self.refresh_at, self.retry_at, expires_at)
 
     @property
     def wants_credentials(self) -> bool:
@@ -122,6 +128,29 @@ class Lease:
         if now < earliest_at:
             self.retry_at = earliest_at
         return now < earliest_at
+
+    def begin(self, now: float) -> None:
+        """An attempt begins; what is due is due no more."""
+        renewal = self.state is RegistrationState.REFRESHING and self.failures == 0
+        if now >= self._window_at + _HOUR:
+            self._window_at, self._attempts = now, 0
+        # A registrar that grants a second at a time is renewed every second: that is its own wish.
+        self._attempts += not renewal
+        self.started_at = now
+        self.refresh_at = self.retry_at = None
+
+    def storming(self, now: float) -> float | None:
+        """Until when attempts are too many (SEC-27), ``None`` when they are not."""
+        ends_at = self._window_at + _HOUR
+        return ends_at if self._attempts >= _MOST_ATTEMPTS and now < ends_at else None
+
+    def shorten(self, expires: float, now: float) -> None:
+        """The registrar cut the binding down to so many seconds from now (F-18, EVT-11)."""
+        binding = self.binding
+        assert binding is not None  # noqa: S101
+        expires_at = min(binding.expires_at, now + expires)
+        self.binding = replace(binding, expires=expires_at - self.bound_at, expires_at=expires_at)
+        self.refresh_at = earliest(self.refresh_at, now + (expires_at - now) / 2)
 
     def store(self, grant: Grant) -> None:
         """Take what a 2xx granted."""
@@ -167,8 +196,15 @@ class Lease:
             name = "F-28" if final else "F-26" if self.alive(now) else "F-27"
         if name != "F-26":
             self.drop(linger=final)
-        # Retry-After, retry_403 or max_attempts may have decided otherwise than the row does by itself.
-        row = replace(outcome.row, then=Then.STOP if final else Then.BACK_OFF)
+        # Retry-After, retry_403 or max_attempts may have decided otherwise than the row does by itself, and where
+        # anybody could have sent this answer, another network may tell the truth (SEC-17).
+        row = outcome.row
+        unverified = final and row.then is Then.STOP and outcome.unprotected
+        row = replace(
+            row,
+            then=Then.STOP if final else Then.BACK_OFF,
+            on_network_change=row.on_network_change or unverified,
+        )
         return self.move(name, replace(outcome, row=row), wait=wait)
 
     def move(
@@ -212,12 +248,13 @@ class Lease:
             status=response.status if response is not None else 0,
             phrase=clean(response.reason) if response is not None else "",
             warnings=tuple(clean(warning.text) for warning in response.warnings) if response is not None else (),
-            message=sentence(transition, outcome, reason, wait),
+            message=sentence(transition, outcome, reason, wait, paused=self.paused),
             binding=self.binding,
             expires_at=self.expires_at,
-            retry_at=self.retry_at,
+            retry_at=None if self.paused else self.retry_at,
             retry_after=outcome.retry_after if outcome is not None else None,
             target=str(target) if target is not None else None,
+            unverified=outcome is not None and outcome.row.on_network_change and outcome.unprotected,
         )
 
 

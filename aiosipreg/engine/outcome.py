@@ -41,6 +41,11 @@ class Outcome:
     tried: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def unprotected(self) -> bool:
+        """Whether an answer decided that anybody on the way could have forged (SEC-17)."""
+        return self.response is not None and self.target is not None and not self.target.transport.secure
+
+    @property
     def retry_after(self) -> float | None:
         """The Retry-After of the answer in seconds, capped (SEC-21)."""
         wait = self.response.retry_after if self.response is not None else None

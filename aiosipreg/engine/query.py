@@ -56,9 +56,8 @@ class Query:
         return self._follow(lambda cycle: cycle.failed(cause, now, row))
 
     def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
-        """A connection is gone while nothing was waited for on it."""
-        self._cycle.flow_lost(flow)
-        return []
+        """A connection is gone."""
+        return self._follow(lambda cycle: cycle.flow_lost(flow, cause, now))
 
     def received(self, response: Response, now: float) -> list[Effect]:
         """An answer to the request with our `branch`."""

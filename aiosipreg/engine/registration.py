@@ -12,18 +12,25 @@ from aiosipreg.engine.course import NO_ANSWER, NO_NETWORK, Course
 from aiosipreg.engine.edits import Edit, compare
 from aiosipreg.engine.lease import Intent, earliest
 from aiosipreg.engine.outcome import Outcome
+from aiosipreg.engine.regevent import ContactEvent
 from aiosipreg.engine.register import Purpose
 from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.states import RegistrationState
 
 if TYPE_CHECKING:
     from aiosipreg.engine.effects import Answer, Effect, Flow
+    from aiosipreg.engine.regevent import Notice
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import Response
 
 __all__ = ["Registration"]
 
 NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
+
+# F-40: a phone that is woken by every packet must not knock at the registrar with each.
+_WAKES_APART = 30.0
+
+_REMOVALS = {ContactEvent.PROBATION: "F-20", ContactEvent.REJECTED: "F-21", ContactEvent.UNREGISTERED: "F-22"}
 
 _CRASH = Outcome(TROUBLES["INTERNAL"])
 
@@ -71,6 +78,26 @@ class Registration(Course):
             return []
         changed = [self.lease.move("F-14")] if self.state is OK else []
         return [*changed, *self._start(Purpose.REGISTER, now)]
+
+    def wake(self, now: float) -> list[Effect]:
+        """Be reachable now: a push came, or the application was asleep (F-12, F-14, F-31, F-40)."""
+        if self.state is not FAILED:
+            return self.refresh(now)
+        lease = self.lease
+        if lease.retry_at is None or self._held or now < lease.woken_at + _WAKES_APART:
+            return []
+        lease.woken_at = now
+        return self._begin("F-40", now)
+
+    def pause(self) -> list[Effect]:
+        """Begin nothing by itself any more; a binding runs out (liblinphone's pause_register)."""
+        self.lease.paused = True
+        return []
+
+    def resume(self, now: float) -> list[Effect]:
+        """Go on; what became due meanwhile begins now."""
+        self.lease.paused = False
+        return self.tick(now) if self._cycle is None else []
 
     def unregister(self, now: float, *, within: float | None = None, everything: bool = False) -> list[Effect]:
         """Have the binding removed, with ``everything`` those of all user agents (F-03, F-04, F-09 to F-11, F-23 ...).
@@ -134,6 +161,22 @@ class Registration(Course):
         self.lease.retry_at = None
         return []
 
+    def notified(self, notice: Notice, now: float) -> list[Effect]:
+        """The registrar told what became of our Contact (F-18 to F-22, F-45)."""
+        if self.intent is not Intent.REGISTER or self.state not in (OK, REFRESHING):
+            return []
+        if notice.event is ContactEvent.SHORTENED:
+            if self.state is OK:
+                self.lease.shorten(notice.expires, now)
+            return self.tick(now)
+        if not notice.trusted:
+            # SEC-32: a refresh tells whether it is true, and mends what a forger broke.
+            return self.refresh(now)
+        if notice.event in (ContactEvent.DEACTIVATED, ContactEvent.EXPIRED):
+            return self._begin_anew(now) if self.state is OK else []
+        self._abandon()
+        return [self._removed_by_registrar(_REMOVALS[notice.event], notice.retry_after, now)]
+
     def close(self) -> list[Effect]:
         """End without a removal (F-43)."""
         self._let_go(linger=True)
@@ -158,15 +201,13 @@ class Registration(Course):
         return self._feed(now, lambda cycle: cycle.failed(cause, now, row))
 
     def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
-        """The connection that carried the binding is gone, and nothing was waited for on it (F-16, F-31, RSP-KA)."""
-        if self._cycle is not None:
-            self._cycle.flow_lost(flow)
+        """A connection is gone, with the request on it (TRA-13), or while it only carried the binding (F-16, RSP-KA)."""
+        effects = self._feed(now, lambda cycle: cycle.flow_lost(flow, cause, now))
         if self.session.flow != flow:
-            return []
+            return effects
         self.session.leave(None)
-        # Where an attempt is running or waits for its time, that goes on as it is: no storm on a server that refuses
-        # and hangs up (REG-36).
-        return self._reconnect(cause, now) if self.state is OK else []
+        # An attempt that waits for its time goes on waiting: no storm on a server that refuses and hangs up (REG-36).
+        return self._reconnect(cause, now) if self.state is OK else effects
 
     def received(self, response: Response, now: float) -> list[Effect]:
         """An answer to the request with our `branch`."""
@@ -182,6 +223,8 @@ class Registration(Course):
             return [*effects, *self._settled("F-34", now, NO_ANSWER)]
         if self._cycle is not None:
             return [*effects, *self._feed(now, lambda cycle: cycle.tick(now))]
+        if lease.paused:
+            return effects
         if lease.refresh_at is not None and now >= lease.refresh_at:
             return [*effects, *self.refresh(now)]
         if lease.retry_at is not None and now >= lease.retry_at:

@@ -185,6 +185,10 @@ TROUBLES: Mapping[str, Row] = MappingProxyType({
         Row("RSP-200C", Then.BACK_OFF, Reason.BINDING_NOT_CREATED, "the server agreed, but holds no binding for us",
             elsewhere=True),
         Row("RSP-200A", Then.BACK_OFF, Reason.CONTACT_MISMATCH, "the server agreed, but does not list our Contact"),
+        Row("F-20", Then.BACK_OFF, Reason.TEMPORARILY_UNAVAILABLE, "the registrar dropped the binding for a while"),
+        _stop("F-21", Reason.REJECTED, "the registrar ended the registration"),
+        _stop("F-22", Reason.REMOVED_BY_OTHER, "somebody else removed the binding; register again to have it back"),
+        Row("SEC-27", Then.BACK_OFF, Reason.REGISTER_STORM, "more than 60 attempts within an hour"),
         _stop("TRA-1", Reason.IO_ERROR, "the server setting asks for a transport that is not there"),
         _stop("INTERNAL", Reason.INTERNAL, "an error in this program, which its log shows"),
         _stop("AUTH-20", Reason.UNAUTHORIZED, "the server refused the password; it will not be tried again until the "

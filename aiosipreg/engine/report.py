@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["clean", "sentence", "told"]
 
 _LONGEST = 512
+_BRIEF = 30.0
 
 _PLAIN: Final[Mapping[str, str]] = {
     "F-04": "unregistering",
@@ -22,12 +23,14 @@ _PLAIN: Final[Mapping[str, str]] = {
     "F-11": "unregistered: the server had refused the registration",
     "F-14": "refreshing the binding",
     "F-15": "registering the changed settings",
+    "F-19": "the registrar dropped the binding; registering again",
     "F-17": "there is no network; the binding is kept until it runs out",
     "F-23": "unregistering",
     "F-24": "the binding ran out",
     "F-29": "the binding ran out while it was being renewed",
     "F-32": "unregistering",
     "F-33": "unregistered",
+    "F-40": "woken; registering",
     "F-41": "unregistering",
     "F-42": "unregistered",
     "F-43": "closed; a binding is left to run out",
@@ -51,7 +54,9 @@ def _visible(character: str) -> str:
     return "".join(f"\\x{octet:02x}" for octet in octets)
 
 
-def sentence(transition: Transition, outcome: Outcome | None, reason: Reason, wait: float | None) -> str:
+def sentence(
+    transition: Transition, outcome: Outcome | None, reason: Reason, wait: float | None, *, paused: bool = False
+) -> str:
     """What happened, and what is done about it.
 
     Args:
@@ -59,15 +64,19 @@ def sentence(transition: Transition, outcome: Outcome | None, reason: Reason, wa
         outcome: What ended the attempt, if that is what happened.
         reason: The reason that is reported.
         wait: Seconds until the next attempt; ``None`` when there is none by itself.
+        paused: It is not made before somebody resumes.
     """
     if reason in _DOUBTS:
         return _DOUBTS[reason]
     binding = outcome.grant.binding if outcome is not None and outcome.grant is not None else None
     if binding is not None and transition.target is RegistrationState.OK:
-        return f"registered for {binding.expires:.0f} s"
+        brief = ", which is very brief" if binding.expires < _BRIEF else ""
+        return f"registered for {binding.expires:.0f} s{brief}"
     if transition.id in _PLAIN or outcome is None:
         return _PLAIN.get(transition.id, "registering")
-    return told(outcome) if wait is None else f"{told(outcome)}; next attempt in {wait:.0f} s"
+    if wait is None:
+        return told(outcome)
+    return f"{told(outcome)}; {'paused' if paused else f'next attempt in {wait:.0f} s'}"
 
 
 def told(outcome: Outcome) -> str:

@@ -56,6 +56,10 @@ TRANSITIONS: Final[Mapping[str, Transition]] = MappingProxyType({
         _row("F-15", (OK,), REFRESHING, "settings changed"),
         _row("F-16", (OK,), REFRESHING, "connection lost"),
         _row("F-17", (OK,), REFRESHING, "network changed"),
+        _row("F-19", (OK,), PROGRESS, "the registrar dropped the binding and wants another"),
+        _row("F-20", (OK, REFRESHING), FAILED, "the registrar wants another binding later"),
+        _row("F-21", (OK, REFRESHING), FAILED, "the registrar ended the registration"),
+        _row("F-22", (OK, REFRESHING), FAILED, "somebody else removed the binding"),
         _row("F-23", (OK,), PROGRESS, "unregister"),
         _row("F-24", (OK, REFRESHING), FAILED, "binding expired"),
         _row("F-25", (REFRESHING,), OK, "2xx"),
@@ -69,9 +73,11 @@ TRANSITIONS: Final[Mapping[str, Transition]] = MappingProxyType({
         _row("F-36", (FAILED,), PROGRESS, "time to try again, also because the network is back"),
         _row("F-37", (FAILED,), PROGRESS, "register or refresh"),
         _row("F-38", (FAILED,), PROGRESS, "new credentials or settings"),
+        _row("F-40", (FAILED,), PROGRESS, "woken"),
         _row("F-41", (FAILED,), PROGRESS, "unregister, a binding may be left"),
         _row("F-42", (FAILED,), CLEARED, "unregister"),
         _row("F-43", (PROGRESS, OK, REFRESHING, FAILED), NONE, "closed without removal"),
+        _row("SEC-27", (FAILED,), FAILED, "too many attempts within an hour"),
         _row("INTERNAL", tuple(RegistrationState), FAILED, "an error of ours"),
     )
 })  # fmt: skip

@@ -31,6 +31,7 @@ from aiosipreg.engine.effects import (
     Send,
 )
 from aiosipreg.engine.lease import Lease
+from aiosipreg.engine.regevent import ContactEvent, Notice
 from aiosipreg.engine.registration import Registration
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
@@ -53,9 +54,11 @@ START = 1000.0
 NONCES = Random(7)
 
 
-def target(number: int = 1, *, port: int = 5060, name: str = "example.org") -> Target:
+def target(
+    number: int = 1, *, port: int = 5060, name: str = "example.org", transport: Transport = Transport.UDP
+) -> Target:
     """One of the registrar's addresses."""
-    return Target(f"192.0.2.{number}", port, Transport.UDP, name)
+    return Target(f"192.0.2.{number}", port, transport, name)
 
 
 def flow(to: Target | None = None, *, host: str = LOCAL, port: int = 5060) -> Flow:
@@ -278,6 +281,19 @@ class Driver:
 
     def network(self, *, up: bool) -> None:
         self.enter(lambda machine, now: machine.network(now, reachable=up))
+
+    def wake(self) -> None:
+        self.enter(lambda machine, now: machine.wake(now))
+
+    def pause(self) -> None:
+        self.enter(lambda machine, _now: machine.pause())
+
+    def resume(self) -> None:
+        self.enter(lambda machine, now: machine.resume(now))
+
+    def notified(self, event: ContactEvent, *, trusted: bool = True, **more: float) -> None:
+        """The registrar tells of our Contact."""
+        self.enter(lambda machine, now: machine.notified(Notice(event, trusted, **more), now))
 
     def close(self) -> None:
         self.enter(lambda machine, _now: machine.close())

@@ -12,6 +12,7 @@ from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.register import Binding, Grant
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.session import Session
+from aiosipreg.engine.targets import Transport
 from aiosipreg.engine.timers import SipTimers
 from aiosipreg.states import Reason, RegistrationState
 from aiosipreg.wire import NameAddr
@@ -34,9 +35,9 @@ def lease(state: RegistrationState = NONE, *, binding: Binding | None = None) ->
     return subject
 
 
-def outcome(status: int, *rows: str) -> Outcome:
+def outcome(status: int, *rows: str, transport: Transport = Transport.TLS) -> Outcome:
     response = parse_response("\r\n".join([f"SIP/2.0 {status} Some\x07thing", *rows, "", ""]))
-    return Outcome(decide(status), response, target=target())
+    return Outcome(decide(status), response, target=target(transport=transport))
 
 
 def told(value: object) -> object:
@@ -152,6 +153,54 @@ def test_stopped_for_the_network_too(status: int, stopped: bool) -> None:
     subject = lease(PROGRESS)
     subject.fail(outcome(status), NOW, None, final=True)
     assert subject.stopped is stopped
+
+
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP, Transport.TLS, Transport.WS, Transport.WSS])
+def test_SEC_17_a_refusal_that_anybody_could_have_sent_ends_with_the_network(transport: Transport) -> None:
+    subject = lease(PROGRESS)
+    changed = subject.fail(outcome(403, transport=transport), NOW, None, final=True)
+    assert (subject.stopped, changed.unverified) == (transport.secure, not transport.secure)
+
+
+def test_SEC_17_a_limit_of_our_own_is_no_verdict() -> None:
+    subject = lease(PROGRESS)
+    changed = subject.fail(outcome(480, transport=Transport.UDP), NOW, None, final=True)
+    assert (subject.stopped, changed.unverified) == (True, False)
+
+
+def test_SEC_27_sixty_attempts_an_hour() -> None:
+    subject = lease(FAILED)
+    for number in range(60):
+        assert subject.storming(NOW + number) is None
+        subject.begin(NOW + number)
+    assert subject.storming(NOW + 60) == NOW + 3600
+    assert subject.storming(NOW + 3600) is None
+    subject.begin(NOW + 3600)
+    assert subject.storming(NOW + 3601) is None
+
+
+def test_SEC_27_refreshes_that_succeed_do_not_count() -> None:
+    subject = lease(REFRESHING, binding=BINDING)
+    for number in range(100):
+        subject.begin(NOW + number)
+    assert subject.storming(NOW + 100) is None
+    subject.failures = 1
+    for number in range(60):
+        subject.begin(NOW + 100 + number)
+    assert subject.storming(NOW + 160) is not None
+
+
+def test_F_18_a_binding_is_only_ever_shortened() -> None:
+    subject = lease(OK, binding=BINDING)
+    subject.refresh_at = 4000.0
+    subject.shorten(100.0, NOW)
+    assert (subject.expires_at, subject.refresh_at, subject.bound_at) == (
+        NOW + 100,
+        NOW + 50,
+        BINDING.expires_at - 3600,
+    )
+    subject.shorten(900.0, NOW)
+    assert (subject.expires_at, subject.refresh_at) == (NOW + 100, NOW + 50)
 
 
 def test_what_was_decided_counts_and_not_the_row() -> None:

@@ -933,3 +933,88 @@ def test_REG_24_a_removal_that_is_not_confirmed_by_the_list() -> None:
     assert driver.machine.deadline is None
     driver.unregister()
     assert (driver.moves[-1], driver.last.lifetime) == ("F-04", 0)
+
+
+def test_F_40_a_push_that_comes_again_and_again_wakes_once_in_thirty_seconds() -> None:
+    driver = Driver()
+    driver.register()
+    driver.final(503)
+    for _ in range(29):
+        driver.now += 1
+        driver.wake()
+        if driver.state is PROGRESS:
+            driver.final(503)
+    assert (driver.moves.count("F-40"), len(driver.requests)) == (1, 2)
+    driver.now += 2
+    driver.wake()
+    assert driver.moves.count("F-40") == 2
+
+
+def test_F_40_what_is_refused_for_good_is_not_woken() -> None:
+    driver = Driver()
+    driver.register()
+    driver.final(403)
+    driver.wake()
+    assert (driver.state, len(driver.requests)) == (FAILED, 1)
+
+
+def test_F_40_nobody_is_woken_without_a_network() -> None:
+    driver = Driver()
+    driver.register()
+    driver.final(503)
+    driver.network(up=False)
+    driver.wake()
+    assert (driver.state, len(driver.requests)) == (FAILED, 1)
+
+
+def test_PUSH_4_a_push_renews_a_binding_that_is_there_and_five_are_merged() -> None:
+    driver = registered()
+    for _ in range(5):
+        driver.wake()
+    assert (driver.moves[-1], len(driver.requests)) == ("F-14", 2)
+    driver.ok()
+    assert (driver.moves[-2:], len(driver.requests)) == (["F-25", "F-14"], 3)
+
+
+def test_a_paused_registration_begins_nothing_by_itself_and_runs_out() -> None:
+    driver = registered()
+    driver.pause()
+    assert driver.machine.deadline == START + 3600
+    driver.step()
+    assert (driver.state, driver.event.reason, driver.event.retry_at) == (FAILED, Reason.EXPIRED, None)
+    assert driver.machine.deadline is None
+    driver.resume()
+    assert (driver.moves[-2:], driver.last.at) == (["F-24", "F-36"], START + 3600)
+
+
+def test_a_paused_registration_is_renewed_when_it_is_resumed_too_late() -> None:
+    driver = registered()
+    refresh_at = driver.lease.refresh_at
+    driver.pause()
+    driver.now += 3500
+    driver.resume()
+    assert refresh_at is not None
+    assert (driver.moves[-1], driver.last.at) == ("F-14", START + 3500)
+
+
+def test_a_paused_registration_that_is_resumed_in_time_goes_on_as_before() -> None:
+    driver = registered()
+    deadline = driver.machine.deadline
+    driver.pause()
+    driver.now += 100
+    driver.resume()
+    assert (driver.machine.deadline, len(driver.requests)) == (deadline, 1)
+
+
+def test_a_paused_registration_does_what_it_is_told() -> None:
+    driver = registered()
+    driver.pause()
+    driver.refresh()
+    driver.resume()
+    driver.pause()
+    driver.final(480)
+    assert (driver.moves[-1], driver.event.retry_at, driver.event.message[-8:]) == ("F-26", None, "; paused")
+    driver.now += 1
+    driver.unregister()
+    driver.final(200, contacts=False)
+    assert driver.state is CLEARED

@@ -27,6 +27,7 @@ from aiosipreg.engine.effects import (
     NotLocated,
 )
 from aiosipreg.engine.lease import Intent
+from aiosipreg.engine.regevent import ContactEvent
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.timers import RetryPolicy
 from aiosipreg.params import NatMode, Redirect
@@ -104,6 +105,29 @@ class World(RuleBasedStateMachine):
     def refresh(self) -> None:
         self.driver.refresh()
 
+    @rule()
+    def wake(self) -> None:
+        self.driver.wake()
+
+    @rule(paused=st.booleans())
+    def pause(self, paused: bool) -> None:
+        if paused:
+            self.driver.pause()
+        else:
+            self.driver.resume()
+
+    @rule(event=st.sampled_from(ContactEvent), trusted=st.booleans(), seconds=st.sampled_from([0.0, 10.0, 5000.0]))
+    def notified(self, event: ContactEvent, trusted: bool, seconds: float) -> None:
+        before = self.driver.machine.branch
+        self.driver.notified(event, trusted=trusted, expires=seconds, retry_after=seconds)
+        self.over |= self.driver.machine.branch != before
+
+    @rule(ours=st.booleans())
+    def flow_lost(self, ours: bool) -> None:
+        lost = (ours and self.driver.session.flow) or flow(target(3))
+        self.over = self.over or (bool(self.driver.sent) and self.driver.last.flow == lost)
+        self.driver.flow_lost(lost)
+
     @rule(within=st.sampled_from([0.1, 4.0, 60.0]), everything=st.booleans())
     def unregister(self, within: float, everything: bool) -> None:
         self.wanted = False
@@ -174,10 +198,10 @@ class World(RuleBasedStateMachine):
 
     # The world between
 
-    @rule()
-    def lose(self) -> None:
+    @rule(row=st.sampled_from(["RSP-REF", "RSP-CLOSE"]))
+    def lose(self, row: str) -> None:
         self.over = True
-        self.driver.lost()
+        self.driver.lost(row=row)
 
     @rule(places=TARGETS)
     def move_registrar(self, places: list[Target]) -> None:
@@ -193,12 +217,12 @@ class World(RuleBasedStateMachine):
             self.driver.answer(NotLocated(self.driver.question.token, "x", absent, hopeless))
 
     @precondition(lambda self: isinstance(self.driver.question, Connect))
-    @rule(there=st.booleans())
-    def connect(self, there: bool) -> None:
+    @rule(there=st.booleans(), row=st.sampled_from(["RSP-REF", "RSP-TLS", "TLS-1"]))
+    def connect(self, there: bool, row: str) -> None:
         if there:
             self.driver.connect()
         else:
-            self.driver.not_connected()
+            self.driver.not_connected(row=row)
 
     @precondition(lambda self: isinstance(self.driver.question, Ask))
     @rule(info=st.sampled_from([None, AuthInfo("alice", password="secret"), "trouble"]))
@@ -276,7 +300,7 @@ class World(RuleBasedStateMachine):
             return
         asking = driver.question is not None
         final = driver.state is FAILED and machine.lease.cause is not None and driver.lease.retry_at is None
-        assert machine.intent is Intent.IDLE or asking or self.down or final
+        assert machine.intent is Intent.IDLE or asking or self.down or final or machine.lease.paused
 
     @invariant()
     def ok_means_bound(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from aiosipreg.auth import AuthInfo
 from aiosipreg.engine.effects import Ask, Connect, Locate
 from aiosipreg.engine.replies import TABLE, Row, Then, decide, wait_after
+from aiosipreg.engine.targets import Transport
 from aiosipreg.engine.timers import RetryPolicy
 from aiosipreg.params import Redirect
 from aiosipreg.states import Reason, RegistrationState
@@ -181,12 +182,21 @@ def test_a_network_that_comes_back(case: Case) -> None:
     driver.network(up=False)
     assert driver.machine.deadline is None
     driver.network(up=True)
-    if case.wait is None and not case.net:
-        assert driver.machine.deadline is None
-        return
+    # SEC-17: over UDP anybody could have sent the refusal, so it holds for this network only.
     assert driver.waits(0, 2)
     driver.step()
     assert (driver.moves[-1], len(driver.requests)) == ("F-36", 2)
+
+
+@each_end
+def test_SEC_17_a_network_that_comes_back_after_a_protected_answer(case: Case) -> None:
+    driver = Driver(targets=[target(transport=Transport.TLS)])
+    driver.register()
+    driver.final(case.status)
+    assert not driver.event.unverified
+    driver.network(up=False)
+    driver.network(up=True)
+    assert (driver.machine.deadline is None) is (case.wait is None and not case.net)
 
 
 @pytest.mark.parametrize("case", [case for case in ENDS if case.ra], ids=lambda case: case.id)
@@ -503,6 +513,19 @@ def test_RSP_CLOSE_a_connection_that_was_closed_is_made_anew_once_then_the_next_
     assert (driver.moves, driver.event.reason, len(driver.requests)) == (["F-01", "F-06"], Reason.IO_ERROR, 3)
     assert driver.event.message.startswith("the server closed the connection instead of answering")
     assert driver.waits(30, 60)
+
+
+def test_RSP_CLOSE_a_connection_that_is_gone_takes_its_request_along_TRA_13() -> None:
+    driver = Driver()
+    driver.register()
+    driver.flow_lost(flow(target(2)))
+    assert len(driver.requests) == 1
+    driver.flow_lost()
+    assert (len(driver.requests), driver.state) == (2, PROGRESS)
+    driver.ok()
+    driver.refresh()
+    driver.flow_lost()
+    assert (len(driver.requests), driver.state) == (4, REFRESHING)
 
 
 def test_RSP_CLOSE_ends_a_removal_F_34() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiosipreg.engine.effects import Ask, Locate
+from aiosipreg.engine.regevent import ContactEvent
 from aiosipreg.engine.transitions import TRANSITIONS, Transition, combined
 from aiosipreg.states import Reason, RegistrationState
 from tests.engine.driver import START, Driver
@@ -252,6 +253,59 @@ def network_went_away() -> Driver:
     return driver
 
 
+@scene("F-19")
+def deactivated() -> Driver:
+    driver = registered()
+    driver.notified(ContactEvent.DEACTIVATED)
+    first, second = driver.requests
+    assert (driver.event.old, second.at, driver.lease.binding) == (OK, START, None)
+    assert first.request.call_id != second.request.call_id
+    driver.ok()
+    assert driver.state is OK
+    return driver
+
+
+@scene("F-19")
+def expired_at_the_registrar() -> Driver:
+    driver = registered()
+    driver.notified(ContactEvent.EXPIRED)
+    return driver
+
+
+@scene("F-20")
+def on_probation() -> Driver:
+    driver = registered()
+    driver.notified(ContactEvent.PROBATION, retry_after=500)
+    assert (driver.event.old, driver.wait, driver.lease.binding) == (OK, 500, None)
+    driver.step()
+    assert driver.moves[-1] == "F-36"
+    return driver
+
+
+@scene("F-20")
+def on_probation_without_a_time() -> Driver:
+    driver = refreshing()
+    driver.notified(ContactEvent.PROBATION)
+    assert (driver.event.old, driver.waits(30, 60), driver.machine.branch) == (REFRESHING, True, None)
+    return driver
+
+
+@scene("F-21")
+def ended_by_the_registrar() -> Driver:
+    driver = waiting()
+    driver.notified(ContactEvent.REJECTED)
+    assert (driver.event.old, driver.event.reason, driver.machine.deadline) == (REFRESHING, Reason.REJECTED, None)
+    return driver
+
+
+@scene("F-22")
+def removed_by_somebody_else() -> Driver:
+    driver = registered()
+    driver.notified(ContactEvent.UNREGISTERED)
+    assert (driver.event.reason, driver.machine.deadline) == (Reason.REMOVED_BY_OTHER, None)
+    return driver
+
+
 @scene("F-23")
 def unregister_from_ok() -> Driver:
     driver = registered()
@@ -463,6 +517,29 @@ def new_credentials() -> Driver:
     driver.challenged()
     driver.credentials_changed()
     assert (driver.event.old, driver.lease.failures, driver.event.reason) == (FAILED, 0, Reason.NONE)
+    return driver
+
+
+@scene("F-40")
+def woken() -> Driver:
+    driver = failed()
+    driver.now += 5
+    driver.wake()
+    assert (driver.event.old, driver.last.at, driver.lease.failures) == (FAILED, START + 5, 1)
+    return driver
+
+
+@scene("SEC-27")
+def asked_for_again_and_again() -> Driver:
+    driver = failed()
+    while driver.moves[-1] != "SEC-27":
+        driver.now += 1
+        driver.register()
+        if driver.state is PROGRESS:
+            driver.final(480)
+    assert (len(driver.requests), driver.event.reason) == (60, Reason.REGISTER_STORM)
+    assert driver.lease.retry_at is not None
+    assert START + 3600 <= driver.lease.retry_at <= driver.now + 3600
     return driver
 
 
