@@ -5,32 +5,29 @@ from __future__ import annotations
 import enum
 import logging
 from dataclasses import fields
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING
 
 from aiosipreg.auth import AuthChallenge
 from aiosipreg.desk import Desk
 from aiosipreg.draft import Draft
 from aiosipreg.engine.edits import plan
 from aiosipreg.engine.effects import Changed
-from aiosipreg.engine.transitions import combined
 from aiosipreg.errors import ConfigError, CoreClosedError, RegistrationTimeout
 from aiosipreg.fetch import Fetch
 from aiosipreg.outcomes import Waiters, decided, error_of, event_about, final
 from aiosipreg.runner import Runner
+from aiosipreg.standing import Standing
 from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
 from aiosipreg.streams import Broadcast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from aiosipreg.core import Core
     from aiosipreg.engine.effects import Ask, Effect
-    from aiosipreg.engine.lease import Lease
     from aiosipreg.engine.register import Binding
     from aiosipreg.engine.registration import Registration
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Host, Owner
-    from aiosipreg.wire import NameAddr
 
 __all__ = ["ProxyConfig"]
 
@@ -49,16 +46,13 @@ class _Phase(enum.Enum):
     ENDED = "was removed"
 
 
-class ProxyConfig:
+class ProxyConfig(Standing):
     """One account: liblinphone's proxy configuration.
 
     Made by ``core.add_proxy_config``. Everything shown is read only; settings are changed through `edit`.
     """
 
-    __slots__ = (
-        "__weakref__", "_broadcast", "_core", "_desk", "_fetches", "_host", "_id", "_last_event", "_params",
-        "_phase", "_runners", "_waiters",
-    )  # fmt: skip
+    __slots__ = ("__weakref__", "_broadcast", "_desk", "_fetches", "_phase", "_waiters")
 
     def __init__(self, params: ProxyParams, id_: str, core: Owner, host: Host) -> None:
         self._params = params
@@ -74,118 +68,6 @@ class ProxyConfig:
         self._desk = Desk(core, lambda: self._settings, self._tell, self._challenge)
         self._runners = (Runner(core._start_registration(params), self._desk, host),)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if not name.startswith("_"):
-            raise AttributeError(f"{name} cannot be set on a running account; use `with proxy.edit() as draft:`")
-        object.__setattr__(self, name, value)
-
-    def __repr__(self) -> str:
-        return f"<ProxyConfig {self.identity} {self.state}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a running account cannot be copied or pickled; its params can")
-
-    @property
-    def core(self) -> Core:
-        """The core that runs this account."""
-        return cast("Core", self._core)
-
-    @property
-    def params(self) -> ProxyParams:
-        """The settings as last committed."""
-        return self._params
-
-    @property
-    def id(self) -> str:
-        """Stable name of the account in its core."""
-        return self._id
-
-    @property
-    def identity(self) -> str:
-        """The address-of-record."""
-        return str(self._params.aor)
-
-    @property
-    def server(self) -> str:
-        """The registrar."""
-        return str(self._params.registrar)
-
-    @property
-    def state(self) -> RegistrationState:
-        """The state now: the best of its flows."""
-        return combined([runner.machine.state for runner in self._runners])
-
-    @property
-    def binding(self) -> Binding | None:
-        """The binding in place, ``None`` without one."""
-        return self._lease.binding
-
-    @property
-    def bindings(self) -> tuple[Binding, ...]:
-        """All bindings that the registrar listed last, those of other user agents included."""
-        return self._lease.bindings
-
-    @property
-    def contact(self) -> NameAddr | None:
-        """Our Contact as the registrar bound it."""
-        binding = self._lease.binding
-        return binding.contact if binding is not None else None
-
-    @property
-    def expires_at(self) -> float | None:
-        """End of the binding in ``loop.time()``."""
-        return self._lease.expires_at
-
-    @property
-    def refresh_at(self) -> float | None:
-        """When the binding is renewed, in ``loop.time()``."""
-        return self._lease.refresh_at
-
-    @property
-    def retry_at(self) -> float | None:
-        """When a failed attempt is repeated, in ``loop.time()``; ``None`` when it is not."""
-        return self._lease.retry_at
-
-    @property
-    def service_route(self) -> tuple[NameAddr, ...]:
-        """The route for other requests that the registrar gave (RFC 3608)."""
-        return self._lease.service_route
-
-    @property
-    def algorithm(self) -> str | None:
-        """The digest algorithm that answers the registrar, such as ``SHA-256``; ``None`` if it does not challenge."""
-        return self._runners[0].machine.session.authenticator.algorithm
-
-    @property
-    def public_address(self) -> tuple[str, int] | None:
-        """Our host and port as the registrar sees them, ``None`` if it sees what we see (NAT-2)."""
-        return self._runners[0].machine.session.public
-
-    @property
-    def last_event(self) -> RegistrationEvent | None:
-        """The newest event, ``None`` before the first."""
-        return self._last_event
-
-    @property
-    def _lease(self) -> Lease:
-        """Where the best flow stands."""
-        state = self.state
-        return next(runner.machine.lease for runner in self._runners if runner.machine.state is state)
-
-    @property
-    def _settings(self) -> ProxyParams:
-        """The settings in force (REG-38)."""
-        return self._runners[0].machine.session.params
-
-    @property
-    def _standing(self) -> RegistrationEvent:
-        """The newest event, or what one would say before the first."""
-        return self._last_event or RegistrationEvent(
-            proxy_config=self,
-            identity=self.identity, server=self.server, old=self.state, state=self.state, message="not registered",
-            at=self._host.now(),
-        )  # fmt: skip
-
     def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
         """Subscribe, now, to what happens to this account.
 
@@ -200,6 +82,24 @@ class ProxyConfig:
             if self._phase is _Phase.ENDED:
                 self._broadcast.close()
         return self._broadcast.subscribe([self._last_event] if self._last_event else [], buffer)
+
+    def pause(self) -> None:
+        """Begin nothing by itself any more: no refresh, no further attempt. The binding stays until it runs out.
+
+        What is under way ends, and calls are carried out. liblinphone's ``pause_register``.
+        """
+        self._enter(lambda machine, _: machine.pause())
+
+    def resume(self) -> None:
+        """Go on after `pause`; what became due meanwhile begins now."""
+        self._enter(lambda machine, now: machine.resume(now))
+
+    def wake(self) -> None:
+        """Be reachable now, because a push came or the application was asleep (RFC 8599 4.1.3).
+
+        A binding is renewed at once, and an account that waits after a failure tries again, at most once in 30 seconds.
+        """
+        self._enter(lambda machine, now: machine.wake(now))
 
     def edit(self) -> Draft:
         """Open an edit session."""
@@ -309,6 +209,15 @@ class ProxyConfig:
         self._waiters.close(CoreClosedError(f"{self.identity} was removed while somebody waited for it"))
 
     # How it is done.
+
+    @property
+    def _standing(self) -> RegistrationEvent:
+        """The newest event, or what one would say before the first."""
+        return self._last_event or RegistrationEvent(
+            proxy_config=self,
+            identity=self.identity, server=self.server, old=self.state, state=self.state, message="not registered",
+            at=self._host.now(),
+        )  # fmt: skip
 
     def _tell(self, changed: Changed) -> None:
         """Report a change to whoever listens."""

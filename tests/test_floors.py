@@ -38,6 +38,7 @@ FLOORS: dict[str, int] = {
     "dependents": 4,
     "draft": 4,
     "runner": 4,
+    "standing": 4,
     "hub": 4,
     "proxy": 4,
     "core": 5,
@@ -57,12 +58,13 @@ SIDEWAYS: dict[str, set[str]] = {
     "hub": {"runner"},
     "fetch": {"runner"},
     "dependents": {"proxy"},
-    "proxy": {"desk", "draft", "fetch", "runner"},
+    "proxy": {"desk", "draft", "fetch", "runner", "standing"},
+    "standing": {"runner"},
     "__main__": {"cli"},
 }
 
 # The type of `proxy.core`, which users follow.
-NAMED = {("proxy", "core")}
+NAMED = {("standing", "core")}
 
 # These see the package as its users do.
 PUBLIC = {PACKAGE, f"{PACKAGE}.wire", f"{PACKAGE}.linphonerc", f"{PACKAGE}.testing"}

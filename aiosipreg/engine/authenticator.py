@@ -11,11 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.digest import DigestSession, choose
+from aiosipreg.engine.digest import DigestSession, Qop, choose
 from aiosipreg.errors import ParseError
+from aiosipreg.states import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from random import Random
 
     from aiosipreg.auth import AuthInfo
@@ -27,19 +28,22 @@ __all__ = ["Authenticator", "Question", "Verdict", "find_auth_info"]
 _MOST_ROUNDS = 6
 _MOST_STALE = 3
 _MOST_REALMS = 16
+_PROTECTION = (Qop.NONE, Qop.AUTH, Qop.AUTH_INT)
 
 
 class Verdict(enum.Enum):
-    """What became of a challenge."""
+    """What became of a challenge; the value of one that is not answered is its row in section 8."""
 
     ANSWER = "answer"
     """Send the request again; `Authenticator.authorizations` has what it needs."""
-    REFUSED = "refused"
+    REFUSED = "AUTH-20"
     """The secret was sent and refused; it is not sent again (AUTH-20)."""
-    UNAVAILABLE = "unavailable"
+    UNAVAILABLE = "AUTH-24"
     """Nothing in the answer can be answered, or nobody knows the secret (AUTH-24)."""
-    EXHAUSTED = "exhausted"
+    EXHAUSTED = "AUTH-23"
     """The server keeps asking (AUTH-19, AUTH-23)."""
+    DOWNGRADED = "SEC-1"
+    """It asks for less than what it accepted before, and that is not given (SEC-1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,15 @@ class _Sent(enum.Enum):
 class _Realm:
     """What is known of one realm of one kind of server."""
 
-    __slots__ = ("count", "info", "nonce", "refusals", "rows", "sent", "server", "session", "stales")
+    __slots__ = (
+        "cnonce", "count", "info", "nonce", "proven", "refusals", "rows", "sent", "server", "session", "stales", "uri",
+    )  # fmt: skip
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, proven: tuple[int, int] = (0, 0)) -> None:
         self.server = server
+        # The strongest algorithm and the best protection that ever succeeded here (SEC-1).
+        self.proven = proven
+        self.uri = self.cnonce = ""
         self.info: AuthInfo | None = None
         self.session: DigestSession | None = None
         self.rows: tuple[Challenge, ...] = ()
@@ -85,6 +94,34 @@ class _Realm:
         if session.nonce != self.nonce:
             self.nonce = session.nonce
             self.count = 0
+
+    @property
+    def weaker(self) -> bool:
+        """Whether what is answered now is less than what succeeded before."""
+        return self.session is not None and _is_less(_worth(self.session), self.proven)
+
+    def authorization(self, method: str, uri: str, random: Random) -> tuple[str, str] | None:
+        """Header name and value for the next request; ``None`` if nothing can be answered."""
+        if self.session is None:
+            return None
+        self.count += 1
+        self.uri, self.cnonce = uri, f"{random.getrandbits(64):016x}"
+        return self.session.header, self.session.authorization(method, uri, self.count, self.cnonce)
+
+    def accept(self, told: Mapping[str, str], body: bytes) -> bool | None:
+        """Take what a 2xx tells; return whether the server proved that it knows the secret, ``None`` without proof."""
+        self.refusals = 0
+        session = self.session
+        if session is None:
+            return None
+        strength, protection = _worth(session)
+        self.proven = max(strength, self.proven[0]), max(protection, self.proven[1])
+        proof = session.verify(told, uri=self.uri, nc=self.count, cnonce=self.cnonce, body=body)
+        nonce = told.get("nextnonce")
+        if nonce and nonce != self.nonce:
+            with suppress(ParseError):  # It is unfit to be sent (SEC-12).
+                self.adopt(session.renewed(nonce))
+        return proof
 
 
 class Authenticator:
@@ -134,13 +171,10 @@ class Authenticator:
             server: Domain it goes to; a secret goes nowhere but where it was asked for (AUTH-34).
         """
         self._server = server
-        headers = []
-        for realm in self._known.values():
-            if realm.session is not None and realm.server == server:
-                realm.count += 1
-                cnonce = f"{self._random.getrandbits(64):016x}"
-                headers.append((realm.session.header, realm.session.authorization(method, uri, realm.count, cnonce)))
-        return headers
+        answers = (
+            realm.authorization(method, uri, self._random) for realm in self._known.values() if realm.server == server
+        )
+        return [answer for answer in answers if answer is not None]
 
     def challenged(self, response: Response, server: str) -> Verdict | Question:
         """Take a 401 or 407.
@@ -160,7 +194,10 @@ class Authenticator:
             return Verdict.EXHAUSTED
         self._open = list(groups)
         for key, rows in groups.items():
-            verdict = self._judge(self._realm(key), rows)
+            realm = self._realm(key)
+            verdict = self._judge(realm, rows)
+            if verdict is None and not self._strong_enough(realm):
+                verdict = Verdict.DOWNGRADED
             if verdict is not None:
                 return verdict
         return self._proceed()
@@ -168,7 +205,7 @@ class Authenticator:
     def supply(self, info: AuthInfo | None) -> Verdict | Question:
         """Close the open question with credentials, or with ``None`` when there are none."""
         realm = self._known[self._open[0]]
-        if info is None or choose(realm.rows, self._policy, info) is None:
+        if info is None or choose(self._strong_enough(realm), self._policy, info) is None:
             realm.session = None
             self._open.pop(0)
         else:
@@ -181,15 +218,33 @@ class Authenticator:
             if realm.sent is _Sent.FRESH:
                 realm.sent = _Sent.VOUCHED
 
-    def accepted(self, response: Response) -> None:
-        """Take a 2xx: a next nonce replaces the one in use (AUTH-29), unless it is unfit to be sent (SEC-12)."""
+    def accepted(self, response: Response) -> Reason:
+        """Take a 2xx: a next nonce replaces the one in use (AUTH-29); return what is doubtful about it.
+
+        Returns:
+            `Reason.SERVER_NOT_AUTHENTICATED` when its proof is wrong (AUTH-30), `Reason.AUTH_DOWNGRADE` when less was
+            asked for than before (SEC-1), else `Reason.NONE`.
+        """
+        doubt = Reason.NONE
         for (header, _), realm in self._known.items():
-            realm.refusals = 0
-            if header == "WWW-Authenticate" and realm.session is not None and realm.server == self._server:
-                with suppress(ParseError):
-                    nonce = response.authentication_info.get("nextnonce")
-                    if nonce and nonce != realm.nonce:
-                        realm.adopt(realm.session.renewed(nonce))
+            if realm.server != self._server:
+                continue
+            weaker = realm.weaker
+            if realm.accept(_told(response, header), response.body) is False:
+                return Reason.SERVER_NOT_AUTHENTICATED
+            if weaker:
+                doubt = Reason.AUTH_DOWNGRADE
+        return doubt
+
+    def _strong_enough(self, realm: _Realm) -> tuple[Challenge, ...]:
+        """The rows of a realm that may be answered (SEC-1)."""
+        if not self._policy.refuse_downgrade:
+            return realm.rows
+        return tuple(row for row in realm.rows if not _is_less(self._rated(row), realm.proven))
+
+    def _rated(self, row: Challenge) -> tuple[int, int]:
+        algorithm, qop = self._policy.algorithm(row.algorithm), self._policy.qop(row.qop)
+        return (0, 0) if algorithm is None or qop is None else (algorithm.strength, _PROTECTION.index(qop))
 
     def _groups(self, challenges: Iterable[Challenge]) -> dict[tuple[str, str], tuple[Challenge, ...]]:
         """The rows that we could answer, by kind of server and realm, in the order of the answer."""
@@ -208,7 +263,7 @@ class Authenticator:
             return realm
         if realm is None and len(self._known) >= _MOST_REALMS:
             del self._known[next(other for other in self._known if other not in self._open)]
-        realm = self._known[key] = _Realm(self._server)
+        realm = self._known[key] = _Realm(self._server, realm.proven if realm is not None else (0, 0))
         return realm
 
     def _judge(self, realm: _Realm, rows: tuple[Challenge, ...]) -> Verdict | None:
@@ -230,7 +285,7 @@ class Authenticator:
         while self._open:
             key = self._open[0]
             realm = self._known[key]
-            info, row = realm.info, choose(realm.rows, self._policy, realm.info)
+            info, row = realm.info, choose(self._strong_enough(realm), self._policy, realm.info)
             if info is None or row is None:
                 algorithms = tuple(challenge.algorithm or "MD5" for challenge in realm.rows)
                 return Question(key[1], algorithms, realm.refusals + 1, realm.rows[0].stale)
@@ -241,6 +296,23 @@ class Authenticator:
             self._open = [other for other in self._open if other not in done]
         fresh = any(realm.sent is _Sent.FRESH for realm in self._known.values())
         return Verdict.ANSWER if fresh else Verdict.UNAVAILABLE
+
+
+def _worth(session: DigestSession) -> tuple[int, int]:
+    return session.algorithm.strength, _PROTECTION.index(session.qop)
+
+
+def _is_less(offered: tuple[int, int], proven: tuple[int, int]) -> bool:
+    return offered[0] < proven[0] or offered[1] < proven[1]
+
+
+def _told(response: Response, header: str) -> Mapping[str, str]:
+    """What a 2xx tells a realm that asked in this header; nothing if it is malformed."""
+    www = header == "WWW-Authenticate"
+    with suppress(ParseError):
+        told = response.authentication_info if www else response.proxy_authentication_info
+        return {name.lower(): text for name, text in told.items() if text is not None}
+    return {}
 
 
 def find_auth_info(infos: Iterable[AuthInfo], *, username: str | None, domain: str, realm: str) -> AuthInfo | None:

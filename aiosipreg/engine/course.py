@@ -118,7 +118,7 @@ class Course:
         grant, session, lease = outcome.grant, self.session, self.lease
         if grant is None or grant.binding is None or grant.binding.expires_at <= now:
             return self._failed(replace(outcome, row=TROUBLES["RSP-200C"], grant=None), now)
-        if session.params.strict_binding and grant.doubt is not Reason.NONE:
+        if session.params.strict_binding and grant.doubt is Reason.CONTACT_MISMATCH:
             return self._failed(replace(outcome, row=TROUBLES["RSP-200A"], grant=None), now)
         window = session.params.refresh_window
         delay = refresh_delay(

@@ -31,6 +31,7 @@ from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.report import clean
 from aiosipreg.engine.transaction import ClientTransaction, TransactionState, new_branch
 from aiosipreg.errors import ParseError
+from aiosipreg.states import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,6 @@ __all__ = ["Cycle", "Step"]
 
 _MOST_REQUESTS = 16
 _MOST_TARGETS = 8
-_REFUSALS = {Verdict.REFUSED: "AUTH-20", Verdict.UNAVAILABLE: "AUTH-24", Verdict.EXHAUSTED: "AUTH-23"}
 
 
 class Step(enum.Enum):
@@ -152,9 +152,8 @@ class Cycle:
         if self.step is not Step.TRYING:
             return []
         if row == "RSP-CLOSE" and row not in self._repaired and self.purpose is Purpose.REGISTER and not self._last:
-            # A connection that the far end has long forgotten looks open until something is sent on it.
             self._repaired.add(row)
-            return self._connect()
+            return self._connect()  # What the far end has long forgotten looks open until something is sent on it.
         return self._leave(TROUBLES[row], cause, now)
 
     def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
@@ -171,6 +170,7 @@ class Cycle:
         transaction = self._transaction
         if self.step is not Step.TRYING or transaction is None or not transaction.received(response.status):
             return []
+        self._session.answer = response
         row = decide(response.status)
         if row.then is not Then.CHALLENGE:
             self._session.authenticator.passed()
@@ -308,7 +308,9 @@ class Cycle:
     def _succeed(self, row: Row, response: Response, now: float) -> list[Effect]:
         session, transaction, flow, contact = self._session, self._transaction, self._flow, self._contact
         assert transaction is not None and flow is not None and contact is not None  # noqa: S101, PT018
-        session.authenticator.accepted(response)
+        doubt = session.authenticator.accepted(response)
+        if doubt is Reason.SERVER_NOT_AUTHENTICATED and session.policy.require_server_proof:
+            return self._end(TROUBLES["RSP-200F"], response)
         session.flow, session.hop = flow, self._detour.hop
         try:
             requested = session.assumed if self.purpose is Purpose.REGISTER else 0.0
@@ -320,7 +322,7 @@ class Cycle:
             session.avoid = None
             if not self._last and self._learn_public_address(grant.public, "NAT-3"):
                 return self._transmit(now)
-        return self._end(row, response, grant=grant)
+        return self._end(row, response, grant=grant if doubt is Reason.NONE else replace(grant, doubt=doubt))
 
     def _learn_public_address(self, seen: tuple[str, int] | None, rule: str) -> bool:
         """Note where the far end saw us (NAT-2); return whether the Contact has to follow (NAT-3, NAT-4)."""
@@ -348,7 +350,7 @@ class Cycle:
         assert challenge is not None  # noqa: S101
         realms = dict.fromkeys(row.realm for row in challenge.challenges)
         cause = ", ".join(f"realm {clean(realm)}" for realm in realms)
-        return self._end(TROUBLES[_REFUSALS[verdict]], challenge, cause=cause)
+        return self._end(TROUBLES[verdict.value], challenge, cause=cause)
 
     def _repair(self, row: Row, response: Response, now: float) -> list[Effect]:
         """Send again with what the answer objects to changed, once for each kind of objection."""

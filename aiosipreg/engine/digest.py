@@ -66,6 +66,10 @@ class DigestPolicy:
         strongest_first: Answer the strongest algorithm of a realm (RFC 7616 5.8) instead of the topmost (RFC 8760 2.4).
         prefer_auth_int: Take ``auth-int`` when the server offers ``auth`` too.
         allow_no_qop: Answer challenges without qop, in the old form that such servers expect (RFC 2617 3.2.2).
+        refuse_downgrade: Leave a challenge unanswered that is weaker than what the realm accepted before: another
+            algorithm, no qop, ``auth`` after ``auth-int`` (SEC-1); else it is answered, and events say so.
+        require_server_proof: Fail when the proof that a server sends of knowing the secret (``rspauth``) is wrong
+            (AUTH-30); else events say so. A server that sends none passes.
         userhash: Hide the user name from servers that offer ``userhash=true`` (RFC 7616 3.4.4).
         sha512_truncated: Take SHA-512 cut to 256 bits for SHA-512-256, as the example printed in RFC 7616 3.9.2 does by
             mistake, for a registrar that copied it.
@@ -78,6 +82,8 @@ class DigestPolicy:
     strongest_first: bool = False
     prefer_auth_int: bool = False
     allow_no_qop: bool = True
+    refuse_downgrade: bool = False
+    require_server_proof: bool = False
     userhash: bool = True
     sha512_truncated: bool = False
 

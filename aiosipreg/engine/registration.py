@@ -201,7 +201,7 @@ class Registration(Course):
         return self._feed(now, lambda cycle: cycle.failed(cause, now, row))
 
     def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
-        """A connection is gone, with the request on it (TRA-13), or while it only carried the binding (F-16, RSP-KA)."""
+        """A connection is gone, with the request on it (TRA-13), or while it only carried the binding (F-16)."""
         effects = self._feed(now, lambda cycle: cycle.flow_lost(flow, cause, now))
         if self.session.flow != flow:
             return effects

@@ -195,6 +195,10 @@ TROUBLES: Mapping[str, Row] = MappingProxyType({
               "credentials change"),
         _stop("AUTH-24", Reason.AUTH_UNAVAILABLE, "there are no credentials that answer the server's challenge; add "
               "some to try again"),
+        _stop("SEC-1", Reason.AUTH_DOWNGRADE, "the challenge is weaker than what this realm accepted before; it is "
+              "left unanswered, as DigestPolicy(refuse_downgrade=True) wants it"),
+        _stop("RSP-200F", Reason.SERVER_NOT_AUTHENTICATED, "the server's proof of knowing the secret is wrong; "
+              "somebody may stand between"),
         Row("AUTH-23", Then.BACK_OFF, Reason.UNAUTHORIZED, "the server keeps asking for credentials"),
         Row("REG-28", Then.BACK_OFF, Reason.INTERVAL_TOO_BRIEF, "the server finds every lifetime too short"),
     )

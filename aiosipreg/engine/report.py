@@ -37,6 +37,8 @@ _PLAIN: Final[Mapping[str, str]] = {
 }
 
 _DOUBTS: Final[Mapping[Reason, str]] = {
+    Reason.AUTH_DOWNGRADE: "registered, but with weaker authentication than this realm accepted before",
+    Reason.SERVER_NOT_AUTHENTICATED: "registered, but the server's proof of knowing the secret is wrong",
     Reason.CONTACT_MISMATCH: "registered, but the server does not list our Contact as we sent it",
     Reason.UNCONFIRMED: "the server agreed to unregister, but still lists our Contact",
 }
@@ -66,7 +68,7 @@ def sentence(
         wait: Seconds until the next attempt; ``None`` when there is none by itself.
         paused: It is not made before somebody resumes.
     """
-    if reason in _DOUBTS:
+    if reason in _DOUBTS and transition.target in (RegistrationState.OK, RegistrationState.CLEARED):
         return _DOUBTS[reason]
     binding = outcome.grant.binding if outcome is not None and outcome.grant is not None else None
     if binding is not None and transition.target is RegistrationState.OK:

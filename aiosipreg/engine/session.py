@@ -40,13 +40,14 @@ class Session:
         avoid: The target that failed last; the next attempt prefers another (DNS-18).
         public: Our address as the registrar sees it, once a NAT showed (NAT-2).
         shared: The Contact of the account that this one depends on, to be registered instead of an own one.
+        answer: The newest final answer.
         asymmetric: The registrar sees another address each time, so the Contact is left alone (NAT-4).
         questions: How many questions were put so far; the number of each is its token.
     """
 
     __slots__ = (
-        "asymmetric", "authenticator", "avoid", "bound", "contact", "flow", "hop", "params", "policy", "public",
-        "questions", "random", "series", "shared", "timers", "user_agent",
+        "answer", "asymmetric", "authenticator", "avoid", "bound", "contact", "flow", "hop", "params", "policy",
+        "public", "questions", "random", "series", "shared", "timers", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +72,7 @@ class Session:
         self.public: tuple[str, int] | None = None
         self.shared: NameAddr | None = None
         self.asymmetric = False
+        self.answer: Response | None = None
         self.questions = 0
         self.authenticator = Authenticator(policy, random)
         self._start_series()

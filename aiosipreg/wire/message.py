@@ -288,6 +288,11 @@ class Response(Message):
         return parse_auth_info(", ".join(self.headers.get_all("Authentication-Info")))
 
     @_lazy
+    def proxy_authentication_info(self) -> Params:
+        """The directives of Proxy-Authentication-Info without quotes; empty if absent (RFC 7615)."""
+        return parse_auth_info(", ".join(self.headers.get_all("Proxy-Authentication-Info")))
+
+    @_lazy
     def min_expires(self) -> int | None:
         """Min-Expires in seconds; ``None`` also if malformed or doubled."""
         return self._number("Min-Expires", parse_seconds)

@@ -183,6 +183,7 @@ class Driver:
         retry: RetryPolicy | None = None,
         timers: SipTimers = TIMERS,
         targets: Sequence[Target] = (),
+        policy: DigestPolicy | None = None,
     ) -> None:
         self.now = START
         self.settings = settings or params()
@@ -198,7 +199,7 @@ class Driver:
         self.dropped: list[str] = []
         self.machine = Registration(
             self.settings,
-            policy=DigestPolicy(),
+            policy=policy or DigestPolicy(),
             random=Random(seed),
             timers=timers,
             retry=retry or RetryPolicy(),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aiosipreg.auth import AuthInfo
 from aiosipreg.engine.authenticator import Authenticator, Question, Verdict, find_auth_info
 from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.states import Reason
 from aiosipreg.wire import Response, parse_message
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 WWW, PROXY = "WWW-Authenticate", "Proxy-Authenticate"
 AUTHORIZATION, PROXY_AUTHORIZATION = "Authorization", "Proxy-Authorization"
-ANSWER, REFUSED, UNAVAILABLE, EXHAUSTED = Verdict
+ANSWER, REFUSED, UNAVAILABLE, EXHAUSTED, DOWNGRADED = Verdict
 TOTO = AuthInfo("toto", password="secret")
 URI = "sip:Example.ORG"
 HOME = "example.org"
@@ -857,3 +858,124 @@ def test_SEC_9_nothing_shows_a_secret() -> None:
     shown = [repr(account.auth), repr(account.questions), repr(account.infos), *map(repr, Verdict)]
     shown += [repr(getattr(realm, name)) for realm in account.auth._known.values() for name in realm.__slots__]
     assert not any("s3cr3t-value" in text for text in shown)
+
+
+# What the server proves, and whether it asks for less than before
+
+
+def proof(sent: dict[str, str], secret: str = "secret", *more: str, header: str = "Authentication-Info") -> Response:
+    """A 2xx whose proof a server computes from what was sent and the secret that it knows."""
+
+    def md5(*parts: str) -> str:
+        return hashlib.md5(":".join(parts).encode()).hexdigest()
+
+    ha1, ha2 = md5("toto", sent["realm"], secret), md5("", sent["uri"])
+    rspauth = md5(ha1, sent["nonce"], sent["nc"], sent["cnonce"], sent["qop"], ha2)
+    echo = f'qop={sent["qop"]}, cnonce="{sent["cnonce"]}", nc={sent["nc"]}'
+    return Response(200, "OK", [(header, ", ".join((f'rspauth="{rspauth}"', echo, *more)))])
+
+
+@pytest.mark.parametrize(
+    ("header", "info"), [(WWW, "Authentication-Info"), (PROXY, "Proxy-Authentication-Info")], ids=["server", "proxy"]
+)
+@pytest.mark.parametrize(("secret", "doubt"), [("secret", Reason.NONE), ("guessed", Reason.SERVER_NOT_AUTHENTICATED)])
+def test_AUTH_30_the_proof_of_the_server_is_checked(header: str, info: str, secret: str, doubt: Reason) -> None:
+    account = Account(TOTO)
+    assert account.take(row(header=header)) is ANSWER
+    ((_, sent),) = account.send()
+    assert account.auth.accepted(proof(sent, secret, header=info)) is doubt
+    ((_, again),) = account.send()
+    assert again["nc"] == "00000002"
+    assert account.auth.accepted(proof(again, secret, header=info)) is doubt
+
+
+def test_AUTH_30_a_proof_for_another_kind_of_server_is_none() -> None:
+    account = Account(TOTO)
+    account.take(row())
+    ((_, sent),) = account.send()
+    assert account.auth.accepted(proof(sent, "guessed", header="Proxy-Authentication-Info")) is Reason.NONE
+
+
+def test_AUTH_30_a_server_that_sends_no_proof_or_nonsense_passes() -> None:
+    account = Account(TOTO)
+    account.take(row())
+    account.send()
+    assert account.auth.accepted(Response(200, "OK", [("Authentication-Info", "qop=auth")])) is Reason.NONE
+    assert account.auth.accepted(Response(200, "OK", [("Authentication-Info", '"')])) is Reason.NONE
+
+
+def test_AUTH_30_a_server_elsewhere_proves_nothing() -> None:
+    account = Account(TOTO)
+    account.take(row())
+    ((_, sent),) = account.send()
+    account.auth.authorizations("REGISTER", URI, "elsewhere.example")
+    assert account.auth.accepted(proof(sent, "guessed")) is Reason.NONE
+
+
+def test_AUTH_29_the_next_nonce_of_a_proxy_counts_too() -> None:
+    account = Account(TOTO)
+    account.take(row(header=PROXY))
+    ((_, sent),) = account.send()
+    account.auth.accepted(proof(sent, "secret", 'nextnonce="n2"', header="Proxy-Authentication-Info"))
+    ((_, again),) = account.send()
+    assert (again["nonce"], again["nc"]) == ("n2", "00000001")
+
+
+def proven(*more: str, qop: str | None = "auth", policy: DigestPolicy | None = None) -> Account:
+    """An account whose realm accepted SHA-256, in its next cycle."""
+    account = Account(TOTO, policy=policy)
+    assert account.take(row("r", "n1", *(more or ("algorithm=SHA-256",)), qop=qop)) is ANSWER
+    account.send()
+    assert account.auth.accepted(Response(200, "OK")) is Reason.NONE
+    account.auth.begin()
+    return account
+
+
+LESS = pytest.mark.parametrize(
+    ("more", "first", "then"),
+    [((), "auth", "auth"), (("algorithm=SHA-256",), "auth", None), (("algorithm=SHA-256",), "auth-int", "auth")],
+    ids=["MD5 after SHA-256", "no qop after qop", "auth after auth-int"],
+)
+
+
+@LESS
+def test_SEC_1_AUTH_5_a_weaker_challenge_is_answered_and_told(
+    more: tuple[str, ...], first: str, then: str | None
+) -> None:
+    account = proven(qop=first)
+    assert account.take(row("r", "n2", *more, qop=then)) is ANSWER
+    account.send()
+    assert account.auth.accepted(Response(200, "OK")) is Reason.AUTH_DOWNGRADE
+
+
+@LESS
+def test_SEC_1_AUTH_5_a_weaker_challenge_is_refused_by_policy(
+    more: tuple[str, ...], first: str, then: str | None
+) -> None:
+    account = proven(qop=first, policy=DigestPolicy(refuse_downgrade=True))
+    assert account.take(row("r", "n2", *more, qop=then)) is DOWNGRADED
+
+
+def test_SEC_1_the_strong_one_of_two_is_answered_by_policy() -> None:
+    account = proven(policy=DigestPolicy(refuse_downgrade=True))
+    assert account.take(row("r", "n2"), row("r", "n3", "algorithm=SHA-256")) is ANSWER
+    assert account.send()[0][1]["nonce"] == "n3"
+
+
+def test_SEC_1_what_was_proven_outlives_a_change_of_server_and_of_credentials() -> None:
+    account = proven(policy=DigestPolicy(refuse_downgrade=True))
+    account.auth.forget()
+    account.server = "other.example.org"
+    assert account.take(row("r", "n2")) is DOWNGRADED
+
+
+def test_SEC_1_another_realm_is_another_matter() -> None:
+    account = proven(policy=DigestPolicy(refuse_downgrade=True))
+    assert account.take(row("other", "n2")) is ANSWER
+
+
+def test_SEC_1_a_stronger_challenge_is_no_downgrade() -> None:
+    account = proven("algorithm=MD5", policy=DigestPolicy(refuse_downgrade=True))
+    assert account.take(row("r", "n2", "algorithm=SHA-256", qop="auth,auth-int")) is ANSWER
+    account.send()
+    assert account.auth.accepted(Response(200, "OK")) is Reason.NONE

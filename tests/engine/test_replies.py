@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import pytest
 
 from aiosipreg.auth import AuthInfo
+from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.effects import Ask, Connect, Locate
 from aiosipreg.engine.replies import TABLE, Row, Then, decide, wait_after
 from aiosipreg.engine.targets import Transport
@@ -707,3 +709,59 @@ def test_max_attempts_is_final_for_the_network() -> None:
     driver.network(up=False)
     driver.network(up=True)
     assert driver.machine.deadline is None
+
+
+FORGED = 'Authentication-Info: rspauth="00000000000000000000000000000000"'
+
+
+def test_RSP_200F_AUTH_30_a_wrong_proof_is_told_and_the_binding_kept() -> None:
+    driver = Driver()
+    driver.register()
+    driver.challenged()
+    driver.ok(FORGED)
+    assert (driver.state, driver.event.reason) == (OK, Reason.SERVER_NOT_AUTHENTICATED)
+    assert driver.event.message == "registered, but the server's proof of knowing the secret is wrong"
+
+
+def test_RSP_200F_AUTH_30_strict_the_registration_is_given_up() -> None:
+    driver = Driver(policy=DigestPolicy(require_server_proof=True))
+    driver.register()
+    driver.challenged()
+    driver.ok(FORGED)
+    assert (driver.moves, driver.wait) == (["F-01", "F-07"], None)
+    assert driver.event.reason is Reason.SERVER_NOT_AUTHENTICATED
+    assert driver.event.message.startswith("the server's proof of knowing the secret is wrong")
+
+
+def test_SEC_1_a_downgrade_is_told_with_the_registration() -> None:
+    driver = registered_with("algorithm=SHA-256")
+    driver.refresh()
+    driver.challenged("stale=true")
+    driver.ok()
+    assert (driver.state, driver.event.reason) == (OK, Reason.AUTH_DOWNGRADE)
+    assert driver.event.message == "registered, but with weaker authentication than this realm accepted before"
+
+
+def test_SEC_1_a_downgrade_is_refused_by_policy() -> None:
+    driver = registered_with("algorithm=SHA-256", policy=DigestPolicy(refuse_downgrade=True))
+    driver.refresh()
+    driver.challenged("stale=true")
+    assert (driver.moves[-1], driver.event.reason, driver.wait) == ("F-28", Reason.AUTH_DOWNGRADE, None)
+
+
+def test_REG_14_strict_binding_is_about_the_contact_only() -> None:
+    driver = registered_with("algorithm=SHA-256", strict_binding=True)
+    driver.refresh()
+    driver.challenged("stale=true")
+    driver.ok()
+    assert (driver.state, driver.event.reason) == (OK, Reason.AUTH_DOWNGRADE)
+
+
+def registered_with(*challenged: str, policy: DigestPolicy | None = None, **changes: Any) -> Driver:
+    """An account that answered a challenge."""
+    driver = Driver(params(**changes), policy=policy)
+    driver.register()
+    driver.challenged(*challenged)
+    driver.ok()
+    driver.now += 100
+    return driver

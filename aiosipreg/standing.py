@@ -1,0 +1,146 @@
+"""What an account shows of itself: `ProxyConfig` without what can be done with it (floor 4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from aiosipreg.engine.transitions import combined
+
+if TYPE_CHECKING:
+    from aiosipreg.core import Core
+    from aiosipreg.engine.lease import Lease
+    from aiosipreg.engine.register import Binding
+    from aiosipreg.engine.registration import Registration
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.ports import Host, Owner
+    from aiosipreg.runner import Runner
+    from aiosipreg.states import RegistrationEvent, RegistrationState
+    from aiosipreg.wire import NameAddr, Response
+
+__all__ = ["Standing"]
+
+
+class Standing:
+    """Read-only views of a running account."""
+
+    __slots__ = ("_core", "_host", "_id", "_last_event", "_params", "_runners")
+
+    _core: Owner
+    _host: Host
+    _id: str
+    _last_event: RegistrationEvent | None
+    _params: ProxyParams
+    _runners: tuple[Runner[Registration], ...]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(f"{name} cannot be set on a running account; use `with proxy.edit() as draft:`")
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"<ProxyConfig {self.identity} {self.state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a running account cannot be copied or pickled; its params can")
+
+    @property
+    def core(self) -> Core:
+        """The core that runs this account."""
+        return cast("Core", self._core)
+
+    @property
+    def params(self) -> ProxyParams:
+        """The settings as last committed."""
+        return self._params
+
+    @property
+    def id(self) -> str:
+        """Stable name of the account in its core."""
+        return self._id
+
+    @property
+    def identity(self) -> str:
+        """The address-of-record."""
+        return str(self._params.aor)
+
+    @property
+    def server(self) -> str:
+        """The registrar."""
+        return str(self._params.registrar)
+
+    @property
+    def state(self) -> RegistrationState:
+        """The state now: the best of its flows."""
+        return combined([runner.machine.state for runner in self._runners])
+
+    @property
+    def binding(self) -> Binding | None:
+        """The binding in place, ``None`` without one."""
+        return self._lease.binding
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """All bindings that the registrar listed last, those of other user agents included."""
+        return self._lease.bindings
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """Our Contact as the registrar bound it."""
+        binding = self._lease.binding
+        return binding.contact if binding is not None else None
+
+    @property
+    def expires_at(self) -> float | None:
+        """End of the binding in ``loop.time()``."""
+        return self._lease.expires_at
+
+    @property
+    def refresh_at(self) -> float | None:
+        """When the binding is renewed, in ``loop.time()``; ``None`` while the account is paused."""
+        return None if self.paused else self._lease.refresh_at
+
+    @property
+    def retry_at(self) -> float | None:
+        """When a failed attempt is repeated, in ``loop.time()``; ``None`` when it is not."""
+        return None if self.paused else self._lease.retry_at
+
+    @property
+    def service_route(self) -> tuple[NameAddr, ...]:
+        """The route for other requests that the registrar gave (RFC 3608)."""
+        return self._lease.service_route
+
+    @property
+    def algorithm(self) -> str | None:
+        """The digest algorithm that answers the registrar, such as ``SHA-256``; ``None`` if it does not challenge."""
+        return self._runners[0].machine.session.authenticator.algorithm
+
+    @property
+    def public_address(self) -> tuple[str, int] | None:
+        """Our host and port as the registrar sees them, ``None`` if it sees what we see (NAT-2)."""
+        return self._runners[0].machine.session.public
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing begins by itself, see `ProxyConfig.pause`."""
+        return self._lease.paused
+
+    @property
+    def last_response(self) -> Response | None:
+        """The newest final answer of the registrar to a REGISTER; its headers can be read."""
+        return self._runners[0].machine.session.answer
+
+    @property
+    def last_event(self) -> RegistrationEvent | None:
+        """The newest event, ``None`` before the first."""
+        return self._last_event
+
+    @property
+    def _lease(self) -> Lease:
+        """Where the best flow stands."""
+        state = self.state
+        return next(runner.machine.lease for runner in self._runners if runner.machine.state is state)
+
+    @property
+    def _settings(self) -> ProxyParams:
+        """The settings in force (REG-38)."""
+        return self._runners[0].machine.session.params
