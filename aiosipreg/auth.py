@@ -78,9 +78,9 @@ class AuthChallenge:
 
     Attributes:
         proxy_config: The account.
-        username: User part of its address-of-record.
+        username: User part of its address-of-record, or of who registers in its stead.
         realm: Realm of the challenge: the text to look the secret up by.
-        domain: Host of the address-of-record.
+        domain: Host of that address.
         scheme: ``Digest``.
         algorithms: What the server offers for this realm, in its order.
         attempt: 1 for the first question in a row; 2 and more when the previous answer was refused.

@@ -25,10 +25,10 @@ def known_credentials(params: ProxyParams, shared: tuple[AuthInfo, ...], ask: As
     own = params.auth if isinstance(params.auth, tuple) else ()
     if ask.foreign or params.realm not in (None, ask.realm):
         own, shared = (tuple(info for info in infos if info.realm is not None) for infos in (own, shared))
-    aor = params.aor
+    who = params.sender
     # The account's own entries were given to it, so they need not name its user.
-    return find_auth_info(own, username=None, domain=aor.host, realm=ask.realm) or find_auth_info(
-        shared, username=aor.user, domain=aor.host, realm=ask.realm
+    return find_auth_info(own, username=None, domain=who.host, realm=ask.realm) or find_auth_info(
+        shared, username=who.user, domain=who.host, realm=ask.realm
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeAlias
 from aiosipreg.auth import AuthInfo, AuthProvider
 from aiosipreg.checks import shares
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire import NameAddr, OtherUri, Params, SipUri, is_token
+from aiosipreg.wire import NameAddr, Params, SipUri, is_token
 from aiosipreg.wire.grammar import check_text, parse_quality
 from aiosipreg.wire.host import parse_ip
 from aiosipreg.wire.uri import hide_password
@@ -94,6 +94,10 @@ class ProxyParams:
         server: The registrar, as host or URI; defaults to the host of the identity, with the port and the transport
             that stand there (REG-1).
         routes: Outbound proxies in order; the REGISTER goes to the first and names all in Route (REG-30).
+        loose_routing: Whether ``lr`` is added to routes that do not say it. Without it a first route that does not say
+            ``lr`` is a strict router of RFC 2543: it becomes the Request-URI, and the registrar ends the Route.
+        registered_by: The address-of-record of who registers in the account's stead (third-party registration, RFC
+            3261 10.2): it stands in From, and its user is the one whose credentials are looked up.
         register: Whether the account registers.
         expires: The wished lifetime in seconds, 1 to 2**32 - 1.
         realm: The realm that credentials which name none are for; without it they answer every realm of the server.
@@ -101,6 +105,9 @@ class ProxyParams:
             async callable.
         contact_params: Parameters of the Contact header; ``None`` as value writes the bare name.
         contact_uri_params: Parameters of the URI in the Contact.
+        extra_contacts: Further Contacts that are registered with the account's own, as text or `NameAddr`, each with
+            ``q`` and a lifetime of its own if it has them. One that is taken out of the settings is removed from the
+            registrar by the next REGISTER.
         headers: Further headers of each REGISTER, as pairs.
         supported: Option tags of the Supported header; ``None`` for the default, empty for no header.
         instance_id: A URN for ``+sip.instance``, without brackets and quotes.
@@ -118,6 +125,8 @@ class ProxyParams:
         redirect_hosts: Hosts that it may be sent to besides.
         aor: The identity in its clean form, as it stands in To and From (read only).
         registrar: The registrar's URI without user (read only).
+        further_contacts: ``extra_contacts``, read (read only).
+        sender: The URI in From: ``registered_by`` in its clean form, else the address-of-record (read only).
 
     Raises:
         ConfigError: A value cannot work; names the field, the value and what is expected.
@@ -128,12 +137,15 @@ class ProxyParams:
     _: KW_ONLY
     server: str | SipUri | None = None
     routes: tuple[str, ...] = ()
+    loose_routing: bool = True
+    registered_by: str | SipUri | None = None
     register: bool = True
     expires: int = 3600
     realm: str | None = None
     auth: AuthSource = field(default=None, hash=False)
     contact_params: Mapping[str, str | None] = field(default_factory=Params)
     contact_uri_params: Mapping[str, str | None] = field(default_factory=Params)
+    extra_contacts: tuple[str | NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     supported: tuple[str, ...] | None = None
     instance_id: str | None = None
@@ -150,6 +162,8 @@ class ProxyParams:
     redirect_hosts: tuple[str, ...] = ()
     aor: SipUri = field(init=False, repr=False, compare=False)
     registrar: SipUri = field(init=False, repr=False, compare=False)
+    sender: SipUri = field(init=False, repr=False, compare=False)
+    further_contacts: tuple[NameAddr, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, value in _checked(self).items():
@@ -171,8 +185,8 @@ SETTABLE = tuple(entry.name for entry in fields(ProxyParams) if entry.init)
 
 def _checked(params: ProxyParams) -> dict[str, object]:
     """Every field of ``params`` in its final form."""
-    given = _identity(params.identity)
-    aor = given.replace(port=None, params={}, headers={})
+    given = _identity("identity", params.identity)
+    aor = _bare(given)
     if params.server is None:
         # Then the identity says where to register: its host, and a port or transport that were written there.
         server = given.replace(params={name: text for name, text in given.params.items() if name == "transport"})
@@ -183,13 +197,18 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         raise ConfigError("server", str(registrar), "a sips URI, because the identity is one")
     _check_scalars(params)
     auth = auth_source("auth", params.auth)
+    further = tuple(_extra_contact(entry, aor) for entry in _items("extra_contacts", params.extra_contacts))
     return {
         "aor": aor,
         "registrar": registrar,
+        "sender": _sender(params, aor),
+        "registered_by": None if params.registered_by is None else str(params.registered_by),
         "identity": str(params.identity),
         "server": None if params.server is None else str(params.server),
         "auth": auth or None,
-        "routes": tuple(_route(route) for route in _items("routes", params.routes)),
+        "routes": tuple(_route(route, params.loose_routing) for route in _items("routes", params.routes)),
+        "extra_contacts": tuple(str(entry) for entry in further),
+        "further_contacts": further,
         "contact_params": _contact_params(params.contact_params),
         "contact_uri_params": _param_map("contact_uri_params", params.contact_uri_params, _RESERVED_CONTACT_URI_PARAMS),
         "headers": tuple(_header(entry) for entry in _items("headers", params.headers)),
@@ -205,6 +224,7 @@ _KINDS = {
     "lifetime_in": ExpiresIn,
     "redirect": Redirect,
     "register": bool,
+    "loose_routing": bool,
     "unregister_at_stop": bool,
     "strict_binding": bool,
     "retry_403": bool,
@@ -267,26 +287,53 @@ def _is_multicast(host: str) -> bool:
     return address is not None and ipaddress.ip_address(address).is_multicast
 
 
-def _identity(value: object) -> SipUri:
-    uri = _sip_uri("identity", _bracketed(value) if isinstance(value, str) and "<" in value else value)
+def _identity(name: str, value: object) -> SipUri:
+    uri = _sip_uri(name, _address(name, value).uri if isinstance(value, str) and "<" in value else value)
     if uri.user is None:
-        raise ConfigError("identity", str(value), "a URI with a user part, such as sip:alice@example.org")
+        raise ConfigError(name, str(value), "a URI with a user part, such as sip:alice@example.org")
     return uri
 
 
-def _bracketed(text: str) -> SipUri | OtherUri:
+def _address(name: str, text: str) -> NameAddr:
     try:
-        return NameAddr.parse(check_text("identity", text)).uri
+        return NameAddr.parse(check_text(name, text))
     except (ParseError, ConfigError) as error:
-        raise ConfigError("identity", hide_password(text), f"a sip or sips URI: {error.expected}") from None
+        raise ConfigError(name, hide_password(text), f"a sip or sips URI: {error.expected}") from None
 
 
-def _route(value: object) -> str:
+def _bare(uri: SipUri) -> SipUri:
+    return uri.replace(port=None, params={}, headers={})
+
+
+def _sender(params: ProxyParams, aor: SipUri) -> SipUri:
+    if params.registered_by is None:
+        return aor
+    if params.instance_id is not None:
+        # REG-32: whoever registers for somebody else is not that device.
+        raise ConfigError("instance_id", params.instance_id, "None together with registered_by")
+    return _bare(_identity("registered_by", params.registered_by))
+
+
+def _extra_contact(value: object, aor: SipUri) -> NameAddr:
+    if not isinstance(value, str | NameAddr):
+        raise ConfigError("extra_contacts", value, "Contacts, as text or NameAddr")
+    entry = _address("extra_contacts", value) if isinstance(value, str) else value
+    if entry.is_star:
+        raise ConfigError("extra_contacts", "*", "Contacts; all bindings are removed by clear_bindings()")
+    if aor.secure and not (isinstance(entry.uri, SipUri) and entry.uri.secure):
+        raise ConfigError("extra_contacts", str(entry), "a sips URI, because the identity is one")
+    _contact_params({name: text for name, text in entry.params.items() if name.lower() != "expires"})
+    if "expires" in entry.params and not entry.expires:
+        raise ConfigError("extra_contacts", str(entry), "an `expires` of 1 or more seconds, or none")
+    return entry
+
+
+def _route(value: object, loose: bool) -> str:
     if isinstance(value, str) and value[:1] == "<" and value[-1:] == ">":
         value = value[1:-1]
     uri = _sip_uri("routes", value)
     # REG-30: an outbound proxy is a loose router; one that forgot to say so would become the Request-URI.
-    return str(uri if "lr" in uri.params else uri.replace(params={**uri.params, "lr": None}))
+    return str(uri if "lr" in uri.params or not loose else uri.replace(params={**uri.params, "lr": None}))
 
 
 def _contact_params(value: Mapping[str, str | None]) -> Mapping[str, str | None]:

@@ -232,12 +232,12 @@ class ProxyConfig(Standing):
         self._waiters.tell(event)
 
     def _challenge(self, ask: Ask) -> AuthChallenge:
-        aor = self._settings.aor
+        who = self._settings.sender
         return AuthChallenge(
             proxy_config=self,
-            username=aor.user or "",
+            username=who.user or "",
             realm=ask.realm,
-            domain=aor.host,
+            domain=who.host,
             algorithms=ask.algorithms,
             attempt=ask.attempt,
             secure=ask.target.transport.secure,

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aiosipreg import ProxyParams
-from aiosipreg.engine.register import Purpose
+from aiosipreg.engine.contacts import Purpose
 from benchmarks.measure import compare, looped
 from benchmarks.samples import AUTHORIZATION, BRANCH, CONTACT, FLOW, PARAMS, USER_AGENT, series
 

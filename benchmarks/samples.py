@@ -5,9 +5,10 @@ from __future__ import annotations
 from random import Random
 
 from aiosipreg import AuthInfo, ProxyParams
+from aiosipreg.engine.contacts import Purpose, contact_address
 from aiosipreg.engine.digest import DigestPolicy, DigestSession
 from aiosipreg.engine.effects import Flow
-from aiosipreg.engine.register import Purpose, RegisterSeries, contact_address
+from aiosipreg.engine.register import RegisterSeries
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.wire import Response, parse_message
 from benchmarks.null_registrar import answered

@@ -509,10 +509,59 @@ def test_replace_checks_again() -> None:
 
 def test_settable_fields_are_all_but_the_derived_ones() -> None:
     names = {entry.name for entry in dataclasses.fields(ProxyParams)}
-    assert names - set(SETTABLE) == {"aor", "registrar"}
+    assert names - set(SETTABLE) == {"aor", "registrar", "sender", "further_contacts"}
     assert SETTABLE[0] == "identity"
 
 
 def test_keywords_are_keywords() -> None:
     with pytest.raises(TypeError):
         ProxyParams(TOTO, "sip:reg.example.org")  # type: ignore[call-arg]
+
+
+# Third parties, strict routers, further Contacts
+
+
+def test_REG_32_registered_by_is_brought_to_its_clean_form() -> None:
+    params = ProxyParams(TOTO, registered_by='"Boss" <sip:boss@example.com:5070;transport=udp>')
+    assert (str(params.sender), str(params.aor)) == ("sip:boss@example.com", TOTO)
+    assert ProxyParams(TOTO).sender == ProxyParams(TOTO).aor
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"registered_by": "sip:example.com"}, "registered_by"),
+        ({"registered_by": "mailto:a@b"}, "registered_by"),
+        ({"registered_by": "sip:boss@example.com", "instance_id": "urn:uuid:1"}, "instance_id"),
+        ({"loose_routing": "no"}, "loose_routing"),
+        ({"extra_contacts": "<sip:a@b>"}, "extra_contacts"),
+        ({"extra_contacts": (7,)}, "extra_contacts"),
+        ({"extra_contacts": ("*",)}, "extra_contacts"),
+        ({"extra_contacts": ("<sip:a@b",)}, "extra_contacts"),
+        ({"extra_contacts": ("<sip:a@b>;expires=0",)}, "extra_contacts"),
+        ({"extra_contacts": ("<sip:a@b>;expires=soon",)}, "extra_contacts"),
+        ({"extra_contacts": ("<sip:a@b>;q=2",)}, "contact_params[q]"),
+        ({"extra_contacts": ("<sip:a@b>;reg-id=1",)}, "contact_params"),
+        ({"extra_contacts": ("<sip:a@b>",), "identity": "sips:a@b"}, "extra_contacts"),
+        ({"extra_contacts": ("<mailto:a@b>",), "identity": "sips:a@b"}, "extra_contacts"),
+    ],
+)
+def test_they_are_refused_when_they_cannot_work(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ProxyParams(**{"identity": TOTO, **changes})
+    assert caught.value.field == field
+
+
+def test_REG_9_a_sips_account_registers_sips_contacts() -> None:
+    params = ProxyParams("sips:toto@sip.titi.com", extra_contacts=("<sips:toto@desk.example.org>",))
+    assert params.further_contacts[0].uri == SipUri.parse("sips:toto@desk.example.org")
+
+
+def test_further_contacts_are_given_as_text_or_as_addresses() -> None:
+    address = NameAddr.parse("<mailto:toto@titi.com>;q=0.1")
+    assert ProxyParams(TOTO, extra_contacts=(address,)) == ProxyParams(TOTO, extra_contacts=(str(address),))
+
+
+def test_REG_30_lr_is_added_unless_strict_routers_are_wanted() -> None:
+    assert ProxyParams(TOTO, routes=("sip:a.example",)).routes == ("sip:a.example;lr",)
+    assert ProxyParams(TOTO, routes=("sip:a.example",), loose_routing=False).routes == ("sip:a.example",)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.cycle import Cycle, Step
 from aiosipreg.engine.lease import Intent, Lease, earliest
 from aiosipreg.engine.outcome import Outcome
-from aiosipreg.engine.register import Purpose
 from aiosipreg.engine.replies import TROUBLES, Then, wait_after
 from aiosipreg.engine.session import Session
 from aiosipreg.engine.timers import LONGEST_RETRY_AFTER, NETWORK_JITTER, REMOVAL_DEADLINE, SHORTEST_CYCLE, refresh_delay
@@ -183,7 +183,7 @@ class Course:
     def _begin_anew(self, now: float) -> list[Effect]:
         """The registrar dropped the binding and wants another, which has nothing of the old one (F-19)."""
         self.lease.drop()
-        self.session.bound = None
+        self.session.unbind()
         self.session.renew()
         return [self.lease.move("F-19"), *self._start(Purpose.REGISTER, now)]
 
@@ -191,7 +191,7 @@ class Course:
         """The binding is gone, and another is not wanted yet, or not at all (F-20 to F-22)."""
         row, lease = TROUBLES[name], self.lease
         lease.drop()
-        self.session.bound = None
+        self.session.unbind()
         asked = None if retry_after is None else min(retry_after, LONGEST_RETRY_AFTER)
         wait = wait_after(row, asked, lease.failures + 1, self._retry, self.session.random)
         lease.retry_at = None if wait is None else now + wait
@@ -200,7 +200,7 @@ class Course:
     def _expire(self, now: float) -> list[Effect]:
         """The binding ran out (F-24, F-29)."""
         self.lease.drop()
-        self.session.bound = None
+        self.session.unbind()
         if self._cycle is not None:
             return [self.lease.move("F-29")]
         if self.lease.retry_at is None and not self._held:
@@ -284,7 +284,7 @@ class Course:
         """The removal is over (F-33), or the binding is left to run out (F-34); now comes what waited for it (F-35)."""
         self._let_go(linger=name == "F-34" or reason is Reason.UNCONFIRMED)
         self._everything = False
-        self.session.bound = None
+        self.session.unbind()
         changed = self.lease.move(name, outcome, reason=reason)
         self._adopt_pending()
         again, self._then_register = self._then_register, False

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.authenticator import Question, Verdict
+from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.effects import (
     Answered,
     Ask,
@@ -25,7 +26,7 @@ from aiosipreg.engine.effects import (
 )
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.redirects import Detour
-from aiosipreg.engine.register import Purpose, mapped_address, read_grant
+from aiosipreg.engine.register import mapped_address, read_grant
 from aiosipreg.engine.repairs import repair
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.report import clean
@@ -285,8 +286,6 @@ class Cycle:
         session.series.registrar = self._detour.registrar
         removing = self.purpose in (Purpose.REMOVE, Purpose.CLEAR)
         contact = (session.contact if removing else None) or session.contact_on(flow)
-        bound = session.bound
-        stale = None if removing or bound is None or bound.uri == contact.uri else bound
         branch = new_branch(session.random)
         server = flow.target.name
         data = session.series.render(
@@ -296,7 +295,7 @@ class Cycle:
             contact=contact,
             lifetime=session.lifetime,
             authorizations=session.authenticator.authorizations("REGISTER", session.series.request_uri, server),
-            stale_contact=stale,
+            stale=session.stale(self.purpose, contact),
         )
         self._contact = contact
         if self.purpose is Purpose.REGISTER:
@@ -318,8 +317,7 @@ class Cycle:
         except ParseError as error:
             return self._end(TROUBLES["RSP-200C"], response, cause=str(error))
         if self.purpose is Purpose.REGISTER:
-            session.bound = contact
-            session.avoid = None
+            session.bind(contact)
             if not self._last and self._learn_public_address(grant.public, "NAT-3"):
                 return self._transmit(now)
         return self._end(row, response, grant=grant if doubt is Reason.NONE else replace(grant, doubt=doubt))

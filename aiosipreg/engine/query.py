@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.cycle import Cycle, Step
 from aiosipreg.engine.effects import Concluded
 from aiosipreg.engine.outcome import Outcome
-from aiosipreg.engine.register import Purpose
 from aiosipreg.engine.replies import TROUBLES
 
 if TYPE_CHECKING:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aiosipreg.engine.contacts import Purpose, contact_rows
 from aiosipreg.engine.repairs import Concessions
 from aiosipreg.errors import ParseError
-from aiosipreg.params import ExpiresIn
 from aiosipreg.states import Reason
 from aiosipreg.wire import NameAddr, SipUri, is_token
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import Response
 
-__all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "contact_address", "mapped_address", "read_grant"]
+__all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "mapped_address", "read_grant"]
 
 _MOST_BINDINGS = 100
 
@@ -50,18 +49,6 @@ class Binding:
     pub_gruu: str | None = None
     temp_gruu: str | None = None
     params: Mapping[str, str | None] = field(default_factory=dict, hash=False)
-
-
-class Purpose(enum.Enum):
-    """What a REGISTER is for."""
-
-    REGISTER = "register"
-    REMOVE = "remove"
-    """Take our own binding away (RFC 3261 10.2.2)."""
-    CLEAR = "clear"
-    """Take every binding of the address-of-record away: ``Contact: *`` (REG-23)."""
-    FETCH = "fetch"
-    """Ask for the list and change nothing (RFC 3261 10.2.3)."""
 
 
 class RegisterSeries:
@@ -107,7 +94,7 @@ class RegisterSeries:
         contact: NameAddr,
         lifetime: int,
         authorizations: Iterable[tuple[str, str]] = (),
-        stale_contact: NameAddr | None = None,
+        stale: Iterable[NameAddr] = (),
     ) -> bytes:
         """The next REGISTER of the series, CSeq raised by one.
 
@@ -118,35 +105,38 @@ class RegisterSeries:
             contact: Our Contact address.
             lifetime: Wished lifetime in seconds.
             authorizations: Header names and values that answer challenges.
-            stale_contact: An earlier Contact of ours, removed by the same registration (NAT-3, REG-35).
+            stale: Earlier Contacts of ours, removed by the same request (NAT-3, REG-35).
         """
         self.cseq += 1
         params = self.params
-        aor = str(params.aor)
         lines = [
             f"REGISTER {self.request_uri} SIP/2.0",
             f"Via: SIP/2.0/{flow.target.transport.value} {flow.sent_by};rport;branch={branch}",
             "Max-Forwards: 70",
-            *(f"Route: <{route}>" for route in params.routes),
-            f"From: <{aor}>;tag={self.from_tag}",
-            f"To: <{aor}>",
+            *(f"Route: <{route}>" for route in self._routes()),
+            f"From: <{params.sender}>;tag={self.from_tag}",
+            f"To: <{params.aor}>",
             f"Call-ID: {self.call_id}",
             f"CSeq: {self.cseq} REGISTER",
-            *_contact_lines(params, purpose, contact, lifetime),
+            *contact_rows(params, purpose, contact, lifetime, stale, floor=self.concessions.floor),
         ]
-        if stale_contact is not None and purpose is Purpose.REGISTER:
-            lines.append(f"Contact: <{stale_contact.uri}>;expires=0")
         lines.extend(f"{name}: {value}" for name, value in authorizations)
         return ("\r\n".join(lines) + self._tail).encode("utf-8", "surrogateescape")
 
     @property
     def request_uri(self) -> str:
-        """The registrar's URI as it stands in the start line and in the digest (REG-1, AUTH-14)."""
-        registrar = self.registrar
-        if (registrar.params.get("transport") or "").lower() == "tls":
-            # RFC 5630 3.1.4: understood on input, never written (SIPS-5).
-            registrar = registrar.replace(params={k: v for k, v in registrar.params.items() if k != "transport"})
-        return str(registrar)
+        """The URI in the start line and in the digest: the registrar's (REG-1, AUTH-14), or a strict router's."""
+        return self.params.routes[0] if self._strict else _without_tls(self.registrar)
+
+    @property
+    def _strict(self) -> bool:
+        """Whether the first hop expects to be the Request-URI (RFC 3261 12.2.1.1, REG-30)."""
+        routes = self.params.routes
+        return not self.params.loose_routing and bool(routes) and "lr" not in SipUri.parse(routes[0]).params
+
+    def _routes(self) -> tuple[str, ...]:
+        routes = self.params.routes
+        return (*routes[1:], _without_tls(self.registrar)) if self._strict else routes
 
     def _fixed_headers(self) -> str:
         """The headers that stay the same for hours, and the end of the message."""
@@ -178,7 +168,7 @@ class RegisterSeries:
         return None if to_us else "To"
 
     def _is_from_us(self, response: Response) -> bool:
-        if response.headers.get_all("From") == (f"<{self.params.aor}>;tag={self.from_tag}",):
+        if response.headers.get_all("From") == (f"<{self.params.sender}>;tag={self.from_tag}",):
             # As it was sent, so there is nothing to read.
             return True
         sender = response.from_
@@ -192,49 +182,11 @@ class RegisterSeries:
         return receiver is not None and receiver.uri == self.params.aor
 
 
-def _contact_lines(params: ProxyParams, purpose: Purpose, contact: NameAddr, lifetime: int) -> list[str]:
-    if purpose is Purpose.FETCH:
-        return []
-    if purpose is Purpose.CLEAR:
-        return ["Contact: *", "Expires: 0"]
-    if purpose is Purpose.REMOVE:
-        lifetime = 0
-    in_contact = params.lifetime_in in (ExpiresIn.BOTH, ExpiresIn.CONTACT)
-    in_header = params.lifetime_in in (ExpiresIn.BOTH, ExpiresIn.HEADER)
-    if lifetime == 0 and not in_contact:
-        # A removal that does not say so would be a registration.
-        in_header = True
-    lines = [f"Contact: {contact};expires={lifetime}" if in_contact else f"Contact: {contact}"]
-    if in_header:
-        lines.append(f"Expires: {lifetime}")
-    return lines
-
-
-def contact_address(
-    params: ProxyParams, flow: Flow, public: tuple[str, int] | None = None, *, push: bool = True
-) -> NameAddr:
-    """Our Contact on this flow (REG-11).
-
-    Args:
-        params: The account's settings.
-        flow: The flow that requests to us shall take.
-        public: Host and port that the registrar sees instead of our own (NAT-3).
-        push: Whether the parameters of push notification are left in (PUSH-9).
-    """
-    host, port = public if public is not None else (flow.host, flow.port)
-    given = params.contact_uri_params.items()
-    uri_params = {name: value for name, value in given if push or not name.lower().startswith("pn-")}
-    transport = flow.target.transport.value.lower()
-    if transport not in ("udp", "tls"):
-        uri_params["transport"] = transport
-    first_hop = params.routes[0] if params.routes else ""
-    secure = params.registrar.secure or params.aor.secure or first_hop[:5].lower() == "sips:"
-    # REG-10; the user part keeps the escapes it was given with (GRM-48).
-    uri = params.aor.replace(scheme="sips" if secure else "sip", host=host, port=port, params=uri_params)
-    header_params = dict(params.contact_params)
-    if params.instance_id is not None:
-        header_params["+sip.instance"] = f"<{params.instance_id}>"
-    return NameAddr(uri=uri, params=header_params)
+def _without_tls(registrar: SipUri) -> str:
+    if (registrar.params.get("transport") or "").lower() == "tls":
+        # RFC 5630 3.1.4: understood on input, never written (SIPS-5).
+        registrar = registrar.replace(params={k: v for k, v in registrar.params.items() if k != "transport"})
+    return str(registrar)
 
 
 @dataclass(frozen=True, slots=True)

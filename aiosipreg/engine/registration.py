@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.course import NO_ANSWER, NO_NETWORK, Course
 from aiosipreg.engine.edits import Edit, compare
 from aiosipreg.engine.lease import Intent, earliest
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.regevent import ContactEvent
-from aiosipreg.engine.register import Purpose
 from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.states import RegistrationState
 

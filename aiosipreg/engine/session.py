@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.authenticator import Authenticator
+from aiosipreg.engine.contacts import Purpose, contact_address
 from aiosipreg.engine.edits import Edit, compare
-from aiosipreg.engine.register import RegisterSeries, contact_address
+from aiosipreg.engine.register import RegisterSeries
 from aiosipreg.params import ExpiresIn, NatMode
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Session:
         hop: The redirect that led to that flow, ``None`` if none did (RDR-7).
         contact: Our Contact as last sent, for the removal.
         bound: Our Contact as the registrar holds it; removed by the request that brings another one.
+        bound_extras: Further Contacts that the registrar holds.
         avoid: The target that failed last; the next attempt prefers another (DNS-18).
         public: Our address as the registrar sees it, once a NAT showed (NAT-2).
         shared: The Contact of the account that this one depends on, to be registered instead of an own one.
@@ -46,8 +48,8 @@ class Session:
     """
 
     __slots__ = (
-        "answer", "asymmetric", "authenticator", "avoid", "bound", "contact", "flow", "hop", "params", "policy",
-        "public", "questions", "random", "series", "shared", "timers", "user_agent",
+        "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact", "flow", "hop", "params",
+        "policy", "public", "questions", "random", "series", "shared", "timers", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +70,7 @@ class Session:
         self.hop: Hop | None = None
         self.contact: NameAddr | None = None
         self.bound: NameAddr | None = None
+        self.bound_extras: tuple[NameAddr, ...] = ()
         self.avoid: Target | None = None
         self.public: tuple[str, int] | None = None
         self.shared: NameAddr | None = None
@@ -113,13 +116,33 @@ class Session:
         moved = compare(self.params, params) is Edit.MOVE
         self.params = params
         if moved:
-            self.flow = self.hop = self.contact = self.bound = self.public = self.avoid = None
+            self.flow = self.hop = self.contact = self.public = self.avoid = None
+            self.unbind()
             self.asymmetric = False
             self.authenticator = Authenticator(self.policy, self.random)
             self._start_series()
         else:
             self.series.adopt(params)
         return moved
+
+    def bind(self, contact: NameAddr) -> None:
+        """The registrar took what was sent."""
+        self.bound = contact
+        self.bound_extras = self.params.further_contacts
+        self.avoid = None
+
+    def unbind(self) -> None:
+        """The registrar holds nothing of ours any more, or we do not care."""
+        self.bound = None
+        self.bound_extras = ()
+
+    def stale(self, purpose: Purpose, contact: NameAddr) -> list[NameAddr]:
+        """What the registrar holds of ours and has to give up with this request (NAT-3, REG-22, REG-35)."""
+        if purpose is Purpose.REMOVE:
+            return [*self.bound_extras]
+        kept = {str(contact.uri), *(str(entry.uri) for entry in self.params.further_contacts)}
+        held = [*([self.bound] if self.bound is not None else []), *self.bound_extras]
+        return [entry for entry in held if str(entry.uri) not in kept] if purpose is Purpose.REGISTER else []
 
     def mismatch(self, response: Response) -> str | None:
         """Which header shows that an answer is not to our last request, ``None`` if none (MSG-22)."""

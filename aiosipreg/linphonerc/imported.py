@@ -36,6 +36,7 @@ _ACCOUNT: Mapping[str, _Setting] = {
     "realm": ("realm", str),
     "contact_parameters": ("contact_params", read.header_params),
     "contact_uri_parameters": ("contact_uri_params", read.uri_params),
+    "custom_contact": ("extra_contacts", read.one),
     "unregister_at_stop": ("unregister_at_stop", read.flag),
     "supported": ("supported", read.items),
     "refkey": ("ref_key", str),

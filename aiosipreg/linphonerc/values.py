@@ -95,6 +95,11 @@ def addresses(text: str) -> tuple[str, ...]:
     return tuple(address(item) for item in items(text))
 
 
+def one(text: str) -> tuple[str, ...]:
+    """The whole text as the only one of a list."""
+    return (text,)
+
+
 def header_params(text: str) -> Mapping[str, str | None]:
     """Header parameters, as ``a=b;c``."""
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiosipreg.auth import AuthInfo
+from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.cycle import Cycle, Step
 from aiosipreg.engine.effects import (
     Answered,
@@ -20,7 +21,6 @@ from aiosipreg.engine.effects import (
     NotConnected,
     NotLocated,
 )
-from aiosipreg.engine.register import Purpose
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.timers import SipTimers
 from aiosipreg.params import NatMode, Redirect

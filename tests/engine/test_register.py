@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiosipreg.engine.contacts import Purpose, contact_address
 from aiosipreg.engine.effects import Flow
-from aiosipreg.engine.register import Binding, Purpose, RegisterSeries, contact_address, mapped_address, read_grant
+from aiosipreg.engine.register import Binding, RegisterSeries, mapped_address, read_grant
 from aiosipreg.engine.repairs import Concessions
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.params import ExpiresIn, ProxyParams
@@ -87,7 +88,7 @@ def test_REG_7_8_golden_register_with_everything() -> None:
         subject,
         lifetime=60,
         authorizations=[("Authorization", 'Digest realm="r"'), ("Proxy-Authorization", 'Digest realm="p"')],
-        stale_contact=NameAddr.parse("<sip:toto@10.0.0.1:5060>;q=0.7"),
+        stale=[NameAddr.parse("<sip:toto@10.0.0.1:5060>;q=0.7")],
     )
     assert data.decode() == (
         "REGISTER sip:edge.example.org:5070;transport=udp SIP/2.0\r\n"
@@ -101,8 +102,8 @@ def test_REG_7_8_golden_register_with_everything() -> None:
         "CSeq: 42 REGISTER\r\n"
         'Contact: <sip:toto@192.0.2.1:5070;ob;x=a%20b>;q=0.7;methods="OPTIONS, NOTIFY"'
         f';+sip.instance="<{INSTANCE}>";expires=60\r\n'
-        "Expires: 60\r\n"
         "Contact: <sip:toto@10.0.0.1:5060>;expires=0\r\n"
+        "Expires: 60\r\n"
         'Authorization: Digest realm="r"\r\n'
         'Proxy-Authorization: Digest realm="p"\r\n'
         "Supported: path, gruu\r\n"
@@ -231,18 +232,48 @@ STALE = NameAddr.parse("<sip:toto@10.0.0.1:5060>")
 
 def test_REG_23_star_stands_alone() -> None:
     params = TOTO.replace(instance_id=INSTANCE, contact_params={"q": "1"}, lifetime_in=ExpiresIn.CONTACT)
-    data = render(series(params), Purpose.CLEAR, stale_contact=STALE)
+    data = render(series(params), Purpose.CLEAR, stale=[STALE])
     assert lines(data, "Contact", "Expires") == ["Contact: *", "Expires: 0"]
     assert b"instance" not in data
 
 
 def test_REG_21_fetch_has_neither_contact_nor_expires() -> None:
-    data = render(series(), Purpose.FETCH, stale_contact=STALE)
+    data = render(series(), Purpose.FETCH, stale=[STALE])
     assert lines(data, "Contact", "Expires") == []
 
 
-def test_REG_22_removal_names_nothing_else() -> None:
-    assert len(lines(render(series(), Purpose.REMOVE, stale_contact=STALE), "Contact")) == 1
+def test_REG_30_a_strict_router_becomes_the_request_uri() -> None:
+    routes = ("sip:old.example;transport=udp", "sip:b.example;lr")
+    request = sent(TOTO.replace(server="sip:reg.example", routes=routes, loose_routing=False))
+    assert request.uri == "sip:old.example;transport=udp"
+    assert list(request.headers.get_all("Route")) == ["<sip:b.example;lr>", "<sip:reg.example>"]
+
+
+def test_REG_30_SIPS_6_a_first_route_that_says_lr_is_no_strict_router() -> None:
+    routes = ("sips:a.example;lr", "sip:b.example")
+    request = sent(TOTO.replace(routes=routes, loose_routing=False))
+    assert request.uri == "sip:example.org"
+    assert list(request.headers.get_all("Route")) == ["<sips:a.example;lr>", "<sip:b.example>"]
+
+
+def test_REG_30_without_a_route_nothing_is_strict() -> None:
+    assert sent(TOTO.replace(loose_routing=False)).uri == "sip:example.org"
+
+
+def test_REG_32_whoever_registers_for_somebody_else_stands_in_from() -> None:
+    params = TOTO.replace(registered_by="sip:boss@example.com;transport=udp")
+    subject = series(params)
+    data = render(subject)
+    assert lines(data, "From", "To") == [
+        f"From: <sip:boss@example.com>;tag={subject.from_tag}",
+        "To: <sip:toto@example.org>",
+    ]
+    request = parse_message(data)
+    assert isinstance(request, Request)
+    rows = [f"{name}: {request.headers.get(name)}" for name in ("Via", "From", "To", "Call-ID", "CSeq")]
+    response = parse_message("\r\n".join(["SIP/2.0 200 OK", *rows, "", ""]).encode())
+    assert isinstance(response, Response)
+    assert subject.mismatch(response, 1) is None
 
 
 def test_REG_30_routes_in_order() -> None:
@@ -300,60 +331,6 @@ def test_RSP_513_concessions_show_in_the_next_request() -> None:
     assert lines(data, "Supported", "User-Agent", "X-Long") == []
     subject.concede(Concessions(with_tags=("outbound",)))
     assert lines(render(subject), "Supported", "X-Long") == ["Supported: path, outbound", "X-Long: 1"]
-
-
-# Contact
-
-
-@pytest.mark.parametrize(
-    ("transport", "uri"),
-    [
-        (Transport.UDP, "sip:toto@192.0.2.1:5070"),
-        (Transport.TCP, "sip:toto@192.0.2.1:5070;transport=tcp"),
-        (Transport.TLS, "sip:toto@192.0.2.1:5070"),
-        (Transport.WS, "sip:toto@192.0.2.1:5070;transport=ws"),
-        (Transport.WSS, "sip:toto@192.0.2.1:5070;transport=wss"),
-    ],
-)
-def test_REG_11_contact_is_the_address_of_the_flow(transport: Transport, uri: str) -> None:
-    assert str(contact_address(TOTO, flow(transport)).uri) == uri
-
-
-def test_REG_11_contact_by_ipv6() -> None:
-    assert str(contact_address(TOTO, flow(host="2001:db8::1"))) == "<sip:toto@[2001:db8::1]:5070>"
-
-
-def test_NAT_3_public_address_replaces_our_own() -> None:
-    assert str(contact_address(TOTO, FLOW, ("203.0.113.5", 1024))) == "<sip:toto@203.0.113.5:1024>"
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"server": "sips:example.org"},
-        {"identity": "sips:toto@example.org", "server": "sips:example.org"},
-        {"routes": ("sips:proxy.example.org", "sip:inner.example.org")},
-        {"routes": ("SIPS:proxy.example.org",)},
-    ],
-)
-def test_REG_10_contact_is_sips_when_the_way_is(settings: dict[str, Any]) -> None:
-    assert str(contact_address(TOTO.replace(**settings), flow(Transport.TLS)).uri) == "sips:toto@192.0.2.1:5070"
-
-
-def test_REG_10_contact_is_sip_when_only_a_later_route_is_sips() -> None:
-    params = TOTO.replace(routes=("sip:proxy.example.org", "sips:inner.example.org"))
-    assert str(contact_address(params, FLOW).uri) == "sip:toto@192.0.2.1:5070"
-
-
-def test_OUTB_2_instance_id_in_quotes_and_brackets() -> None:
-    contact = contact_address(TOTO.replace(instance_id=INSTANCE), FLOW)
-    assert str(contact) == f'<sip:toto@192.0.2.1:5070>;+sip.instance="<{INSTANCE}>"'
-
-
-def test_PUSH_9_parameters_of_push_can_be_left_out() -> None:
-    params = TOTO.replace(contact_uri_params={"pn-provider": "acme", "PN-prid": "secret", "ob": None})
-    assert contact_address(params, FLOW).uri.params.keys() == {"pn-provider", "pn-prid", "ob"}  # type: ignore[union-attr]
-    assert str(contact_address(params, FLOW, push=False).uri) == "sip:toto@192.0.2.1:5070;ob"
 
 
 # A request says what it was told to

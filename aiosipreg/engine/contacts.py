@@ -1,0 +1,104 @@
+"""The Contacts of a REGISTER: our address on a flow, further ones, and those that are taken back (RFC 3261 10.2.1)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from aiosipreg.params import ExpiresIn
+from aiosipreg.wire import NameAddr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiosipreg.engine.effects import Flow
+    from aiosipreg.params import ProxyParams
+
+__all__ = ["Purpose", "contact_address", "contact_rows"]
+
+
+class Purpose(enum.Enum):
+    """What a REGISTER is for."""
+
+    REGISTER = "register"
+    REMOVE = "remove"
+    """Take our own binding away (RFC 3261 10.2.2)."""
+    CLEAR = "clear"
+    """Take every binding of the address-of-record away: ``Contact: *`` (REG-23)."""
+    FETCH = "fetch"
+    """Ask for the list and change nothing (RFC 3261 10.2.3)."""
+
+
+def contact_rows(
+    params: ProxyParams,
+    purpose: Purpose,
+    contact: NameAddr,
+    lifetime: int,
+    stale: Iterable[NameAddr] = (),
+    *,
+    floor: int = 0,
+) -> list[str]:
+    """The rows of Contact and Expires.
+
+    Args:
+        params: The account's settings, which say where the lifetime stands (REG-8) and name further Contacts.
+        purpose: What the request is for.
+        contact: Our own Contact.
+        lifetime: Wished lifetime in seconds.
+        stale: Contacts that are taken back.
+        floor: The shortest lifetime that the registrar takes.
+    """
+    if purpose is Purpose.FETCH:
+        return []
+    if purpose is Purpose.CLEAR:
+        return ["Contact: *", "Expires: 0"]
+    in_contact = params.lifetime_in in (ExpiresIn.BOTH, ExpiresIn.CONTACT)
+    in_header = params.lifetime_in in (ExpiresIn.BOTH, ExpiresIn.HEADER)
+    if purpose is Purpose.REMOVE:
+        lifetime = 0
+        # A removal that does not say so would be a registration.
+        in_header = in_header or not in_contact
+        entries = [contact]
+    else:
+        entries = [contact, *(_lasting(entry, floor) for entry in params.further_contacts)]
+    rows = [f"Contact: {_until(entry, lifetime) if in_contact else entry}" for entry in entries]
+    rows += [f"Contact: <{entry.uri}>;expires=0" for entry in stale]
+    return [*rows, f"Expires: {lifetime}"] if in_header else rows
+
+
+def _lasting(entry: NameAddr, floor: int) -> NameAddr:
+    """A further Contact with a lifetime of its own, which is at least what the registrar insists on (REG-27)."""
+    own = entry.expires
+    return entry if own is None else replace(entry, params={**entry.params, "expires": str(max(own, floor))})
+
+
+def _until(entry: NameAddr, lifetime: int) -> str:
+    return str(entry) if "expires" in entry.params else f"{entry};expires={lifetime}"
+
+
+def contact_address(
+    params: ProxyParams, flow: Flow, public: tuple[str, int] | None = None, *, push: bool = True
+) -> NameAddr:
+    """Our Contact on this flow (REG-11).
+
+    Args:
+        params: The account's settings.
+        flow: The flow that requests to us shall take.
+        public: Host and port that the registrar sees instead of our own (NAT-3).
+        push: Whether the parameters of push notification are left in (PUSH-9).
+    """
+    host, port = public if public is not None else (flow.host, flow.port)
+    given = params.contact_uri_params.items()
+    uri_params = {name: value for name, value in given if push or not name.lower().startswith("pn-")}
+    transport = flow.target.transport.value.lower()
+    if transport not in ("udp", "tls"):
+        uri_params["transport"] = transport
+    first_hop = params.routes[0] if params.routes else ""
+    secure = params.registrar.secure or params.aor.secure or first_hop[:5].lower() == "sips:"
+    # REG-10; the user part keeps the escapes it was given with (GRM-48).
+    uri = params.aor.replace(scheme="sips" if secure else "sip", host=host, port=port, params=uri_params)
+    header_params = dict(params.contact_params)
+    if params.instance_id is not None:
+        header_params["+sip.instance"] = f"<{params.instance_id}>"
+    return NameAddr(uri=uri, params=header_params)
