@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,10 @@ from aiosipreg.engine.effects import Answered, NotAnswered
 
 if TYPE_CHECKING:
     from aiosipreg.auth import AuthChallenge, AuthProvider
-    from aiosipreg.engine.effects import Answer, Ask
+    from aiosipreg.engine.effects import Answer, Ask, Flow
     from aiosipreg.params import ProxyParams
 
-__all__ = ["inquire", "known_credentials"]
+__all__ = ["caution", "inquire", "known_credentials"]
 
 logger = logging.getLogger("aiosipreg.auth")
 
@@ -30,6 +31,26 @@ def known_credentials(params: ProxyParams, shared: tuple[AuthInfo, ...], ask: As
     return find_auth_info(own, username=None, domain=who.host, realm=ask.realm) or find_auth_info(
         shared, username=who.user, domain=who.host, realm=ask.realm
     )
+
+
+def caution(identity: str, algorithm: str | None, flow: Flow | None) -> bool:
+    """Warn where a password can be guessed from what travels by (SEC-4); return whether that was the case.
+
+    Args:
+        identity: The account.
+        algorithm: The digest algorithm in use, ``None`` without a challenge.
+        flow: Where the registration went.
+    """
+    if algorithm is None or flow is None or not algorithm.startswith("MD5") or flow.target.transport.secure:
+        return False
+    if ipaddress.ip_address(flow.target.host).is_loopback:
+        return False  # Nobody listens there.
+    logger.warning(
+        "%s: whoever sees the traffic to %s can try passwords against its MD5 digests; use TLS or SHA-256",
+        identity,
+        flow.target,
+    )
+    return True
 
 
 async def inquire(

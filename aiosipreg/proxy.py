@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from aiosipreg.auth import AuthChallenge
+from aiosipreg.credentials import caution
 from aiosipreg.desk import Desk
 from aiosipreg.draft import Draft
 from aiosipreg.engine.edits import plan
@@ -52,7 +53,7 @@ class ProxyConfig(Standing):
     Made by ``core.add_proxy_config``. Everything shown is read only; settings are changed through `edit`.
     """
 
-    __slots__ = ("__weakref__", "_broadcast", "_desk", "_fetches", "_phase", "_waiters")
+    __slots__ = ("__weakref__", "_broadcast", "_cautioned", "_desk", "_fetches", "_phase", "_waiters")
 
     def __init__(self, params: ProxyParams, id_: str, core: Owner, host: Host) -> None:
         self._params = params
@@ -60,6 +61,7 @@ class ProxyConfig(Standing):
         self._core = core
         self._host = host
         self._phase = _Phase.OPEN
+        self._cautioned = False
         self._last_event: RegistrationEvent | None = None
         self._broadcast: Broadcast | None = None
         self._waiters = Waiters()
@@ -221,6 +223,8 @@ class ProxyConfig(Standing):
 
     def _tell(self, changed: Changed) -> None:
         """Report a change to whoever listens."""
+        if changed.state is OK and not self._cautioned:
+            self._cautioned = caution(self.identity, self.algorithm, self._runners[0].session.flow)
         told = {name: getattr(changed, name) for name in _TOLD}
         event = RegistrationEvent(proxy_config=self, at=self._host.now(), **told)
         self._last_event = event

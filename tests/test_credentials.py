@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from aiosipreg import AuthChallenge, AuthInfo, ProxyConfig, ProxyParams
-from aiosipreg.credentials import inquire, known_credentials
-from aiosipreg.engine.effects import Answered, Ask, NotAnswered
+from aiosipreg.credentials import caution, inquire, known_credentials
+from aiosipreg.engine.effects import Answered, Ask, Flow, NotAnswered
 from aiosipreg.engine.targets import Target, Transport
 from tests.events import Account
 
@@ -30,6 +30,30 @@ def info(username: str = "toto", **fields: Any) -> AuthInfo:
 
 def known(own: Any = None, shared: tuple[AuthInfo, ...] = (), **question: Any) -> AuthInfo | None:
     return known_credentials(ProxyParams("sip:toto@sip.titi.com", auth=own), shared, ask(**question))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "host", "transport", "cautions"),
+    [
+        ("MD5", "192.0.2.1", Transport.UDP, True),
+        ("MD5-sess", "2001:db8::1", Transport.TCP, True),
+        ("MD5", "192.0.2.1", Transport.TLS, False),
+        ("SHA-256", "192.0.2.1", Transport.UDP, False),
+        (None, "192.0.2.1", Transport.UDP, False),
+        ("MD5", "127.0.0.1", Transport.UDP, False),
+        ("MD5", "::1", Transport.UDP, False),
+    ],
+)
+def test_SEC_4_md5_in_the_clear_is_warned_of(
+    algorithm: str | None, host: str, transport: Transport, cautions: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    flow = Flow(Target(host, 5060, transport, "sip.titi.com"), "192.0.2.7", 5060)
+    assert caution("sip:toto@sip.titi.com", algorithm, flow) is cautions
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * cautions
+
+
+def test_SEC_4_before_there_is_a_flow_there_is_nothing_to_warn_of() -> None:
+    assert not caution("sip:toto@sip.titi.com", "MD5", None)
 
 
 class TestKnown:

@@ -561,6 +561,55 @@ ASKS: dict[str, Callable[[ProxyConfig], Awaitable[object]]] = {
 }
 
 
+class TestPause:
+    async def test_a_paused_account_begins_nothing_until_it_is_resumed(self, sip_registrar: Registrar) -> None:
+        async with registered(sip_registrar, settings={"expires": 600}) as proxy:
+            proxy.pause()
+            assert (proxy.paused, proxy.refresh_at, proxy.retry_at) == (True, None, None)
+            await proxy.wait_for(FAILED, timeout=601)
+            assert proxy.last_event is not None
+            assert (proxy.last_event.reason, proxy.last_event.retry_at) == (Reason.EXPIRED, None)
+            assert methods(sip_registrar) == [600, 600]  # the challenge and its answer
+            proxy.resume()
+            await proxy.wait_for(OK, timeout=10)
+            assert (proxy.paused, methods(sip_registrar)) == (False, [600, 600, 600])
+
+    async def test_a_paused_account_does_what_it_is_told(self, sip_registrar: Registrar) -> None:
+        async with registered(sip_registrar) as proxy:
+            proxy.pause()
+            await proxy.refresh(timeout=10)
+            assert methods(sip_registrar) == [3600, 3600, 3600]
+
+
+class TestWake:
+    async def test_PUSH_4_a_binding_is_renewed_at_once(self, sip_registrar: Registrar) -> None:
+        async with registered(sip_registrar) as proxy:
+            proxy.wake()
+            assert proxy.state is REFRESHING
+            await proxy.wait_for(OK, timeout=10)
+            assert methods(sip_registrar) == [3600, 3600, 3600]
+
+    async def test_F_40_an_account_that_waits_tries_early(self, sip_registrar: Registrar) -> None:
+        sip_registrar.answer_next(503)
+        async with Core(auth=TOTO) as core:
+            proxy = core.add_proxy_config(account(sip_registrar))
+            await proxy.wait_for(FAILED, timeout=10)
+            proxy.wake()
+            await proxy.wait_for(OK, timeout=1)
+
+
+async def test_the_last_answer_can_be_read(sip_registrar: Registrar) -> None:
+    sip_registrar.hook = lambda _, response: Response(
+        response.status, response.reason, [*response.headers.items(), ("Server", "fake/1")], response.body
+    )
+    async with Core(auth=TOTO) as core:
+        proxy = core.add_proxy_config(account(sip_registrar))
+        assert proxy.last_response is None
+        await proxy.registered(timeout=10)
+        assert proxy.last_response is not None
+        assert (proxy.last_response.status, proxy.last_response.headers.get("Server")) == (200, "fake/1")
+
+
 class TestRemoved:
     @pytest.mark.parametrize("name", [name for name in ASKS if name != "refresh"])
     async def test_a_removed_account_takes_no_wishes(self, sip_registrar: Registrar, name: str) -> None:

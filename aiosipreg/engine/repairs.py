@@ -57,7 +57,7 @@ def repair(status: int, response: Response, params: ProxyParams, given: Concessi
     """What would satisfy this answer, ``None`` if nothing that we may concede does.
 
     Args:
-        status: 420, 421, 423, 513 or 555.
+        status: 420, 421, 423, 439, 513 or 555.
         response: The answer.
         params: The account's settings.
         given: What was conceded before.
@@ -71,6 +71,12 @@ def _bad_extension(response: Response, params: ProxyParams, given: Concessions) 
     disliked = frozenset(response.unsupported) & {tag.lower() for tag in given.tags(params)}
     with_tags = tuple(tag for tag in given.with_tags if tag not in disliked)
     return replace(given, without_tags=given.without_tags | disliked, with_tags=with_tags)
+
+
+def _no_outbound(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
+    # RFC 5626 11.6 and OUTB-12: remembered, so that the first hop does not have to say it again.
+    tags = {tag.lower() for tag in given.tags(params)}
+    return replace(given, without_tags=given.without_tags | {"outbound"}) if "outbound" in tags else given
 
 
 def _extension_required(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
@@ -100,6 +106,7 @@ def _push_not_supported(response: Response, params: ProxyParams, given: Concessi
 
 _REPAIRS: Final[Mapping[int, Callable[[Response, ProxyParams, Concessions], Concessions]]] = MappingProxyType({
     420: _bad_extension,
+    439: _no_outbound,
     421: _extension_required,
     423: _interval_too_brief,
     513: _message_too_large,

@@ -123,7 +123,7 @@ TABLE: Mapping[int, Row] = MappingProxyType({
     421: _repair("RSP-421", Reason.REJECTED, "the server needs an extension that is not there"),
     423: _repair("RSP-423", Reason.INTERVAL_TOO_BRIEF, "the server wants a longer lifetime than can be granted"),
     430: _later("RSP-430", Reason.IO_ERROR, "the flow is broken on the server's side"),
-    439: _stop("RSP-439", Reason.REJECTED, "the first hop does not support outbound"),
+    439: _repair("RSP-439", Reason.REJECTED, "the first hop does not support outbound"),
     440: _slow("RSP-440", Reason.REJECTED, "a loop in the provider's network"),
     480: _later("RSP-480", Reason.TEMPORARILY_UNAVAILABLE),
     481: Row("RSP-481", Then.BACK_OFF, Reason.NO_MATCH, _SERVER_TROUBLE, new_call_id=True),

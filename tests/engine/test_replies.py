@@ -765,3 +765,21 @@ def registered_with(*challenged: str, policy: DigestPolicy | None = None, **chan
     driver.ok()
     driver.now += 100
     return driver
+
+
+def test_RSP_439_outbound_is_left_out_once_and_not_offered_again_OUTB_12() -> None:
+    driver = Driver(params(supported=("path", "outbound")))
+    driver.register()
+    driver.final(439)
+    assert [sent.request.headers.get("Supported") for sent in driver.requests] == ["path, outbound", "path"]
+    driver.ok()
+    driver.refresh()
+    assert driver.last.request.headers.get("Supported") == "path"
+
+
+def test_RSP_439_a_second_one_is_final() -> None:
+    driver = Driver(params(supported=("outbound",)))
+    driver.register()
+    driver.final(439)
+    driver.final(439)
+    assert (driver.moves[-1], driver.wait, len(driver.requests)) == ("F-07", None, 2)

@@ -69,6 +69,7 @@ reg_expires=900
 reg_sendregister=0
 contact_parameters=a=b;c
 contact_uri_parameters=x=y
+custom_contact=<sip:toto@desk.titi.com>;q=0.3
 unregister_at_stop=0
 refkey=ref
 idkey=first
@@ -118,6 +119,7 @@ def test_a_whole_file() -> None:
             register=False,
             contact_params={"a": "b", "c": None},
             contact_uri_params={"x": "y"},
+            extra_contacts=("<sip:toto@desk.titi.com>;q=0.3",),
             unregister_at_stop=False,
             ref_key="ref",
             id="first",
