@@ -22,7 +22,7 @@ NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
 
 Point: TypeAlias = tuple[float, float]
 
-TOP, WIDTH, HEIGHT = 45, 880, 800
+TOP, WIDTH, HEIGHT = 45, 880, 850
 NODE_WIDTH, NODE_HEIGHT = 124, 46
 FONT_SIZE = 13
 LINE = 16
@@ -77,20 +77,21 @@ ROUTES: dict[tuple[RegistrationState, RegistrationState], Route] = {
     (NONE, PROGRESS): line((713, 181), (512, 181), Label(618, 192, "start", "below", 20)),
     (PROGRESS, OK): line((440, 193), (440, 407), Label(432, 372, "end")),
     (OK, PROGRESS): line((462, 407), (462, 193), Label(472, 310)),
-    (OK, REFRESHING): Route(((512, 425), (640, 450), (735, 570), (755, 707)), Label(618, 412, width=18)),
-    (REFRESHING, OK): Route(((720, 707), (690, 600), (610, 490), (500, 453)), Label(592, 570, "end")),
+    (OK, REFRESHING): Route(((512, 425), (640, 460), (725, 580), (755, 707)), Label(622, 404, width=18)),
+    (REFRESHING, OK): Route(((720, 707), (690, 600), (610, 490), (500, 453)), Label(592, 556, "end")),
     (REFRESHING, PROGRESS): Route(((795, 707), (840, 470), (720, 240), (505, 193)), Label(752, 300, width=18)),
     (REFRESHING, REFRESHING): Route(((745, 753), (735, 800), (815, 800), (805, 753)), Label(702, 800, stand="below")),
     (REFRESHING, FAILED): line((713, 735), (167, 735), Label(350, 746, stand="below", width=40)),
-    (OK, FAILED): Route(((410, 453), (370, 560), (290, 660), (167, 715)), Label(338, 610)),
+    (OK, FAILED): Route(((410, 453), (370, 560), (290, 660), (167, 715)), Label(352, 628, width=26)),
     (PROGRESS, FAILED): Route(((415, 193), (400, 340), (340, 560), (145, 707)), Label(222, 462, width=16)),
     (FAILED, PROGRESS): Route(((120, 707), (170, 500), (240, 260), (405, 193)), Label(72, 360, width=18)),
+    (FAILED, FAILED): Route(((120, 753), (115, 800), (180, 800), (155, 753)), Label(188, 772, width=20)),
     (FAILED, CLEARED): line((60, 707), (60, 193), Label(72, 232)),
 }  # fmt: skip
 
 ENTRIES: dict[RegistrationState, Route] = {
     NONE: line((775, 105), (775, 147), Label(690, 96, stand="above", width=28)),
-    FAILED: line((105, 795), (105, 753), Label(43, 803, stand="below", width=30)),
+    FAILED: line((75, 795), (75, 753), Label(43, 803, stand="below", width=24)),
 }
 """Arrows from nowhere, for rows that start in many states."""
 
