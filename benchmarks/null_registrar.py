@@ -1,8 +1,8 @@
-"""A registrar that agrees to everything, in a process of its own: ``python -m benchmarks.null_registrar``.
+"""A registrar that agrees to everything, in a process of its own.
 
-It answers the first REGISTER with a challenge and one with credentials with 200, by templates into which the rows of
-the request are cut, and sends back unread whatever else comes. The rows are expected in the order in which this
-package writes them. It prints its port, and ends when its standard input does.
+It answers a REGISTER with a challenge, and one with credentials with 200, whatever they say; what is no REGISTER comes
+back unread. `null_registrar` runs the program in C where it can be built, and otherwise this module, which does the
+same at a multiple of the cost: ``python -m benchmarks.null_registrar [CPU]``.
 """
 
 from __future__ import annotations
@@ -10,27 +10,37 @@ from __future__ import annotations
 import os
 import select
 import socket
+import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-__all__ = ["NONCE", "REALM", "answered"]
+from benchmarks.programs import HERE, UnavailableError, built
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["NONCE", "REALM", "answered", "null_registrar"]
 
 REALM = "sip.titi.com"
 NONCE = "b7c9036dbf357f7683f054aea940e9703dc8f84c1108"
 
-_CHALLENGE = (
-    b"SIP/2.0 401 Unauthorized\r\n%b%b;tag=b27e1a1d33761e85846fc98f5f3a7e58.0503\r\n%b\r\n"
+_CHALLENGED = b"SIP/2.0 401 Unauthorized\r\n"
+_CHALLENGED_END = (
     b'WWW-Authenticate: Digest realm="' + REALM.encode() + b'", nonce="' + NONCE.encode() + b'", '
     b'algorithm=MD5, qop="auth"\r\n'
     b"Server: null registrar\r\nContent-Length: 0\r\n\r\n"
 )
-_GRANT = (
-    b"SIP/2.0 200 OK\r\n%b%b;tag=b27e1a1d33761e85846fc98f5f3a7e58.0503\r\n%b\r\n%b\r\n"
+_GRANTED = b"SIP/2.0 200 OK\r\n"
+_GRANTED_END = (
     b"Expires: 3600\r\nSupported: path\r\n"
     b"Allow: REGISTER, OPTIONS, INVITE, ACK, CANCEL, BYE, SUBSCRIBE, NOTIFY, INFO, UPDATE, PRACK, MESSAGE\r\n"
     b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nServer: null registrar 1.0\r\nContent-Length: 0\r\n\r\n"
 )
+_TAG = b";tag=b27e1a1d33761e85846fc98f5f3a7e58.0503"
 _SIZE = 4096
+_COPIED = (b"from", b"to", b"call-id", b"cseq")
+_COMPACT = {b"v": b"via", b"f": b"from", b"t": b"to", b"i": b"call-id", b"m": b"contact"}
 
 
 def answered(request: bytes, seen: bytes) -> bytes:
@@ -42,16 +52,38 @@ def answered(request: bytes, seen: bytes) -> bytes:
     """
     if not request.startswith(b"REGISTER "):
         return request
-    start = request.index(b"Via: ")
-    via = request[start : request.index(b"Max-Forwards: ", start)].replace(b";rport", seen, 1)
-    start = request.index(b"From: ", start)
-    to_end = request.index(b"\r\nCall-ID: ", start)
-    ids_end = request.index(b"\r\nContact: ", to_end)
-    parties, ids = request[start:to_end], request[to_end + 2 : ids_end]
-    if b"\r\nAuthorization: " not in request:
-        return _CHALLENGE % (via, parties, ids)
-    contact = request[ids_end + 2 : request.index(b"\r\n", ids_end + 2)]
-    return _GRANT % (via, parties, ids, contact)
+    rows: dict[bytes, bytes] = {}
+    for row in request.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
+        name = row.partition(b":")[0].strip().lower()
+        rows.setdefault(_COMPACT.get(name, name), row)
+    if b";tag=" not in rows[b"to"].rpartition(b">")[2]:
+        rows[b"to"] += _TAG
+    copied = [rows[b"via"].replace(b";rport", seen, 1), *(rows[name] for name in _COPIED)]
+    agreed = b"authorization" in rows
+    if agreed and b"contact" in rows:
+        copied.append(rows[b"contact"])
+    start, end = (_GRANTED, _GRANTED_END) if agreed else (_CHALLENGED, _CHALLENGED_END)
+    return b"%b%b\r\n%b" % (start, b"\r\n".join(copied), end)
+
+
+@contextmanager
+def null_registrar(cpu: int = -1) -> Iterator[int]:
+    """Run the registrar; gives its port on 127.0.0.1.
+
+    Args:
+        cpu: The CPU it is bound to, -1 for any.
+    """
+    texts = (_CHALLENGED, _CHALLENGED_END, _GRANTED, _GRANTED_END, _TAG)
+    try:
+        command = [str(built("null_registrar.c")), str(cpu), *(text.decode() for text in texts)]
+    except UnavailableError:
+        command = [sys.executable, "-m", "benchmarks.null_registrar", str(cpu)]
+    with subprocess.Popen(command, cwd=HERE.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.communicate()
 
 
 def serve(sock: socket.socket) -> None:
@@ -69,8 +101,9 @@ def serve(sock: socket.socket) -> None:
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        os.sched_setaffinity(0, {int(sys.argv[1])})
+    cpu = int(sys.argv[1])
+    if cpu >= 0:
+        os.sched_setaffinity(0, {cpu})
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         # What arrives while it is not its turn on the CPU must not be lost: the clients would send it again.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)

@@ -11,22 +11,19 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import Figure, Sample, figures
+from benchmarks.null_registrar import null_registrar
+from benchmarks.programs import HERE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from benchmarks.measure import Effort
 
-__all__ = ["LOOPS", "measured"]
+__all__ = ["LOOPS", "cpus", "measured"]
 
 LOOPS = ("asyncio", "uvloop")
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 def measured(effort: Effort) -> list[Figure]:
@@ -42,11 +39,14 @@ def measured(effort: Effort) -> list[Figure]:
 
 
 def _measured(title: str, loop: str, accounts: int, runs: int) -> list[Figure]:
-    client_cpu, registrar_cpu = _cpus()
+    client_cpu, registrar_cpu = cpus()
     with null_registrar(registrar_cpu) as port:
-        command = [loop, str(port), str(accounts), str(runs), *client_cpu]
+        command = [loop, *map(str, (port, accounts, runs, client_cpu))]
         result = subprocess.run(
-            [sys.executable, "-m", "benchmarks.udp_client", *command], cwd=_ROOT, check=True, stdout=subprocess.PIPE
+            [sys.executable, "-m", "benchmarks.udp_client", *command],
+            cwd=HERE.parent,
+            check=True,
+            stdout=subprocess.PIPE,
         )
     told = json.loads(result.stdout)
     samples = {name: [Sample(*run) for run in taken] for name, taken in told["samples"].items()}
@@ -56,21 +56,9 @@ def _measured(title: str, loop: str, accounts: int, runs: int) -> list[Figure]:
     return figures(title, samples, limits=limits, notes=notes)
 
 
-@contextmanager
-def null_registrar(cpu: tuple[str, ...] = ()) -> Iterator[int]:
-    """Run the null registrar; gives its port on 127.0.0.1."""
-    command = [sys.executable, "-m", "benchmarks.null_registrar", *cpu]
-    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.communicate()
-
-
-def _cpus() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The CPUs for client and registrar as arguments, nothing if they have to share or cannot be bound."""
+def cpus() -> tuple[int, int]:
+    """The CPUs for client and registrar, -1 for any if they have to share one or cannot be bound."""
     if not hasattr(os, "sched_getaffinity"):
-        return (), ()
-    cpus = sorted(os.sched_getaffinity(0))
-    return ((str(cpus[0]),), (str(cpus[-1]),)) if len(cpus) > 1 else ((), ())
+        return -1, -1
+    allowed = sorted(os.sched_getaffinity(0))
+    return (allowed[0], allowed[-1]) if len(allowed) > 1 else (-1, -1)

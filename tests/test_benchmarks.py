@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import socket
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from aiosipreg.wire import Request, Response, parse_message
-from benchmarks import build, digest, samples, udp
+from benchmarks import build, digest, null_registrar, programs, samples, udp
 from benchmarks.__main__ import SUBJECTS, main
 from benchmarks.measure import Effort, Figure, Sample, Stopwatch, compare, figures, looped
 from benchmarks.null_registrar import answered
+from benchmarks.programs import UnavailableError
 from benchmarks.table import as_json, print_table
 
 if TYPE_CHECKING:
@@ -76,11 +80,11 @@ def test_what_cannot_be_measured_is_named_and_not_left_out(
 
 def test_one_cpu_has_to_be_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
-    assert udp._cpus() == ((), ())
+    assert udp.cpus() == (-1, -1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 3, 2}, raising=False)
-    assert udp._cpus() == (("1",), ("3",))
+    assert udp.cpus() == (1, 3)
     monkeypatch.delattr(os, "sched_getaffinity")
-    assert udp._cpus() == ((), ())
+    assert udp.cpus() == (-1, -1)
 
 
 def test_medians_are_of_all_runs_and_ratios_within_each() -> None:
@@ -136,6 +140,71 @@ def test_the_null_registrar_challenges_agrees_and_sends_back() -> None:
         assert (told.via.received, told.via.rport) == ("192.0.2.7", 5060)
         assert told.contacts == (asked.contacts if status == 200 else ())
     assert answered(b"ECHO anything", b"") == b"ECHO anything"
+
+
+OTHERS = (
+    samples.REQUEST.replace(b"\r\nFrom:", b"\r\nf :").replace(b"\r\nTo:", b"\r\nT:"),
+    samples.AUTHORIZED.replace(b"@sip.titi.com>\r\nCall-ID:", b"@sip.titi.com>;tag=17\r\ni:"),
+    samples.AUTHORIZED.replace(b"\r\nContact:", b"\r\nX:").replace(b";rport;", b";"),
+    b"ECHO anything",
+)
+
+
+def asked(port: int, requests: Sequence[bytes]) -> tuple[list[bytes], bytes]:
+    """The answers of a running registrar, and where it saw them come from."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", port))
+        answers = []
+        for request in requests:
+            sock.send(request)
+            answers.append(sock.recv(4096))
+        return answers, b";received=127.0.0.1;rport=%d" % sock.getsockname()[1]
+
+
+@pytest.mark.parametrize("language", ["C", "Python"])
+def test_the_null_registrar_is_the_same_in_both_languages(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if language == "Python":
+        monkeypatch.setattr(null_registrar, "built", missing)
+    elif shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    requests = (samples.REQUEST, samples.AUTHORIZED, *OTHERS)
+    with null_registrar.null_registrar() as port:
+        answers, seen = asked(port, requests)
+    assert answers == [answered(request, seen) for request in requests]
+
+
+def missing(source: str) -> Path:
+    raise UnavailableError("cc is not installed")
+
+
+def test_a_program_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    commands = []
+
+    def compile_(*command: str) -> str:
+        commands.append(command[0])
+        Path(command[command.index("-o") + 1]).touch()
+        return ""
+
+    monkeypatch.setattr(programs, "output", compile_)
+    first = programs.built("null_registrar.c")
+    assert programs.built("null_registrar.c") == first
+    assert commands == ["cc"]
+    assert programs.built("null_registrar.c", libraries=("m",)) != first
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("no-such-program",), "no-such-program is not installed"),
+        (("sh", "-c", "echo >&2; echo not this way >&2; exit 3"), "sh: not this way"),
+        (("sh", "-c", "exit 3"), "sh: exit code 3"),
+    ],
+)
+def test_a_program_that_fails_says_why_in_one_line(command: tuple[str, ...], told: str) -> None:
+    with pytest.raises(UnavailableError, match=f"^{told}$"):
+        programs.output(*command)
 
 
 def test_json_holds_every_figure(capsys: pytest.CaptureFixture[str]) -> None:

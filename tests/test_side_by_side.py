@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.programs import UnavailableError
 from benchmarks.side_by_side import __main__ as script
-from benchmarks.side_by_side.clients import Client, UnavailableError, build_linphone
+from benchmarks.side_by_side.clients import Client, build_linphone
 from benchmarks.side_by_side.servers import SERVERS
 from benchmarks.side_by_side.stage import Line, Run, Server, Stage, play
 from benchmarks.side_by_side.table import as_table, remark, states

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.side_by_side.clients import OURS, UnavailableError, build_linphone
+from benchmarks.programs import UnavailableError
+from benchmarks.side_by_side.clients import OURS, build_linphone
 from benchmarks.side_by_side.servers import SERVERS
 from benchmarks.side_by_side.stage import Server, play
 from benchmarks.side_by_side.table import as_json, as_table

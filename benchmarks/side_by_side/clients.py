@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["OURS", "Client", "UnavailableError", "build_linphone"]
+from benchmarks.programs import output
+
+__all__ = ["OURS", "Client", "build_linphone"]
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "linphone_client.c"
-
-
-class UnavailableError(Exception):
-    """A client cannot be built or started; the text says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +40,7 @@ def build_linphone(directory: Path) -> Client:
         UnavailableError: A program is missing, or the library is.
     """
     # Debian's linphone.pc names the libraries below liblinphone and forgets the library itself.
-    flags = shlex.split(_output("pkg-config", "--cflags", "--libs", "linphone"))
+    flags = shlex.split(output("pkg-config", "--cflags", "--libs", "linphone"))
     program = directory / "linphone_client"
-    _output("cc", "-O1", "-o", str(program), str(SOURCE), *flags, "-llinphone")
+    output("cc", "-O1", "-o", str(program), str(SOURCE), *flags, "-llinphone")
     return Client("liblinphone", (str(program),), directory)
-
-
-def _output(*command: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    except FileNotFoundError:
-        raise UnavailableError(f"{command[0]} is not installed") from None
-    except subprocess.TimeoutExpired:
-        raise UnavailableError(f"{command[0]} does not end") from None
-    except subprocess.CalledProcessError as error:
-        first = next((line for line in error.stderr.splitlines() if line.strip()), f"exit code {error.returncode}")
-        raise UnavailableError(f"{command[0]}: {first.strip()}") from None
-    return done.stdout

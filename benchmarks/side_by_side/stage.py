@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from aiosipreg.testing import Registrar
-from benchmarks.side_by_side.clients import UnavailableError
+from benchmarks.programs import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
