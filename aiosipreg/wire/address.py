@@ -75,7 +75,7 @@ class NameAddr:
             if not bracket or (rest and rest[0] != ";"):
                 raise ParseError(hide_password(text), len(text) - len(rest), "'>' behind the URI, then parameters only")
         params = Params.read(rest) if rest else _NONE
-        return trusted(cls, uri=parse_uri(address.strip(BLANKS)), display_name=name or None, params=params)
+        return _trusted(parse_uri(address.strip(BLANKS)), name or None, params)
 
     @property
     def is_star(self) -> bool:
@@ -106,6 +106,7 @@ class NameAddr:
         return f"{name}<{self.uri}>{self.params}"
 
 
+_trusted = trusted(NameAddr)
 _NONE: Final = Params()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import (
     BLANKS,
+    TOKEN,
     Params,
     header_params,
     is_token,
@@ -28,8 +29,8 @@ __all__ = ["CSeq", "ParamValue", "Via", "Warning", "parse_retry_after"]
 
 MAX_CSEQ: Final = 2**32 - 1
 
-_VIA = re.compile(r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([^ \t/;,]++)[ \t]++([^;]++)", re.IGNORECASE)
-_CSEQ = re.compile(r"([0-9]++)[ \t]++([^ \t]++)")
+_VIA = re.compile(rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]++([^;]++)", re.IGNORECASE)
+_CSEQ = re.compile(rf"([0-9]++)[ \t]++({TOKEN})")
 _WARNING = re.compile(r"([0-9]{3})[ \t]++([^ \t\"]++)[ \t]++")
 
 
@@ -69,11 +70,11 @@ class Via:
         """
         text = tame(text).strip(BLANKS)
         match = _VIA.match(text)
-        if match is None or not is_token(match[1]):
+        if match is None:
             raise ParseError(text, 0, "SIP/2.0/transport and a host")
         host, port = parse_hostport(match[2].rstrip(BLANKS))
         params = Params.read(text[match.end() :])
-        return trusted(cls, transport=match[1].upper(), host=host, port=port, params=params)
+        return _trusted_via(match[1].upper(), host, port, params)
 
     @property
     def branch(self) -> str | None:
@@ -95,6 +96,9 @@ class Via:
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
         return f"SIP/2.0/{self.transport} {format_host(self.host)}{port}{self.params}"
+
+
+_trusted_via = trusted(Via)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +130,18 @@ class CSeq:
             ParseError: It is no number and method, or the number exceeds 2**32 - 1 (MSG-17).
         """
         match = _CSEQ.fullmatch(text.strip(BLANKS))
-        if match is None or not is_token(match[2]):
+        if match is None:
             raise ParseError(text, 0, "a number and a method")
-        digits = match[1].lstrip("0")
+        digits = match[1] if len(match[1]) <= 10 else match[1].lstrip("0")
         if len(digits) > 10 or (number := int(digits or "0")) > MAX_CSEQ:
             raise ParseError(text, 0, "a CSeq number below 2**32")
-        return trusted(cls, number=number, method=match[2])
+        return _trusted_cseq(number, match[2])
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+_trusted_cseq = trusted(CSeq)
 
 
 @dataclass(frozen=True, slots=True)

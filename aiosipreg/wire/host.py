@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address
+from typing import Final
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import BLANKS
@@ -11,7 +12,9 @@ from aiosipreg.wire.grammar import BLANKS
 __all__ = ["check_host", "check_port", "format_host", "parse_host", "parse_hostport", "parse_ip", "parse_port"]
 
 # Underscores are no host name characters, but servers have them (GRM-49). The trailing dot makes a name absolute.
-_NAME = re.compile(r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+\.?")
+NAME: Final = r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+\.?"
+_NAME = re.compile(NAME)
+_NAME_AND_PORT = re.compile(rf"({NAME}):([1-9][0-9]{{0,4}})")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _MAPPED = 0xFFFF
@@ -89,6 +92,9 @@ def parse_hostport(text: str) -> tuple[str, int | None]:
     Raises:
         ParseError: The host is none, or the port is not a number from 1 to 65535.
     """
+    usual = _NAME_AND_PORT.fullmatch(text)
+    if usual is not None and (number := int(usual[2])) <= 65535:
+        return usual[1], number
     bracket = text.rfind("]")
     colon = text.find(":", bracket + 1)
     if colon < 0:

@@ -27,6 +27,8 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _SEPARATORS = re.compile(r"[-.()]")
+# The form of nearly every address-of-record and Contact.
+_USUAL = re.compile(r"(sips?):([A-Za-z0-9+._-]++)@([A-Za-z0-9.:_-]++)")
 _PASSWORD = re.compile(r":[^:@]*+:[^@]*+@")
 _MARK = "-_.!~*'()"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" + _MARK)
@@ -88,6 +90,8 @@ class SipUri:
         """
         if len(text) > MAX_LENGTH:
             raise ParseError(hide_password(text), MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
+        if usual := _USUAL.fullmatch(text):
+            return _trusted(usual[1], usual[2], *parse_hostport(usual[3]), _NO_PARAMS, _NO_PARAMS, None, text)
         if found := _FORBIDDEN.search(text):
             raise ParseError(hide_password(text), found.start(), "no blank, control character or angle bracket")
         scheme, colon, _ = text.partition(":")
@@ -98,16 +102,15 @@ class SipUri:
         if userinfo is not None:
             user, password = _credentials(text, userinfo)
         host, port = parse_hostport(hostport)
-        return trusted(
-            cls,
-            scheme=scheme,
-            user=user,
-            host=host,
-            port=port,
-            params=_params(params) if params else _NO_PARAMS,
-            headers=_headers(headers) if headers else _NO_PARAMS,
-            password=password,
-            _text=text,
+        return _trusted(
+            scheme,
+            user,
+            host,
+            port,
+            _params(params) if params else _NO_PARAMS,
+            _headers(headers) if headers else _NO_PARAMS,
+            password,
+            text,
         )
 
     @property
@@ -158,6 +161,9 @@ class SipUri:
         params = "".join([f";{_pair(_escape_param, *item)}" for item in self.params.items()])
         headers = "&".join([_pair(_escape_header, name, value or "") for name, value in self.headers.items()])
         return f"{self.scheme}:{at}{format_host(self.host)}{port}{params}{'?' if headers else ''}{headers}"
+
+
+_trusted = trusted(SipUri)
 
 
 def _userinfo(user: str | None, password: str | None) -> str | None:

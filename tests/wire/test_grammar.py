@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiosipreg.errors import ConfigError, ParseError
+from aiosipreg.wire.fields import CSeq
 from aiosipreg.wire.grammar import (
     Params,
     check_text,
@@ -26,6 +29,9 @@ from aiosipreg.wire.grammar import (
     unquote,
 )
 from tests.wire.effort import LIMIT, PATTERNS, growth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONTROLS = [chr(code) for code in (*range(32), 127)]
 
@@ -287,8 +293,24 @@ def test_SEC_11_names_of_header_parameters_are_tokens() -> None:
 
 
 def test_trusted_makes_what_the_constructor_would_refuse() -> None:
-    params = trusted(Params, _values={"a": "\r"})
-    assert params["a"] == "\r"
+    make = trusted(CSeq)
+    made = make(-1, "\r")
+    assert (made.number, made.method) == (-1, "\r")
+    assert made != make(0, "\r")
+    with pytest.raises(ConfigError):
+        CSeq(made.number, made.method)
+
+
+@pytest.mark.parametrize(
+    "use", [repr, str, len, list, dict, hash, bool, copy.copy, lambda params: pickle.loads(pickle.dumps(params))]
+)
+def test_parameters_that_nobody_asked_for_yet_are_like_all_others(use: Callable[[Params], object]) -> None:
+    assert use(Params.read(";A=1;b;c= x")) == use(Params.of({"a": "1", "b": None, "c": "x"}))
+
+
+def test_parameters_have_no_other_attributes() -> None:
+    with pytest.raises(AttributeError, match=r"^branch$"):
+        Params.read(";a").branch  # noqa: B018
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

@@ -443,3 +443,20 @@ def test_no_two_texts_above_are_the_same() -> None:
 def test_parameters_of_a_uri_are_params() -> None:
     assert isinstance(uri("sip:h").params, Params)
     assert isinstance(SipUri("sip", None, "h", params={"a": "b"}).params, Params)
+
+
+@given(
+    st.sampled_from(["sip:", "sips:", "SIP:", "tel:"]),
+    st.from_regex(r"\A[a-z0-9+._%;:-]{0,6}@?[a-z0-9.:_-]{0,9}\Z"),
+)
+def test_the_short_way_leads_where_the_long_one_does(scheme: str, rest: str) -> None:
+    """Parameters are never read the short way, and one that is empty changes nothing."""
+
+    def read(text: str) -> tuple[object, ...] | None:
+        try:
+            uri = SipUri.parse(text)
+        except ParseError:
+            return None
+        return uri.scheme, uri.user, uri.password, uri.host, uri.port
+
+    assert read(scheme + rest) == read(f"{scheme}{rest};")
