@@ -19,6 +19,7 @@ MAX_ROWS: Final = 200
 _CR: Final = 13
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_USUAL_STATUS_LINE = re.compile(r"SIP/2\.0 ([0-9]{3}) (.*)", re.DOTALL)
 _STATUS_LINE = re.compile(r"SIP/2\.0[ \t]++([0-9]++)(?:[ \t](.*))?", re.IGNORECASE | re.DOTALL)
 
 
@@ -66,31 +67,31 @@ def parse_head(data: bytes | bytearray) -> Head:
     if text.count("\n") != len(lines) - 1:
         oddities.add("bare LF")
         lines = [line.removesuffix("\r") for line in text.split("\n")]
+    start = lines.pop(0)
     if "\t" in text:
-        lines[1:] = [_without_tabs(line) for line in lines[1:]]
-    if len(lines[0]) > MAX_START_LINE:
+        lines = [_without_tabs(line) for line in lines]
+    if len(start) > MAX_START_LINE:
         raise ParseError(_shown(data), MAX_START_LINE, f"a start line of at most {MAX_START_LINE} octets")
-    if lines[0][:4].upper() == "SIP/":
-        status, words = _status_line(lines[0], oddities)
+    if start[:4].upper() == "SIP/":
+        status, words = _status_line(start, oddities)
     else:
-        status, words = None, _request_line(lines[0], oddities)
-    headers, dropped = Headers.of_lines(lines[1:], oddities)
-    if len(headers) + dropped > MAX_ROWS or (len(text) > MAX_ROW and _too_long(headers)):
+        status, words = None, _request_line(start, oddities)
+    headers, dropped = Headers.of_lines(lines, oddities)
+    # There are never more rows than lines, nor is a row longer than the head.
+    too_many = len(lines) > MAX_ROWS and len(headers) + dropped > MAX_ROWS
+    if too_many or (len(text) > MAX_ROW and _too_long(headers)):
         raise ParseError(_shown(data), 0, f"at most {MAX_ROWS} rows of at most {MAX_ROW} octets")
     return Head(status, words, headers, dropped, tuple(sorted(oddities)) if oddities else ())
 
 
 def _status_line(line: str, oddities: set[str]) -> tuple[int, tuple[str, ...]]:
-    code = line[8:11]
-    if line[:8] == "SIP/2.0 " and line[11:12] == " " and code.isascii() and code.isdigit():
-        reason = line[12:].strip(BLANKS)
-    else:
+    match = _USUAL_STATUS_LINE.fullmatch(line)
+    if match is None:
         match = _STATUS_LINE.fullmatch(line)
         if match is None or len(match[1]) != 3:
             raise ParseError(line, 0, "SIP/2.0 and a status code of three digits")
         oddities.add("status line")
-        code, reason = match[1], (match[2] or "").strip(BLANKS)
-    status = int(code)
+    status, reason = int(match[1]), (match[2] or "").strip(BLANKS)
     if not 100 <= status <= 699:
         raise ParseError(line, 8, "a status code from 100 to 699")
     return status, (reason,)
@@ -123,11 +124,11 @@ def content_length(headers: Headers) -> int | None:
     Raises:
         ParseError: It is no number, or two rows differ (MSG-13, GRM-56).
     """
-    rows = headers.get_all("Content-Length")
+    rows = headers.rows("content-length")
     if not rows:
         return None
     text = rows[0]
-    if len(set(rows)) > 1 or not (text.isascii() and text.isdigit()) or len(text) > 10:
+    if (len(rows) > 1 and len(set(rows)) > 1) or not (text.isascii() and text.isdigit()) or len(text) > 10:
         raise ParseError(", ".join(rows), 0, "one Content-Length, a number")
     return int(text)
 

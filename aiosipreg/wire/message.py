@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.address import NameAddr
@@ -11,6 +11,7 @@ from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_af
 from aiosipreg.wire.grammar import Params, check_text, is_token, parse_seconds, split_list
 from aiosipreg.wire.head import Head, content_length, find_end, parse_head
 from aiosipreg.wire.headers import Headers
+from aiosipreg.wire.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,27 +25,6 @@ MAX_CONTACTS: Final = 1000
 MAX_ROUTES: Final = 50
 
 _T = TypeVar("_T")
-
-
-class _lazy(Generic[_T]):
-    """A property that is computed when first read and then found in the instance itself."""
-
-    def __init__(self, compute: Callable[[Any], _T]) -> None:
-        self._compute = compute
-        self.__doc__ = compute.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, message: None, owner: type) -> _lazy[_T]: ...
-    @overload
-    def __get__(self, message: Message, owner: type) -> _T: ...
-    def __get__(self, message: Message | None, owner: type) -> _lazy[_T] | _T:
-        if message is None:
-            return self
-        value = message.__dict__[self._name] = self._compute(message)
-        return value
 
 
 class Message:
@@ -72,81 +52,81 @@ class Message:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a {type(self).__name__} cannot be changed: build another one")
 
-    @_lazy
+    @lazy
     def via(self) -> Via | None:
         """The top Via."""
-        rows = self.headers.get_all("Via")
+        rows = self.headers.rows("via")
         return Via.parse((split_list(rows[0]) or [""])[0]) if rows else None
 
-    @_lazy
+    @lazy
     def vias(self) -> tuple[Via, ...]:
         """All Vias from the top; one malformed makes all unreadable, since their number matters (ROB-6)."""
-        top, below = self.via, self._entries("Via")[1:]
+        top, below = self.via, self._entries("via")[1:]
         return () if top is None else (top, *[Via.parse(entry) for entry in below])
 
-    @_lazy
+    @lazy
     def cseq(self) -> CSeq | None:
         """Number and method."""
-        text = self._identity("CSeq")
+        text = self._identity("cseq")
         return None if text is None else CSeq.parse(text)
 
-    @_lazy
+    @lazy
     def call_id(self) -> str | None:
         """The Call-ID, octet by octet as sent."""
-        return self._identity("Call-ID")
+        return self._identity("call-id")
 
-    @_lazy
+    @lazy
     def from_(self) -> NameAddr | None:
         """The From header."""
-        text = self._identity("From")
+        text = self._identity("from")
         return None if text is None else NameAddr.parse(text)
 
-    @_lazy
+    @lazy
     def to(self) -> NameAddr | None:
         """The To header."""
-        text = self._identity("To")
+        text = self._identity("to")
         return None if text is None else NameAddr.parse(text)
 
-    @_lazy
+    @lazy
     def contacts(self) -> tuple[NameAddr, ...]:
         """The Contacts, at most 1000; bad entries are left out (ROB-4).
 
         ``Contact: *`` gives one entry whose ``is_star`` is true. A star beside anything else is an error (GRM-7).
         """
-        entries = self._entries("Contact")
+        entries = self._entries("contact")
         if any(entry[0] == "*" for entry in entries) and entries != ["*"]:
             raise ParseError(", ".join(entries), 0, "'*' alone, without parameters")
         return self._each(NameAddr.parse, entries, MAX_CONTACTS)
 
-    @_lazy
+    @lazy
     def expires(self) -> int | None:
         """The Expires header in seconds; ``None`` also if malformed or doubled (GRM-32, ROB-5)."""
-        return self._number("Expires", parse_seconds)
+        return self._number("expires", parse_seconds)
 
-    @_lazy
+    @lazy
     def content_length(self) -> int | None:
         """The announced Content-Length."""
         return content_length(self.headers)
 
-    @_lazy
+    @lazy
     def require(self) -> tuple[str, ...]:
         """Option tags of Require, in lower case."""
-        return self._tags("Require")
+        return self._tags("require")
 
-    @_lazy
+    @lazy
     def supported(self) -> tuple[str, ...]:
         """Option tags of Supported, in lower case."""
-        return self._tags("Supported")
+        return self._tags("supported")
 
-    @_lazy
+    @lazy
     def path(self) -> tuple[NameAddr, ...]:
         """The Path entries, at most 50 (RFC 3327)."""
-        return self._addresses("Path")
+        return self._addresses("path")
 
-    @_lazy
+    @lazy
     def feature_caps(self) -> tuple[ParamValue, ...]:
         """The Feature-Caps entries (RFC 6809)."""
-        return self._each(ParamValue.parse, self._entries("Feature-Caps"), MAX_ROUTES)
+        return self._each(ParamValue.parse, self._entries("feature-caps"), MAX_ROUTES)
 
     def __bytes__(self) -> bytes:
         """The message as it travels; Content-Length is always written, as the last row (MSG-10)."""
@@ -162,13 +142,13 @@ class Message:
         self.__dict__["dropped"] += dropped
 
     def _identity(self, name: str) -> str | None:
-        rows = self.headers.get_all(name)
+        rows = self.headers.rows(name)
         if len(rows) > 1:
             raise ParseError(", ".join(rows), 0, f"one {name} header")
         return rows[0] if rows else None
 
     def _number(self, name: str, parse: Callable[[str], int | None]) -> int | None:
-        rows = self.headers.get_all(name)
+        rows = self.headers.rows(name)
         if not rows:
             return None
         value = parse(rows[0]) if len(rows) == 1 else None
@@ -177,9 +157,11 @@ class Message:
         return value
 
     def _entries(self, name: str) -> list[str]:
-        return [entry for row in self.headers.get_all(name) for entry in split_list(row)]
+        return [entry for row in self.headers.rows(name) for entry in split_list(row)]
 
     def _each(self, parse: Callable[[str], _T], entries: list[str], limit: int) -> tuple[_T, ...]:
+        if not entries:
+            return ()
         values = []
         dropped = max(len(entries) - limit, 0)
         for entry in entries[:limit]:
@@ -231,10 +213,10 @@ class Request(Message):
             raise ConfigError("uri", text, "a URI without blanks")
         self.__dict__.update(_checked(headers, body), method=method, uri=text)
 
-    @_lazy
+    @lazy
     def routes(self) -> tuple[NameAddr, ...]:
         """The Route entries, at most 50."""
-        return self._addresses("Route")
+        return self._addresses("route")
 
     def _start_line(self) -> str:
         return f"{self.method} {self.uri} SIP/2.0"
@@ -268,12 +250,11 @@ class Response(Message):
             raise ConfigError("status", status, "a status code from 100 to 699")
         self.__dict__.update(_checked(headers, body), status=status, reason=check_text("reason", reason))
 
-    @_lazy
+    @lazy
     def challenges(self) -> tuple[Challenge, ...]:
         """The challenges of WWW-Authenticate and Proxy-Authenticate rows in their order, at most 20."""
         found: list[Challenge] = []
-        rows = [(_CHALLENGES.get(name.lower()), value) for name, value in self.headers.items()]
-        asked = [(header, value) for header, value in rows if header is not None]
+        asked = self._questions()
         for header, value in asked[:MAX_CHALLENGES]:
             challenges, dropped = parse_challenges(header, value)
             found += challenges
@@ -282,55 +263,63 @@ class Response(Message):
         self._count(max(len(asked) - MAX_CHALLENGES, 0) + max(len(found) - MAX_CHALLENGES, 0))
         return tuple(found[:MAX_CHALLENGES])
 
-    @_lazy
+    def _questions(self) -> list[tuple[str, str]]:
+        present = [(name, header) for name, header in _CHALLENGES.items() if self.headers.rows(name)]
+        if len(present) == 1:
+            [(name, header)] = present
+            return [(header, value) for value in self.headers.rows(name)]
+        rows = [(_CHALLENGES.get(name.lower()), value) for name, value in self.headers.items()]
+        return [(header, value) for header, value in rows if header is not None]
+
+    @lazy
     def authentication_info(self) -> Params:
         """The directives of Authentication-Info without quotes; empty if absent (RFC 7615)."""
-        return parse_auth_info(", ".join(self.headers.get_all("Authentication-Info")))
+        return parse_auth_info(", ".join(self.headers.rows("authentication-info")))
 
-    @_lazy
+    @lazy
     def proxy_authentication_info(self) -> Params:
         """The directives of Proxy-Authentication-Info without quotes; empty if absent (RFC 7615)."""
-        return parse_auth_info(", ".join(self.headers.get_all("Proxy-Authentication-Info")))
+        return parse_auth_info(", ".join(self.headers.rows("proxy-authentication-info")))
 
-    @_lazy
+    @lazy
     def min_expires(self) -> int | None:
         """Min-Expires in seconds; ``None`` also if malformed or doubled."""
-        return self._number("Min-Expires", parse_seconds)
+        return self._number("min-expires", parse_seconds)
 
-    @_lazy
+    @lazy
     def retry_after(self) -> int | None:
         """Retry-After in seconds; ``None`` also if malformed or doubled (GRM-31)."""
-        return self._number("Retry-After", parse_retry_after)
+        return self._number("retry-after", parse_retry_after)
 
-    @_lazy
+    @lazy
     def flow_timer(self) -> int | None:
         """Flow-Timer in seconds; ``None`` also if 0, malformed or doubled (GRM-37, RFC 5626)."""
-        return self._number("Flow-Timer", lambda text: parse_seconds(text) or None)
+        return self._number("flow-timer", lambda text: parse_seconds(text) or None)
 
-    @_lazy
+    @lazy
     def service_route(self) -> tuple[NameAddr, ...]:
         """The Service-Route entries in order, at most 50 (RFC 3608)."""
-        return self._addresses("Service-Route")
+        return self._addresses("service-route")
 
-    @_lazy
+    @lazy
     def associated_uris(self) -> tuple[NameAddr, ...]:
         """The P-Associated-URI entries, at most 50 (RFC 7315)."""
-        return self._addresses("P-Associated-URI")
+        return self._addresses("p-associated-uri")
 
-    @_lazy
+    @lazy
     def unsupported(self) -> tuple[str, ...]:
         """Option tags of Unsupported, in lower case."""
-        return self._tags("Unsupported")
+        return self._tags("unsupported")
 
-    @_lazy
+    @lazy
     def warnings(self) -> tuple[Warning, ...]:
         """The Warning entries."""
-        return self._each(Warning.parse, self._entries("Warning"), MAX_ROUTES)
+        return self._each(Warning.parse, self._entries("warning"), MAX_ROUTES)
 
-    @_lazy
+    @lazy
     def security_server(self) -> tuple[ParamValue, ...]:
         """The Security-Server mechanisms in order (RFC 3329)."""
-        return self._each(ParamValue.parse, self._entries("Security-Server"), MAX_ROUTES)
+        return self._each(ParamValue.parse, self._entries("security-server"), MAX_ROUTES)
 
     def _start_line(self) -> str:
         return f"SIP/2.0 {self.status} {self.reason}"
@@ -383,15 +372,18 @@ def parse_message(data: bytes) -> Request | Response:
 
 def build_message(head: Head, body: bytes) -> Request | Response:
     """The message of a parsed head; a response does not keep a body of more than 64 KiB."""
+    status, words, headers, dropped, oddities = head
     message: Request | Response
-    if head.status is None:
+    if status is None:
         message = Request.__new__(Request)
-        message.__dict__.update(method=head.words[0], uri=head.words[1])
+        values = message.__dict__
+        values["method"], values["uri"] = words
     else:
         message = Response.__new__(Response)
-        message.__dict__.update(status=head.status, reason=head.words[0])
-    oddities = head.oddities
-    if len(body) > MAX_BODY and head.status is not None:
-        body, oddities = b"", (*oddities, "long body")
-    message.__dict__.update(headers=head.headers, body=body, dropped=head.dropped, oddities=oddities)
+        values = message.__dict__
+        values["status"], values["reason"] = status, words[0]
+        if len(body) > MAX_BODY:
+            body, oddities = b"", (*oddities, "long body")
+    values["headers"], values["body"] = headers, body
+    values["dropped"], values["oddities"] = dropped, oddities
     return message

@@ -1,0 +1,36 @@
+"""Properties that are computed when they are first read (floor 1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["lazy"]
+
+_T = TypeVar("_T")
+
+
+class lazy(Generic[_T]):
+    """A property that is computed when first read and then found in the instance itself.
+
+    Unlike ``functools.cached_property`` it takes no lock, and an instance that refuses to be changed can have one.
+    """
+
+    def __init__(self, compute: Callable[[Any], _T]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> lazy[_T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> _T: ...
+    def __get__(self, instance: object, owner: type) -> lazy[_T] | _T:
+        if instance is None:
+            return self
+        value = instance.__dict__[self._name] = self._compute(instance)
+        return value
