@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ParseError
-from aiosipreg.wire.grammar import BLANKS, Params, is_token, leading_quoted, split_list, unquote
+from aiosipreg.wire.grammar import BLANKS, TOKEN, Params, is_token, leading_quoted, split_list, unquote
+from aiosipreg.wire.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +21,12 @@ MAX_NONCE: Final = 4096
 MAX_REALM: Final = 1024
 MAX_OPAQUE: Final = 4096
 
+# How nearly every server writes its challenges: one in a row, nothing doubled, no backslash.
+_PAIR: Final = rf'([a-z]++)=("[^"\\]*+"|{TOKEN})'
+_USUAL = re.compile(rf"({TOKEN}) ++({_PAIR}(?: *+, *+{_PAIR})*+)")
+_PAIRS = re.compile(_PAIR)
+_USUAL_LENGTH: Final = 1024
+
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SEPARATORS = re.compile(r"[ \t,]*+")
 _WORD = re.compile(r"[^ \t,=\"]++")
@@ -27,7 +34,7 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)
 _DIRECTIVE = re.compile(r'([^ \t,="]++)[ \t]*+=[ \t]*+("(?:[^"\\]|\\.?)*+(?:"|\Z)|[^ \t,"]*+)', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Challenge:
     r"""A server's question for credentials.
 
@@ -56,47 +63,47 @@ class Challenge:
             raise ParseError(text, 0, "exactly one challenge, with realm and nonce")
         return found[0]
 
-    @property
+    @lazy
     def realm(self) -> str:
         """The realm without quotes and backslashes; empty if absent, as in Bearer challenges."""
         return self._text("realm") or ""
 
-    @property
+    @lazy
     def nonce(self) -> str:
         """The nonce without quotes and backslashes; empty if absent."""
         return self._text("nonce") or ""
 
-    @property
+    @lazy
     def algorithm(self) -> str | None:
         """The algorithm as sent, ``None`` if absent or empty, which means MD5."""
         return self._text("algorithm") or None
 
-    @property
+    @lazy
     def qop(self) -> tuple[str, ...]:
         """Qualities of protection in lower case, known and unknown ones; empty if absent or empty (GRM-23)."""
         return tuple(split_list((self._text("qop") or "").lower()))
 
-    @property
+    @lazy
     def opaque(self) -> str | None:
         """The opaque text; ``None`` if absent. An empty one is kept, since it is echoed (GRM-25)."""
         return self._text("opaque")
 
-    @property
+    @lazy
     def stale(self) -> bool:
         """Whether only the nonce was too old."""
         return (self._text("stale") or "").lower() == "true"
 
-    @property
+    @lazy
     def domain(self) -> str | None:
         """The protection space as sent, or ``None``."""
         return self._text("domain")
 
-    @property
+    @lazy
     def charset(self) -> str | None:
         """The character set of user name and password, or ``None``."""
         return self._text("charset")
 
-    @property
+    @lazy
     def userhash(self) -> bool:
         """Whether the server accepts a hashed user name (RFC 7616 section 3.4.4)."""
         return (self._text("userhash") or "").lower() == "true"
@@ -112,8 +119,13 @@ def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int
     Several challenges in one row are told apart by the scheme, a word that no ``=`` follows (MSG-6, GRM-21). What
     follows the twentieth is not looked at and counts as one.
     """
-    if _CONTROL.search(text):
+    if not text.isprintable() and _CONTROL.search(text):
         return (), 1
+    if len(text) <= _USUAL_LENGTH and (usual := _USUAL.fullmatch(text)):
+        pairs = _PAIRS.findall(usual[2])
+        values: dict[str, str | None] = dict(pairs)
+        if len(values) == len(pairs) and "realm" in values and "nonce" in values:
+            return (Challenge(header, usual[1], Params.of(values)),), 0
     found: list[Challenge] = []
     dropped = 0
     for number, (scheme, directives) in enumerate(_challenges(text)):

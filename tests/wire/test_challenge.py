@@ -245,3 +245,22 @@ def test_ROB_3_any_text_gives_challenges(text: str) -> None:
 def test_ROB_3_time_grows_linearly(prefix: str, pattern: str) -> None:
     assert growth(lambda text: parse_challenges(W, text), pattern, prefix) < LIMIT
     assert growth(parse_auth_info, pattern, prefix) < LIMIT
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["realm", "nonce", "qop", "algorithm", "x", "Realm"]),
+            st.sampled_from(['"r"', '""', "t", '"a, b=c"', r'"\""', '"', "", "a b", '"a"b']),
+        ),
+        max_size=5,
+    ),
+    st.sampled_from([",", ", ", " , ", " ", ", ,"]),
+    st.sampled_from(["Digest ", "Bearer ", "Digest", "Di(g)est ", ""]),
+)
+def test_the_short_way_leads_where_the_long_one_does(
+    directives: list[tuple[str, str]], separator: str, scheme: str
+) -> None:
+    text = scheme + separator.join(f"{name}={value}" for name, value in directives)
+    # A comma in front changes nothing, but nobody writes one.
+    assert parse_challenges(W, text) == parse_challenges(W, f",{text}")
