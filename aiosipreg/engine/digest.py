@@ -19,6 +19,7 @@ import hmac
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote as percent_encode
@@ -28,7 +29,7 @@ from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from aiosipreg.auth import AuthInfo
     from aiosipreg.wire import Challenge
@@ -183,7 +184,7 @@ def digest_response(
 class DigestSession:
     """Credentials applied to one challenge: what stays the same for as long as its nonce lives.
 
-    HA1, the last HA2 and the constant part of the header are kept, so that a refresh on a kept nonce costs one hash.
+    HA1 and the constant part of the header are kept, so that a refresh on a kept nonce costs one hash.
 
     Attributes:
         realm: Realm of the challenge.
@@ -197,7 +198,7 @@ class DigestSession:
     """
 
     __slots__ = (
-        "_base", "_cnonce", "_ha1", "_ha2", "_ha2_of", "_head", "_identity", "_quoted_nonce", "_tail", "_uri",
+        "_base", "_cnonce", "_ha1", "_head", "_identity", "_quoted_nonce", "_tail", "_uri",
         "algorithm", "header", "nonce", "qop", "realm",
     )  # fmt: skip
     algorithm: Algorithm
@@ -206,7 +207,6 @@ class DigestSession:
     qop: Qop
     realm: str
     _cnonce: str
-    _ha2_of: tuple[str, str, bytes] | None
     _quoted_nonce: str
     _uri: str | None
 
@@ -255,10 +255,10 @@ class DigestSession:
         if uri != self._uri:
             self._uri = uri
             self._head = f"{self._identity}, nonce={self._quoted_nonce}, uri={quote(uri)}{self._tail}"
-        ha1, ha2 = self._key(cnonce), self._a2(method, uri, body)
-        if self.qop is Qop.NONE:
+        ha1, qop, count = self._ha1 or self._key(cnonce), self.qop.value, f"{nc:08x}"
+        ha2 = _ha2(self.algorithm.hash, method, uri, body if self.qop is Qop.AUTH_INT else None)
+        if not qop:
             return f'{self._head}, response="{digest_response(self.algorithm, ha1, ha2, nonce=self.nonce)}"'
-        qop, count = self.qop.value, f"{nc:08x}"
         response = digest_response(self.algorithm, ha1, ha2, nonce=self.nonce, qop=qop, nc=count, cnonce=cnonce)
         return f'{self._head}, response="{response}", qop={qop}, nc={count}, cnonce={quote(cnonce)}'
 
@@ -323,23 +323,18 @@ class DigestSession:
         self._quoted_nonce = quoted_nonce
         self._uri = None
         self._head = ""
-        self._ha2 = ""
-        self._ha2_of = None
 
     def _key(self, cnonce: str) -> str:
         if not self._ha1:
             self._ha1 = self.algorithm.hash(_octets(f"{self._base}:{self.nonce}:{cnonce}"))
         return self._ha1
 
-    def _a2(self, method: str, uri: str, body: bytes) -> str:
-        covered = body if self.qop is Qop.AUTH_INT else b""
-        if self._ha2_of != (method, uri, covered):
-            a2 = f"{method}:{uri}"
-            if self.qop is Qop.AUTH_INT:
-                a2 += f":{self.algorithm.hash(body)}"
-            self._ha2_of = method, uri, covered
-            self._ha2 = self.algorithm.hash(_octets(a2))
-        return self._ha2
+
+@lru_cache
+def _ha2(hash_: Callable[[bytes], str], method: str, uri: str, body: bytes | None) -> str:
+    """H(A2) without or with a body; it is the same for all accounts of a registrar."""
+    a2 = _octets(f"{method}:{uri}")
+    return hash_(a2 if body is None else b"%b:%b" % (a2, hash_(body).encode()))
 
 
 def _octets(text: str) -> bytes:
@@ -351,7 +346,8 @@ def _echoable(challenge: Challenge) -> bool:
     realm, nonce, opaque = challenge.realm, challenge.nonce, challenge.opaque or ""
     if len(realm) > _MAX_REALM or len(nonce) > _MAX_NONCE or len(opaque) > _MAX_OPAQUE:
         return False
-    return not _CONTROL.search(realm + nonce + opaque)
+    echoed = realm + nonce + opaque
+    return echoed.isprintable() or not _CONTROL.search(echoed)
 
 
 def _echo(challenge: Challenge, name: str, value: str) -> str:

@@ -124,7 +124,10 @@ def quote(text: str) -> str:
     Raises:
         ConfigError: The text has control characters; no quoted pair can carry CR or LF.
     """
-    return '"' + _NEEDS_ESCAPE.sub(r"\\\1", check_text("quoted string", text)) + '"'
+    check_text("quoted string", text)
+    if '"' in text or "\\" in text:
+        text = _NEEDS_ESCAPE.sub(r"\\\1", text)
+    return f'"{text}"'
 
 
 def unquote(text: str) -> str:
