@@ -408,7 +408,10 @@ def test_answer_to_a_request_that_lacks_everything_copies_nothing() -> None:
     assert incoming.response(400, "Bad Request").headers.items() == ()
 
 
-ODD = st.text(st.sampled_from('";,=<>: \t\\\x00az/@.') | st.characters(blacklist_characters="\r\n", blacklist_categories=["Cs"]), max_size=30)
+ODD = st.text(
+    st.sampled_from('";,=<>: \t\\\x00az/@.') | st.characters(blacklist_characters="\r\n", blacklist_categories=["Cs"]),
+    max_size=30,
+)
 
 
 @given(st.sampled_from(["Via", "From", "To", "Call_ID", "CSeq", "Event"]), ODD, st.sampled_from(["NOTIFY", "INVITE"]))

@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -31,7 +31,11 @@ def require(program: str, package: str | None = None) -> str:
     path = shutil.which(program, path=os.pathsep.join([os.environ["PATH"], "/usr/local/sbin", "/usr/sbin", "/sbin"]))
     if path is not None:
         return path
-    message = f"{program} is not installed (Debian package {package or program})"
+    give_up(f"{program} is not installed (Debian package {package or program})")
+
+
+def give_up(message: str) -> NoReturn:
+    """Skip the test, or fail it where everything that it needs should be there."""
     if os.environ.get("AIOSIPREG_REQUIRE_PEERS") == "1":
         pytest.fail(message, pytrace=False)
     pytest.skip(f"{message}; interop test skipped")
