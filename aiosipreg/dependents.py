@@ -31,8 +31,8 @@ class Dependents:
             master: The one that it depends on, ``None`` while that is not there.
         """
         name = proxy.params.depends_on
-        if name is None:
-            return True
+        if name is None or master is proxy:
+            return True  # One that names itself would wait for ever.
         self._of.setdefault(name, {})[proxy] = None
         if master is None or master.contact is None:
             return False
