@@ -328,10 +328,23 @@ async def network_down_from_the_start(stage: Stage) -> ProxyConfig:
     return stage.add(expires=600)
 
 
+async def paused(stage: Stage) -> ProxyConfig:
+    proxy = await stage.registered(expires=600)
+    proxy.pause()
+    return proxy
+
+
+async def paused_in_failed(stage: Stage) -> ProxyConfig:
+    proxy = await waiting_in_failed(stage)
+    proxy.pause()
+    assert proxy.retry_at is None
+    return proxy
+
+
 SITUATIONS: list[Situation] = [
     *(before_anything_was_sent, request_out, answer_to_a_challenge_out, asking_for_credentials, refreshing),
     *(refresh_failed, waiting_in_failed, failed_for_good, unregistering, unregistered),
-    *(network_down, network_down_from_the_start),
+    *(network_down, network_down_from_the_start, paused, paused_in_failed),
 ]
 
 
@@ -363,7 +376,8 @@ async def test_nothing_is_lost_and_nothing_goes_out_in_part(situation: Situation
             assert len(stage.requests) == before
         stage.release()
         await asyncio.sleep(100)
-        registered_now = proxy.params.register and not (situation is failed_for_good and commit == "nothing")
+        stays_failed = situation in (failed_for_good, paused_in_failed) and commit == "nothing"
+        registered_now = proxy.params.register and not stays_failed
         assert (proxy.state is OK) is registered_now
         if not registered_now:
             assert (stage.here.bindings, stage.there.bindings) == ({}, {})
