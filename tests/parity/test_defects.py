@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from aiosipreg import Core, Reason, RetryPolicy
+from aiosipreg import Core, Reason, RetryPolicy, linphonerc
 from aiosipreg.testing import Registrar
 from aiosipreg.wire import Response
 from tests.accounts import AOR, CLEARED, FAILED, OK, account, registered
@@ -107,3 +107,13 @@ async def test_defect_11_what_is_not_done_is_not_said_to_be_supported() -> None:
         (request,) = requests(registrar)
         outbound = "outbound" in request.supported
         assert ("reg-id" in request.contacts[0].params) is outbound
+
+
+async def test_defect_12_a_further_contact_of_the_file_is_registered() -> None:
+    async with Registrar(users=None) as registrar, Core() as core:
+        (params,) = linphonerc.parse(
+            f"[proxy_0]\nreg_proxy={registrar.uri}\nreg_identity={AOR}\ncustom_contact=<sip:toto@192.0.2.7>;q=0.3\n"
+        ).accounts
+        await core.add_proxy_config(params).registered(timeout=5)
+        assert [entry.q for entry in requests(registrar)[0].contacts] == [None, 0.3]
+        assert len(registrar.bindings[AOR]) == 2

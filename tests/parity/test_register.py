@@ -19,7 +19,7 @@ from aiosipreg.net import resolver
 from aiosipreg.testing import Registrar
 from aiosipreg.wire import Response
 from tests.accounts import AOR, CLEARED, FAILED, OK, PROGRESS, REFRESHING, TOTO, account, methods, registered
-from tests.parity.scene import Asking, counted, failing_sends, host, now, packets, requests, uri
+from tests.parity.scene import Asking, adding, counted, failing_sends, host, now, packets, requests, uri
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -80,6 +80,7 @@ async def test_register_05_udp_register() -> None:
 
 
 async def test_register_06_register_with_custom_headers(sip_registrar: Registrar) -> None:
+    sip_registrar.hook = adding(("Server", "registrar/1.0"))
     async with Core(auth=TOTO) as core:
         core.network_reachable = False
         proxy = core.add_proxy_config(account(sip_registrar))
@@ -87,10 +88,12 @@ async def test_register_06_register_with_custom_headers(sip_registrar: Registrar
         with proxy.edit() as draft:
             draft.headers = (("X-Mine", "value"),)
         await asyncio.sleep(3)
-        assert sip_registrar.requests == ()
+        assert (sip_registrar.requests, proxy.last_response) == ((), None)
         core.network_reachable = True
         await proxy.registered(timeout=5)
         assert {request.headers.get("X-Mine") for request in requests(sip_registrar)} == {"value"}
+        assert proxy.last_response is not None
+        assert proxy.last_response.headers.get("server") == "registrar/1.0"
         await core.clear_proxy_configs()
     assert (await counted(events))["Cleared"] == 1
 
@@ -433,6 +436,31 @@ async def test_register_57_md5_based_digest_rejected_by_policy(sip_registrar: Re
         assert (event.reason, event.retry_at, asked.count) == (Reason.AUTH_UNAVAILABLE, None, 0)
         assert len(sip_registrar.requests) == 1
     assert (DigestPolicy().minimum_algorithm, DigestPolicy().allow_no_qop) == ("MD5", True)
+
+
+async def test_register_58_registration_with_custom_contact(sip_registrar: Registrar) -> None:
+    """Better: any number of them, each with a lifetime of its own if it has one; all go when the account goes."""
+    desk, mobile = "sip:toto@192.0.2.7", "sip:toto@192.0.2.8"
+    async with registered(sip_registrar) as proxy:
+        for extra, sent in (
+            ((f"<{desk}>;q=0.3",), {desk: 3600}),
+            ((f"<{desk}>;q=0.3", f"<{mobile}>;expires=600"), {desk: 3600, mobile: 600}),
+            ((f"<{mobile}>;expires=600",), {desk: 0, mobile: 600}),
+            ((f"<{mobile}>;expires=600",), {mobile: 600}),  # what was taken back is not named again
+        ):
+            with proxy.edit() as draft:
+                draft.extra_contacts = extra
+            if proxy.state is OK:
+                await proxy.core.refresh_registers()
+            await proxy.wait_for(OK, timeout=5)
+            own, *further = requests(sip_registrar)[-1].contacts
+            assert (host(own), own.expires) == ("127.0.0.1", 3600)
+            assert {str(entry.uri): entry.expires for entry in further} == sent
+            bound = {str(binding.contact.uri): binding.contact.q for binding in sip_registrar.bindings[AOR]}
+            assert bound == {str(own.uri): None} | {uri: 0.3 if uri == desk else None for uri, at in sent.items() if at}
+        events = proxy.events()
+    assert sip_registrar.bindings == {}
+    assert await counted(events) == {"Ok": 1, "Progress": 1, "Cleared": 1}
 
 
 @pytest.mark.parametrize("first", ["127.0.0.1", "::1"])
