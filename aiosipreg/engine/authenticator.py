@@ -202,6 +202,12 @@ class Authenticator:
                 return verdict
         return self._proceed()
 
+    def _outgrow(self, key: tuple[str, str]) -> None:
+        """A registrar asks for one realm: what answered another one of it before is not sent any more."""
+        for other, realm in self._known.items():
+            if other != key and other[0] == key[0] == "WWW-Authenticate" and realm.server == self._server:
+                realm.session = None
+
     def supply(self, info: AuthInfo | None) -> Verdict | Question:
         """Close the open question with credentials, or with ``None`` when there are none."""
         realm = self._known[self._open[0]]
@@ -293,6 +299,7 @@ class Authenticator:
             realm.sent = _Sent.FRESH
             # One realm of the registrar is enough, every realm of the proxies is needed (AUTH-6).
             done = {key, *(other for other in self._open if key[0] == other[0] == "WWW-Authenticate")}
+            self._outgrow(key)
             self._open = [other for other in self._open if other not in done]
         fresh = any(realm.sent is _Sent.FRESH for realm in self._known.values())
         return Verdict.ANSWER if fresh else Verdict.UNAVAILABLE

@@ -34,6 +34,8 @@ NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
 # A connection that carried a binding for less than this had not proved good (F-16).
 _PROVEN = 30.0
 
+_MAYBE_TAKEN = ("RSP-F0", "RSP-F1", "RSP-CLOSE")
+
 NO_NETWORK = Outcome(TROUBLES["RSP-NET"])
 NO_ANSWER = Outcome(TROUBLES["RSP-F0"], cause="no answer in time")
 
@@ -162,6 +164,9 @@ class Course:
                 row = replace(row, then=Then.SLOW)
             wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random)
         changed = lease.fail(outcome, now, wait, final=wait is None and not self._held)
+        if row.id in _MAYBE_TAKEN and self.state is FAILED:
+            # Only the answer may have been lost: unregister() asks to be sure (F-41).
+            lease.residual_until = max(lease.residual_until or 0.0, outcome.sent_at + session.lifetime)
         if row.elsewhere:
             session.leave(outcome.target)
         if row.new_call_id:

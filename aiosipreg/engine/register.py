@@ -251,7 +251,8 @@ def mapped_address(response: Response, flow: Flow) -> tuple[str, int] | None:
     via = response.via
     if via is None:
         return None
-    seen = (via.received or flow.host, via.rport or flow.port)
+    # A registrar with one socket for both families sees IPv4 through IPv6.
+    seen = ((via.received or flow.host).removeprefix("::ffff:"), via.rport or flow.port)
     return None if seen == (flow.host, flow.port) else seen
 
 

@@ -140,9 +140,10 @@ class Session:
         """What the registrar holds of ours and has to give up with this request (NAT-3, REG-22, REG-35)."""
         if purpose is Purpose.REMOVE:
             return [*self.bound_extras]
-        kept = {str(contact.uri), *(str(entry.uri) for entry in self.params.further_contacts)}
+        # Compared as URIs (RFC 3261 19.1.4): what a registrar takes for the same must not be named twice.
+        kept = [contact.uri, *(entry.uri for entry in self.params.further_contacts)]
         held = [*([self.bound] if self.bound is not None else []), *self.bound_extras]
-        return [entry for entry in held if str(entry.uri) not in kept] if purpose is Purpose.REGISTER else []
+        return [entry for entry in held if entry.uri not in kept] if purpose is Purpose.REGISTER else []
 
     def mismatch(self, response: Response) -> str | None:
         """Which header shows that an answer is not to our last request, ``None`` if none (MSG-22)."""

@@ -979,3 +979,16 @@ def test_SEC_1_a_stronger_challenge_is_no_downgrade() -> None:
     assert account.take(row("r", "n2", "algorithm=SHA-256", qop="auth,auth-int")) is ANSWER
     account.send()
     assert account.auth.accepted(Response(200, "OK")) is Reason.NONE
+
+
+def test_AUTH_6_a_registrar_that_asks_for_another_realm_gets_that_one_alone() -> None:
+    account = registered()
+    assert account.take(row("another", "n2"), status=401) is ANSWER
+    assert [sent["realm"] for _, sent in account.send()] == ["another"]
+
+
+def test_AUTH_6_the_realm_of_a_proxy_stays_beside_that_of_the_registrar() -> None:
+    account = Account(TOTO)
+    account.take(row("proxy", "n1", header=PROXY), status=407)
+    assert account.take(row("r", "n2"), status=401) is ANSWER
+    assert [sent["realm"] for _, sent in account.send()] == ["proxy", "r"]

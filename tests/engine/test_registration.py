@@ -1018,3 +1018,33 @@ def test_a_paused_registration_does_what_it_is_told() -> None:
     driver.unregister()
     driver.final(200, contacts=False)
     assert driver.state is CLEARED
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["RSP_F0", "RSP_F1"])
+def test_F_41_what_a_silent_registrar_may_have_taken_is_removed(heard: bool) -> None:
+    driver = Driver()
+    driver.register()
+    if heard:
+        driver.final(100)
+    driver.run(START + 32)
+    assert (driver.state, driver.lease.residual_until) == (FAILED, START + 3600)
+    driver.unregister()
+    assert (driver.moves[-1], driver.last.lifetime) == ("F-41", 0)
+    driver.final(200, contacts=False)
+    assert driver.state is CLEARED
+
+
+def test_F_42_where_nobody_was_reached_nothing_is_left() -> None:
+    driver = Driver()
+    driver.register()
+    driver.lost()
+    driver.unregister()
+    assert (driver.moves[-1], driver.state, len(driver.requests)) == ("F-42", CLEARED, 1)
+
+
+def test_F_26_a_binding_that_lives_needs_no_other_end() -> None:
+    driver = registered()
+    driver.now += 10
+    driver.refresh()
+    driver.run(START + 42)
+    assert (driver.moves[-1], driver.lease.residual_until) == ("F-26", None)

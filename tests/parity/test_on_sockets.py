@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from aiosipreg import Core, ProxyParams
 from aiosipreg.testing import Registrar
 from tests.accounts import AOR, TOTO
 from tests.parity.scene import host
 
 
-@pytest.mark.xfail(strict=True, reason="received=::ffff:127.0.0.1 of such a registrar is taken for a NAT")
 async def test_refresher_19_register_udp_from_ipv6_to_ipv6_with_ipv4() -> None:
     async with Registrar(host="::") as registrar, Core(auth=TOTO) as core:
         proxy = core.add_proxy_config(ProxyParams(AOR, server=f"sip:127.0.0.1:{registrar.port}"))
