@@ -33,11 +33,13 @@ _PASSWORD = re.compile(r":[^:@]*+:[^@]*+@")
 _MARK = "-_.!~*'()"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" + _MARK)
 # RFC 3261 section 19.1.2: every part of a URI has its own set of characters that need no escape (URI-2).
-_escape_user = partial(percent_encode, safe=_MARK + "&=+$,;?/", errors="surrogateescape")
+_USER_SAFE: Final = _MARK + "&=+$,;?/"
+_escape_user = partial(percent_encode, safe=_USER_SAFE, errors="surrogateescape")
 _escape_password = partial(percent_encode, safe=_MARK + "&=+$,", errors="surrogateescape")
 _escape_param = partial(percent_encode, safe=_MARK + "[]/:&+$", errors="surrogateescape")
 _escape_header = partial(percent_encode, safe=_MARK + "[]/?:+$", errors="surrogateescape")
 _ONE_SIDED: Final = ("user", "ttl", "method", "maddr", "transport")
+_TEL_FIRST: Final = {"isub": 0, "postd": 1}
 _NO_PARAMS: Final = Params()
 
 
@@ -313,6 +315,27 @@ class OtherUri:
     def is_sip(self) -> bool:
         """Always false, as opposed to `SipUri`."""
         return False
+
+    def to_sip(self, host: str) -> SipUri:
+        """The SIP URI by which a domain is asked for a telephone number (RFC 3261 section 19.1.6, URI-14).
+
+        Equal numbers give equal URIs as far as that can be: letters are lower case and parameters have one order.
+
+        Args:
+            host: The domain, or an IP address.
+
+        Raises:
+            ConfigError: It is no tel URI with a number, or the host is none.
+            ParseError: The result would be longer than 4096 characters.
+        """
+        number, *params = self.text[4:].lower().split(";")
+        if self.scheme != "tel" or not number:
+            raise ConfigError("uri", self.text, "a tel URI with a number")
+        params.sort(key=lambda param: (_TEL_FIRST.get(param.partition("=")[0], len(_TEL_FIRST)), param))
+        subscriber = ";".join([number, *filter(None, params)])
+        # What is escaped already stays so; a `#` or `:` has to be.
+        user = percent_encode(subscriber, safe=_USER_SAFE + "%")
+        return SipUri.parse(f"sip:{user}@{format_host(check_host('host', host))};user=phone")
 
     def __str__(self) -> str:
         return self.text

@@ -221,16 +221,47 @@ UNEQUAL = [
 
 
 @pytest.mark.parametrize(("one", "other"), EQUAL)
-def test_URI_05_to_07_GRM_48_52_equal(one: str, other: str) -> None:
+def test_URI_05_06_07_GRM_48_52_equal(one: str, other: str) -> None:
     assert uri(one) == uri(other)
     assert uri(other) == uri(one)
     assert hash(uri(one)) == hash(uri(other))
 
 
 @pytest.mark.parametrize(("one", "other"), UNEQUAL)
-def test_URI_05_to_07_GRM_48_52_unequal(one: str, other: str) -> None:
+def test_URI_05_06_07_GRM_48_52_unequal(one: str, other: str) -> None:
     assert uri(one) != uri(other)
     assert uri(other) != uri(one)
+
+
+NUMBER = "sip:+358-555-1234567"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tel:+358-555-1234567;postd=pp22", f"{NUMBER};postd=pp22@foo.com;user=phone"),
+        ("tel:+358-555-1234567;POSTD=PP22", f"{NUMBER};postd=pp22@foo.com;user=phone"),
+        ("tel:+358-555-1234567;tsp=a.b;phone-context=5", f"{NUMBER};phone-context=5;tsp=a.b@foo.com;user=phone"),
+        ("tel:+358-555-1234567;phone-context=5;tsp=a.b", f"{NUMBER};phone-context=5;tsp=a.b@foo.com;user=phone"),
+        ("TEL:7042;A=1;postd=22;;isub=1411", "sip:7042;isub=1411;postd=22;a=1@foo.com;user=phone"),
+        ("tel:*21#;phone-context=+1", "sip:*21%23;phone-context=+1@foo.com;user=phone"),
+        ("tel:1;x=a%3Bb:c", "sip:1;x=a%3bb%3Ac@foo.com;user=phone"),
+    ],
+)
+def test_URI_14_telephone_numbers_as_sip_uris(text: str, expected: str) -> None:
+    made = OtherUri(text).to_sip("foo.com")
+    assert str(made) == expected
+    assert made == SipUri.parse(expected)
+    assert OtherUri(text).to_sip("2001:db8::1").host == "2001:db8::1"
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [("mailto:a@h", "h"), ("tel:;x=1", "h"), ("tel:1", "a b"), ("tel:1", ""), ("*", "h")],
+)
+def test_URI_14_nothing_else_becomes_a_sip_uri(text: str, host: str) -> None:
+    with pytest.raises(ConfigError):
+        OtherUri(text).to_sip(host)
 
 
 def test_URI_08_equality_is_not_transitive() -> None:
