@@ -347,10 +347,11 @@ def _checked(headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, objec
     return {"headers": Headers(rows), "body": bytes(body), "dropped": 0, "oddities": ()}
 
 
-def parse_message(data: bytes) -> Request | Response:
+def parse_message(data: bytes, *, strict: bool = False) -> Request | Response:
     """Read one datagram (RFC 3261 section 18.3).
 
     The body is as long as Content-Length says and what follows is ignored; without that header it goes to the end.
+    What is tolerated stands in ``oddities``; ``strict`` refuses it instead (ROB-7).
 
     Raises:
         ParseError: It is no SIP/2.0 message, it is cut short, or it exceeds a limit.
@@ -361,6 +362,8 @@ def parse_message(data: bytes) -> Request | Response:
     if ends is None:
         raise ParseError(data[:120].decode("utf-8", "replace"), len(data), "an empty line behind the headers")
     head = parse_head(data[: ends[0]])
+    if strict and head.oddities:
+        raise ParseError(data[:120].decode("utf-8", "replace"), 0, f"a message without {', '.join(head.oddities)}")
     length = content_length(head.headers)
     body = data[ends[1] :]
     if length is not None and length != len(body):

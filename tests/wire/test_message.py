@@ -126,6 +126,49 @@ def test_all_of_a_response() -> None:
     assert repr(found) == "<Response 200 OK>"
 
 
+def test_MSG_03_a_response_in_odd_letter_case() -> None:
+    odd_case = [
+        "vIA: sip/2.0/udp H.example;BRANCH=z9hG4bKa;Received=192.0.2.1;RPORT=5",
+        "fRoM: <SIP:Alice@H.example>;TAG=f",
+        "TO: <sip:Alice@h.EXAMPLE>;Tag=t",
+        "call-id: Case@Counts",
+        "cseq: 7 REGISTER",
+        "M: <sip:Alice@X.example;LR>;EXPIRES=60;Q=0.5",
+        "sUPPORTED: PATH, Gruu",
+        'www-authenticate: DIGEST REALM="Case Counts", NONCE="N", QOP="AUTH", STALE=TRUE, ALGORITHM=md5',
+    ]
+    usual = [
+        "Via: SIP/2.0/UDP h.example;branch=z9hG4bKa;received=192.0.2.1;rport=5",
+        "From: <sip:Alice@h.example>;tag=f",
+        "To: <sip:Alice@h.example>;tag=t",
+        "Call-ID: Case@Counts",
+        "CSeq: 7 REGISTER",
+        "Contact: <sip:Alice@x.example;lr>;expires=60;q=0.5",
+        "Supported: path, gruu",
+        'WWW-Authenticate: Digest realm="Case Counts", nonce="N", qop="auth", stale=true, algorithm=MD5',
+    ]
+    odd, plain = response(*odd_case), response(*usual)
+    for name in ("call_id", "cseq", "supported"):
+        assert getattr(odd, name) == getattr(plain, name)
+    for one, other in ((odd.from_, plain.from_), (odd.to, plain.to), (odd.contacts[0], plain.contacts[0])):
+        assert one is not None
+        assert other is not None
+        assert (one.uri, one.tag, one.expires, one.q) == (other.uri, other.tag, other.expires, other.q)
+    assert odd.via is not None
+    assert plain.via is not None
+    assert (odd.via.transport, odd.via.branch, odd.via.received, odd.via.rport) == ("UDP", "z9hG4bKa", "192.0.2.1", 5)
+    assert odd.via.params == plain.via.params
+    (asked,), (wanted,) = odd.challenges, plain.challenges
+    assert (asked.realm, asked.nonce, asked.qop, asked.stale) == (wanted.realm, wanted.nonce, ("auth",), True)
+    # And what has letter case differs with it.
+    changed = response(
+        *(row.replace("Alice", "alice").replace("Case@", "case@").replace("7 REG", "7 reg") for row in usual)
+    )
+    assert changed.call_id != plain.call_id
+    assert changed.cseq != plain.cseq
+    assert changed.contacts[0].uri != plain.contacts[0].uri
+
+
 def test_what_is_absent_reads_as_nothing() -> None:
     for message in (response(), request()):
         for name in PROPERTIES[type(message)]:
@@ -194,6 +237,22 @@ def test_MSG_05_rows_and_lists_mix() -> None:
         encodings = [[f"{a}, {b}, {c}"], [a, b, c], [f"{a} , {b}", "", c]]
         found = [uris(getattr(response(*(f"{name}: {row}" for row in rows)), attribute)) for rows in encodings]
         assert found == [["sip:a@h;x", "sip:b@h", "tel:+1"]] * 3
+
+
+def test_MSG_05_other_lists_mix() -> None:
+    lists = {
+        "require": ("Require", ["a", "b", "c"]),
+        "supported": ("Supported", ["a", "b", "c"]),
+        "unsupported": ("Unsupported", ["a", "b", "c"]),
+        "security_server": ("Security-Server", ["tls;q=0.2", 'digest;d-qop="a,b"', "ipsec-3gpp"]),
+        "warnings": ("Warning", ['399 a "x"', '399 b "y, z"', '301 c:5 ""']),
+        "feature_caps": ("Feature-Caps", ["*;+a", '*;+b="c,d"', "*"]),
+    }
+    for attribute, (name, (a, b, c)) in lists.items():
+        encodings = [[f"{a}, {b}, {c}"], [a, b, c], [f"{a} ,{b}", "", c]]
+        one, *others = [getattr(response(*(f"{name}: {row}" for row in rows)), attribute) for rows in encodings]
+        assert len(one) == 3
+        assert others == [one, one]
 
 
 def test_MSG_05_vias_mix() -> None:
@@ -327,7 +386,7 @@ def test_ROB_5_other_doubled_headers_are_absent_and_counted(name: str) -> None:
         ("Flow-Timer", "120", 120),
     ],
 )
-def test_GRM_30_to_33_and_37_numbers(name: str, text: str, value: int | None) -> None:
+def test_GRM_30_31_32_33_37_numbers(name: str, text: str, value: int | None) -> None:
     found = response(f"{name}: {text}")
     assert getattr(found, name.lower().replace("-", "_")) == value
     assert found.dropped == (value is None)
@@ -438,6 +497,24 @@ def test_GRM_44_warnings() -> None:
     found = response(r'Warning: 399 h "text, with \" and , ", 301 a:5 "b"', "Warning: junk")
     assert found.warnings == (Warning(399, "h", 'text, with " and , '), Warning(301, "a:5", "b"))
     assert found.dropped == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "oddity"),
+    [
+        (b"SIP/2.0 200 OK\nTo: a\n\n", "bare LF"),
+        (b"SIP/2.0 200 OK\r\nTo : a\r\n\r\n", "blank before colon"),
+        (b"SIP/2.0 200\r\nTo: a\r\n\r\n", "status line"),
+        (b"sip/2.0 200 OK\r\nTo: a\r\n\r\n", "status line"),
+        (b"OPTIONS  sip:h SIP/2.0\r\nTo: a\r\n\r\n", "request line"),
+    ],
+)
+def test_ROB_7_what_is_tolerated_is_told_or_refused(data: bytes, oddity: str) -> None:
+    found = parse_message(data)
+    assert (found.headers.get("To"), found.oddities) == ("a", (oddity,))
+    with pytest.raises(ParseError, match=oddity):
+        parse_message(data, strict=True)
+    assert parse_message(PLAIN + b"\r\n", strict=True).headers.get("To") == "a"
 
 
 @pytest.mark.parametrize("date", ["Sat, 01 Jan 2000 00:00:00 EST", "junk", ""])
