@@ -53,6 +53,11 @@ _LIST_MARKS = re.compile(_QUOTED + r"|<[^<>]*>|,", re.DOTALL)
 _PARAM_MARKS = re.compile(_QUOTED + r"|<[^<>]*>|;", re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _NEEDS_ESCAPE = re.compile(r'(["\\])')
+# The feature parameters of RFC 3840 section 9 that have no plus sign.
+_FEATURES: Final = frozenset({
+    "audio", "automata", "class", "duplex", "data", "control", "mobility", "description", "events", "priority",
+    "methods", "schemes", "application", "video", "language", "type", "isfocus", "actor", "text", "extensions",
+})  # fmt: skip
 _COMMENT_MARKS = re.compile(r"\\.|[()]", re.DOTALL)
 
 
@@ -336,5 +341,6 @@ def _equals(name: str, value: str | None) -> str:
     if value is None:
         return ""
     # RFC 3840 section 9: the value of a feature parameter is quoted even when it would be a token.
-    plain = not name.startswith("+") and (_TOKEN.fullmatch(value) or _ADDRESS.fullmatch(value))
+    feature = name.startswith("+") or name in _FEATURES
+    plain = not feature and (_TOKEN.fullmatch(value) or _ADDRESS.fullmatch(value))
     return f"={value}" if plain else f"={quote(value)}"

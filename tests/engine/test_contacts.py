@@ -73,6 +73,19 @@ def test_OUTB_2_instance_id_in_quotes_and_brackets() -> None:
     assert str(contact) == f'<sip:toto@192.0.2.1:5070>;+sip.instance="<{INSTANCE}>"'
 
 
+def test_CAP_1_features_of_the_contact() -> None:
+    features = {
+        "audio": None, "mobility": "mobile", "methods": "OPTIONS,NOTIFY", "description": "<a phone>", "+sip.ice": None,
+        "+g.app": "true", "+sip.x": "<a>", "q": "0.5",
+    }  # fmt: skip
+    contact = contact_address(TOTO.replace(contact_params=features), FLOW)
+    assert str(contact) == (
+        '<sip:toto@192.0.2.1:5070>;audio;mobility="mobile";methods="OPTIONS,NOTIFY";description="<a phone>";+sip.ice'
+        ';+g.app="true";+sip.x="<a>";q=0.5'
+    )
+    assert NameAddr.parse(str(contact)).params == features
+
+
 def test_PUSH_9_parameters_of_push_can_be_left_out() -> None:
     params = TOTO.replace(contact_uri_params={"pn-provider": "acme", "PN-prid": "secret", "ob": None})
     assert contact_address(params, FLOW).uri.params.keys() == {"pn-provider", "pn-prid", "ob"}  # type: ignore[union-attr]

@@ -135,11 +135,49 @@ def test_REG_1_SIPS_5_request_uri(identity: str, server: str | None, uri: str) -
     assert series(ProxyParams(identity, server=server)).request_uri == uri
 
 
+def test_DNS_1_the_request_uri_is_never_rewritten() -> None:
+    params = ProxyParams("sip:toto@example.org", server="sip:Reg.example.org;maddr=192.0.2.9")
+    there = Flow(Target("192.0.2.9", 5060, Transport.UDP, "192.0.2.9"), "192.0.2.1", 5070)
+    data = series(params).render(Purpose.REGISTER, there, "z9hG4bKb", contact=CONTACT, lifetime=60)
+    assert data.startswith(b"REGISTER sip:Reg.example.org;maddr=192.0.2.9 SIP/2.0\r\n")
+
+
 def test_RDR_4_request_uri_of_a_redirect() -> None:
     subject = series()
     subject.registrar = SipUri.parse("sip:other.example.org")
     assert render(subject).startswith(b"REGISTER sip:other.example.org SIP/2.0\r\n")
     assert lines(render(subject), "To") == ["To: <sip:toto@example.org>"]
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+@pytest.mark.parametrize("bare", [False, True])
+def test_MSG_14_RTE_1_what_every_request_carries(purpose: Purpose, bare: bool) -> None:
+    subject = series()
+    subject.concede(Concessions(bare=bare))
+    request = parse_message(render(subject, purpose))
+    names = [name for name, _ in request.headers.items()]
+    for name in ("Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length"):
+        assert names.count(name) == 1
+        assert request.headers.get(name)
+    assert request.headers.get("Max-Forwards") == "70"
+    assert request.via is not None
+    assert request.via.branch == "z9hG4bKb"
+    # The registrar adds to Path, we never do.
+    assert "Path" not in names
+    assert ("path" in request.supported) is not bare
+
+
+@pytest.mark.parametrize("transport", [Transport.TLS, Transport.WSS])
+@pytest.mark.parametrize("purpose", [Purpose.REGISTER, Purpose.REMOVE])
+def test_REG_9_a_sips_identity_registers_sips_only(purpose: Purpose, transport: Transport) -> None:
+    there = flow(transport)
+    subject = series(ProxyParams("sips:toto@example.org", routes=("sip:proxy.example.org",)))
+    before = contact_address(subject.params, there)
+    contact = contact_address(subject.params, there, ("203.0.113.5", 1024))
+    request = parse_message(subject.render(purpose, there, "z9hG4bKb", contact=contact, lifetime=60, stale=[before]))
+    uris = [entry.uri for entry in request.contacts]
+    assert len(uris) == 2
+    assert all(isinstance(uri, SipUri) and uri.secure for uri in uris)
 
 
 def test_URI_12_clean_to_and_from() -> None:
@@ -454,7 +492,7 @@ def test_MSG_22_own_answer_fits() -> None:
         ({"To": None}, "To"),
     ],
 )
-def test_MSG_22_SEC_15_one_field_that_differs_is_enough(changes: dict[str, str | None], header: str) -> None:
+def test_MSG_22_SEC_15_ROB_6_one_field_that_differs_is_enough(changes: dict[str, str | None], header: str) -> None:
     subject = asked()
     assert subject.mismatch(answer(subject, **changes), 2) == header
 
