@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from aiosipreg import ProxyConfig
-    from aiosipreg.wire import Response, SipUri
+    from aiosipreg.wire import Request, Response, SipUri
 
 virtual = pytest.mark.virtual_clock(delay=0.01)
 
@@ -339,7 +339,7 @@ class TestStop:
             sip_registrar.answer_next(None, times=3)
         assert sip_registrar.bindings == {}
 
-    async def test_unregister_at_stop_may_be_off(self, sip_registrar: Registrar) -> None:
+    async def test_F_43_unregister_at_stop_may_be_off(self, sip_registrar: Registrar) -> None:
         async with registered(sip_registrar, settings={"unregister_at_stop": False}) as proxy:
             events = proxy.events()
             before = len(sip_registrar.requests)
@@ -432,6 +432,28 @@ class TestAccounts:
             with pytest.raises(ConfigError, match="identity"):
                 core.add_proxy_config("sip:")
             assert core.proxy_configs == (proxy,)
+
+    @pytest.mark.parametrize(
+        ("settings", "field"),
+        [({"identity": "sip:"}, "identity"), ({"server": "sip:a b"}, "server"), ({"expires": 0}, "expires")],
+    )
+    async def test_F_02_settings_that_cannot_work_raise_and_report_nothing(
+        self, sip_registrar: Registrar, settings: dict[str, Any], field: str
+    ) -> None:
+        async with Core(auth=TOTO) as core:
+            events = core.events()
+            with pytest.raises(ConfigError, match=field):
+                core.add_proxy_config(account(sip_registrar).replace(**settings))
+            proxy = core.add_proxy_config(account(sip_registrar, register=False))
+            draft = proxy.edit()
+            for name, value in ({"register": True} | settings).items():
+                setattr(draft, name, value)
+            with pytest.raises(ConfigError, match=field):
+                draft.done()
+            await asyncio.sleep(10)
+            assert (core.proxy_configs, proxy.state) == ((proxy,), NONE)
+        assert await told(events) == []
+        assert sip_registrar.requests == ()
 
     async def test_an_id_is_given_once_at_a_time(self, sip_registrar: Registrar) -> None:
         async with Core() as core:
@@ -597,6 +619,43 @@ class TestAccounts:
             assert len(registrar.requests) == 400
             assert sum(core.stats.dropped.values()) == 0
         assert registrar.bindings == {}
+
+    async def test_REG_33_TRA_7_they_share_a_socket_and_nothing_else(self) -> None:
+        secrets = users(20)
+        async with Registrar(secrets) as registrar, Core() as core:
+            proxies = [
+                core.add_proxy_config(
+                    account(
+                        registrar,
+                        f"sip:{user}@sip.titi.com",
+                        auth=AuthInfo(user, password=secret),
+                        expires=100 << number,
+                    )
+                )
+                for number, (user, secret) in enumerate(secrets.items())
+            ]
+            async with asyncio.timeout(30):
+                for proxy in proxies:
+                    await proxy.registered()
+                await proxies[0].refresh()
+            assert len({packet.peer for packet in registrar.requests}) == 1
+            (host, port) = registrar.requests[0].peer
+            for packet in registrar.requests:
+                via, (contact,) = packet.request.via, packet.request.contacts
+                assert via is not None
+                assert (via.host, via.port) == (host, port)
+                assert (contact.uri.host, contact.uri.port) == (host, port)  # type: ignore[union-attr]
+            by_user: dict[str, list[Request]] = {}
+            for packet in registrar.requests:
+                by_user.setdefault(str(packet.request.to), []).append(packet.request)
+            calls = [{request.call_id for request in requests} for requests in by_user.values()]
+            assert all(len(call) == 1 for call in calls)
+            assert len(set.union(*calls)) == 20
+            numbers = [[request.cseq.number for request in requests if request.cseq] for requests in by_user.values()]
+            assert sorted(numbers) == [[1, 2]] * 19 + [[1, 2, 3]]
+            # The times are each one's own too.
+            refresh_at = [proxy.refresh_at or 0.0 for proxy in proxies[1:]]
+            assert refresh_at == sorted(refresh_at)
 
     async def test_OVL_8_a_registrar_is_not_flooded(self) -> None:
         secrets = users(100)

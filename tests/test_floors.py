@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -265,6 +266,40 @@ def test_no_import_cycle() -> None:
 
 def test_files_and_functions_stay_readable() -> None:
     report(too_large(our_sources()))
+
+
+# What day it is matters to readers only: whatever is timed runs on the clock of the event loop.
+CALENDAR = re.compile(r"from time import|\btime\.(time|localtime|gmtime|strftime)\b|\bdatetime\b|\bparsedate")
+READ_BY_PEOPLE = {"cli"}
+
+
+def looks_at_the_calendar(sources: dict[str, str]) -> Iterator[str]:
+    for path, source in sources.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Attribute | ast.Import | ast.ImportFrom) and room_of(path) not in READ_BY_PEOPLE:
+                text = ast.unparse(node)
+                if CALENDAR.search(text):
+                    yield f"{path}:{node.lineno}: {text}"
+
+
+def test_SEC_37_no_date_decides_anything() -> None:
+    report(looks_at_the_calendar(our_sources()))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\nx = time.time()",
+        "from time import time",
+        "import datetime",
+        "from email.utils import parsedate_to_datetime",
+        "import time as t\nx = t.monotonic()\nfrom datetime import datetime",
+    ],
+)
+def test_SEC_37_a_look_at_the_calendar_is_caught(source: str) -> None:
+    assert list(looks_at_the_calendar({"net/tls.py": source}))
+    assert not list(looks_at_the_calendar({"cli/text.py": source}))
+    assert not list(looks_at_the_calendar({"net/udp.py": "import time\nx = time.monotonic()"}))
 
 
 HOUSE = {

@@ -276,7 +276,7 @@ class TestRegister:
             assert caught.value.event is proxy.last_event
             await proxy.wait_for(OK, timeout=10)
 
-    async def test_cancelling_ends_the_wait_and_not_the_registration(self, sip_registrar: Registrar) -> None:
+    async def test_TXN_14_cancelling_ends_the_wait_and_not_the_registration(self, sip_registrar: Registrar) -> None:
         sip_registrar.faults = Faults(delay=1.0)
         async with Core(auth=TOTO) as core:
             proxy = core.add_proxy_config(account(sip_registrar, register=False))
@@ -289,6 +289,8 @@ class TestRegister:
             assert [type(result) for result in results] == [asyncio.CancelledError] * 3
             assert proxy.state is PROGRESS
             await proxy.wait_for(OK, timeout=10)
+            assert methods(sip_registrar) == [3600, 3600]
+            assert sip_registrar.other_requests == ()  # nothing like a CANCEL
 
     async def test_F_35_one_that_comes_during_the_removal_is_carried_out_after_it(
         self, sip_registrar: Registrar
@@ -946,7 +948,7 @@ class TestCredentials:
                 draft.auth = TOTO
             await proxy.registered(timeout=5)
 
-    async def test_the_provider_is_told_what_it_needs(self, sip_registrar: Registrar) -> None:
+    async def test_AUTH_25_the_provider_is_told_what_it_needs(self, sip_registrar: Registrar) -> None:
         asked = []
 
         async def provider(challenge: AuthChallenge) -> AuthInfo | None:

@@ -100,14 +100,14 @@ def registered(info: AuthInfo = TOTO) -> Account:
 # What is answered
 
 
-def test_AUTH_1_basic_is_never_answered() -> None:
+def test_AUTH_1_SEC_2_basic_is_never_answered() -> None:
     account = Account(TOTO)
     assert account.take((WWW, 'Basic realm="r"')) is UNAVAILABLE
     assert account.send() == []
     assert account.questions == []
 
 
-def test_AUTH_1_basic_beside_digest_is_passed_over() -> None:
+def test_AUTH_1_SEC_2_basic_beside_digest_is_passed_over() -> None:
     account = Account(TOTO)
     assert account.take((WWW, 'Basic realm="r"'), row()) is ANSWER
     assert [sent["realm"] for _, sent in account.send()] == ["r"]

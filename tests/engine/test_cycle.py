@@ -28,6 +28,8 @@ from aiosipreg.states import Reason, RegistrationState
 from tests.engine.driver import START, Driver, Sent, challenge, flow, params, response_to, target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiosipreg.engine.effects import Answer
 
 NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
@@ -83,6 +85,21 @@ def test_REG_5_cseq_grows_by_one_across_401_423_420_and_fail_over() -> None:
     assert all(bytes(copy.request) in [bytes(sent.request) for sent in driver.requests] for copy in copies)
 
 
+def test_AUTH_22_a_challenge_is_answered_by_a_new_transaction() -> None:
+    driver = started()
+    driver.run(START + 4)
+    driver.challenged()
+    first, answer = driver.requests
+    assert numbers(driver) == [1, 2]
+    assert answer.branch != first.branch
+    for name in ("Call-ID", "From", "To"):
+        assert answer.request.headers.get(name) == first.request.headers.get(name)
+    # Its timers begin anew, and the copies of the first end.
+    driver.run(START + 4 + 3.5)
+    assert [sent.at - START for sent in driver.sent if sent.branch == answer.branch] == [4, 4.5, 5.5, 7.5]
+    assert [sent.at - START for sent in driver.sent if sent.branch == first.branch] == [0, 0.5, 1.5, 3.5]
+
+
 def test_REG_30_an_outbound_proxy_is_a_loose_route_and_the_next_hop() -> None:
     driver = started(routes=("sip:edge.example.net", "sip:core.example.net;lr"))
     request = driver.last.request
@@ -110,7 +127,7 @@ def test_REG_31_next_hop(server: str | None, routes: tuple[str, ...], resolved: 
     assert str(driver.question.uri) == resolved
 
 
-def test_REG_20_refreshes_go_where_the_registration_went() -> None:
+def test_REG_20_DNS_20_refreshes_go_where_the_registration_went() -> None:
     driver = registered()
     driver.targets = [target(5), target(6)]
     for _ in range(5):
@@ -129,6 +146,60 @@ def test_DNS_18_the_target_that_failed_comes_last_at_the_next_attempt() -> None:
     driver.final(500)
     driver.step()
     assert driver.last.flow.target == target(1)
+
+
+def test_DNS_14_targets_are_tried_one_after_the_other() -> None:
+    families = [target(1), Target("2001:db8::1", 5060, Transport.UDP, "example.org"), target(2)]
+    driver = Driver(targets=families)
+    driver.register()
+    driver.run(START + 31.9)
+    assert {sent.flow.target for sent in driver.sent} == {families[0]}
+    assert driver.questions[Connect] == 1
+    driver.run(START + 32)
+    assert {sent.flow.target for sent in driver.sent if sent.at == START + 32} == {families[1]}
+    driver.ok()
+    driver.run(START + 64)
+    assert [sent.flow.target for sent in driver.requests] == families[:2]
+
+
+def silence(driver: Driver) -> None:
+    driver.run(START + 32)
+
+
+def silence_after_a_provisional_answer(driver: Driver) -> None:
+    driver.final(100)
+    driver.run(START + 32)
+
+
+@pytest.mark.parametrize(
+    ("end", "moves_on"),
+    [
+        pytest.param(lambda driver: driver.final(503), True, id="503"),
+        pytest.param(lambda driver: driver.lost("Connection refused"), True, id="refused"),
+        pytest.param(silence, True, id="silence"),
+        # RFC 4320 4.2: a 408 means what silence does.
+        pytest.param(lambda driver: driver.final(408), True, id="408"),
+        pytest.param(silence_after_a_provisional_answer, False, id="silence after 100"),
+        *[
+            pytest.param(lambda driver, status=status: driver.final(status), False, id=str(status))
+            for status in (400, 401, 403, 404, 480, 481, 491, 500, 502, 504, 505, 580, 600, 603)
+        ],
+    ],
+)
+def test_DNS_15_another_target_is_for_503_loss_and_silence(end: Callable[[Driver], None], moves_on: bool) -> None:
+    driver = Driver(targets=[target(1), target(2)])
+    driver.register()
+    end(driver)
+    tried = [sent.flow.target for sent in driver.requests]
+    if not moves_on:
+        assert tried == [target(1)]
+        assert driver.state is FAILED
+        return
+    assert tried == [target(1), target(2)]
+    first, second = driver.requests
+    assert (numbers(driver), second.request.call_id) == ([1, 2], first.request.call_id)
+    assert second.branch != first.branch
+    assert (driver.state, driver.moves) == (PROGRESS, ["F-01"])
 
 
 def test_REG_26_the_same_target_is_not_asked_again_before_the_back_off() -> None:
@@ -188,7 +259,7 @@ def test_sixteen_requests() -> None:
 
 
 @pytest.mark.parametrize("refresh", [False, True])
-def test_eight_targets_the_one_of_the_binding_included(refresh: bool) -> None:
+def test_DNS_19_eight_targets_the_one_of_the_binding_included(refresh: bool) -> None:
     driver = registered() if refresh else Driver()
     driver.targets = [target(number) for number in range(1, 20)]
     if refresh:
@@ -202,7 +273,7 @@ def test_eight_targets_the_one_of_the_binding_included(refresh: bool) -> None:
     assert driver.event.reason is Reason.IO_ERROR
 
 
-def test_128_seconds() -> None:
+def test_DNS_19_all_targets_together_have_a_time() -> None:
     driver = Driver(targets=[target(number) for number in range(1, 9)])
     driver.register()
     driver.run(START + 127.9)
@@ -212,7 +283,7 @@ def test_128_seconds() -> None:
     assert driver.event.message.count("no answer") == 4
 
 
-def test_128_seconds_follow_the_timers() -> None:
+def test_DNS_19_that_time_follows_the_timers() -> None:
     driver = Driver(timers=SipTimers(t1=0.25), targets=[target(number) for number in range(1, 9)])
     driver.register()
     driver.run(START + 64)
@@ -220,7 +291,7 @@ def test_128_seconds_follow_the_timers() -> None:
 
 
 @pytest.mark.parametrize("kind", [Ask, Connect, Locate])
-def test_128_seconds_also_for_a_question_without_answer(kind: type[Ask | Connect | Locate]) -> None:
+def test_DNS_19_that_time_is_also_for_a_question_without_answer(kind: type[Ask | Connect | Locate]) -> None:
     driver = Driver(targets=[target(1), target(2)])
     driver.register()
     driver.by_hand.add(kind)
@@ -658,7 +729,7 @@ def test_a_repair_is_made_once() -> None:
         assert (driver.state, len(driver.requests)) == (FAILED, 2)
 
 
-def test_TRA_1_a_transport_that_is_not_there_is_final() -> None:
+def test_a_transport_that_is_not_there_is_final() -> None:
     driver = Driver()
     driver.by_hand.add(Locate)
     driver.register()

@@ -213,7 +213,7 @@ def test_AUTH_15_unquoted_values_of_a_server_are_quoted() -> None:
 # Which challenge
 
 
-def test_AUTH_1_basic_is_never_answered() -> None:
+def test_AUTH_1_SEC_2_basic_is_never_answered() -> None:
     assert usable(challenge('Basic realm="r"'), ANY) is None
     assert choose([challenge('Basic realm="r"')], ANY) is None
 
@@ -399,7 +399,7 @@ def test_AUTH_32_utf8_servers_get_normalised_text_and_an_extended_name() -> None
     assert md5(md5(NFC, "r", NFC), "n", "00000001", "c", "auth", md5("A", "b")) in value
 
 
-def test_AUTH_32_the_published_extended_name() -> None:
+def test_AUTH_32_GRM_28_the_published_extended_name() -> None:
     vector = next(vector for vector in VECTORS["digest"] if "username_star" in vector)
     text = ask(vector["realm"], charset="UTF-8", algorithm="SHA-512-256")
     value = session(text, AuthInfo(vector["username"], password="x")).authorization("A", "b", 1, "c")
@@ -474,6 +474,22 @@ def test_AUTH_11_auth_int_covers_the_body_of_each_request() -> None:
         value = made.authorization("REGISTER", "sip:h", 1, "c", body)
         assert directives(value)["response"] == quote(md5(HA1, "n", "00000001", "c", "auth-int", a2))
         assert directives(value)["qop"] == "auth-int"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "empty"),
+    [
+        ("MD5", "d41d8cd98f00b204e9800998ecf8427e"),
+        ("SHA-256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("SHA-512-256", "c672b8d1ef56ed28ab87c3622c5114069bdd3ad7b8f9737498d0c01ecef0967a"),
+    ],
+)
+def test_AUTH_11_an_empty_body_is_hashed_as_no_octets(algorithm: str, empty: str) -> None:
+    kind = ALGORITHMS[algorithm.lower()]
+    value = session(ask(algorithm=algorithm, qop='"auth-int"')).authorization("REGISTER", "sip:h", 1, "c")
+    a2 = kind.hash(f"REGISTER:sip:h:{empty}".encode())
+    ha1 = kind.hash(b"toto:r:secret")
+    assert directives(value)["response"] == quote(kind.hash(f"{ha1}:n:00000001:c:auth-int:{a2}".encode()))
 
 
 def test_AUTH_11_plain_auth_ignores_the_body() -> None:

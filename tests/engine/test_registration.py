@@ -160,6 +160,81 @@ def test_changes_that_waited_survive_an_unregister() -> None:
     assert driver.last.lifetime == 600
 
 
+def test_F_30_the_next_attempt_of_a_refresh_reports_nothing() -> None:
+    driver = waiting()
+    retry_at, events, moves = driver.lease.retry_at, len(driver.events), driver.moves[:]
+    assert driver.step() == retry_at
+    assert (driver.state, driver.last.at, len(driver.requests)) == (REFRESHING, retry_at, 3)
+    assert (len(driver.events), driver.moves) == (events, moves)
+    driver.ok()
+    assert driver.moves[-1] == "F-25"
+
+
+WISHES: dict[str, Callable[[Driver], None]] = {
+    "change": lambda driver: driver.edit(expires=600),
+    "refresh": lambda driver: driver.refresh(),
+    "register": lambda driver: driver.register(),
+}
+
+
+@pytest.mark.parametrize("wish", ["change", "refresh"])
+def test_F_31_a_wish_during_a_refresh_waits_for_its_end(wish: str) -> None:
+    driver = refreshing()
+    WISHES[wish](driver)
+    WISHES[wish](driver)
+    assert len(driver.requests) == 2
+    driver.ok()
+    assert driver.moves[-2:] == ["F-25", {"change": "F-15", "refresh": "F-14"}[wish]]
+    assert (driver.last.lifetime, len(driver.requests)) == ({"change": 600, "refresh": 3600}[wish], 3)
+    driver.ok()
+    assert (driver.state, len(driver.requests)) == (OK, 3)
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_F_31_a_wish_between_two_attempts_of_a_refresh_starts_one(wish: str) -> None:
+    driver = waiting()
+    driver.now += 1
+    moves = driver.moves[:]
+    WISHES[wish](driver)
+    assert (driver.state, driver.moves, driver.last.at, len(driver.requests)) == (REFRESHING, moves, driver.now, 3)
+    driver.ok()
+    assert driver.state is OK
+
+
+def test_F_31_a_refresh_that_is_lost_goes_on_elsewhere() -> None:
+    driver = refreshing()
+    driver.targets = [target(1), target(2)]
+    moves = driver.moves[:]
+    driver.lost()
+    assert (driver.state, driver.moves) == (REFRESHING, moves)
+    assert (driver.last.flow.target, driver.last.at) == (target(2), driver.now)
+
+
+def test_F_31_a_network_that_comes_back_renews_the_binding_soon() -> None:
+    driver = waiting()
+    driver.network(up=False)
+    driver.network(up=True)
+    assert (driver.state, driver.waits(0, 2)) == (REFRESHING, True)
+    driver.step()
+    driver.ok()
+    assert driver.moves[-1] == "F-25"
+
+
+def test_F_13_an_attempt_that_is_lost_on_the_way_goes_on_elsewhere() -> None:
+    driver = Driver(targets=[target(number) for number in range(1, 9)])
+    driver.register()
+    driver.run(START + 10)
+    driver.lost()
+    assert (driver.state, driver.moves, len(driver.events)) == (PROGRESS, ["F-01"], 1)
+    assert [sent.flow.target for sent in driver.requests] == [target(1), target(2)]
+    assert len({sent.request.call_id for sent in driver.requests}) == 1
+    # It is still the same attempt: its time goes on.
+    driver.run(START + 127.9)
+    assert driver.moves == ["F-01"]
+    driver.run(START + 128)
+    assert driver.moves == ["F-01", "F-06"]
+
+
 # unregister
 
 
@@ -664,6 +739,74 @@ def test_REG_17_a_late_200_leaves_less_time() -> None:
     assert driver.lease.refresh_at <= START + 3240
 
 
+@pytest.mark.parametrize("date", ["Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 31 Dec 2399 23:59:59 GMT", "yesterday"])
+def test_SEC_37_a_date_sets_nothing(date: str) -> None:
+    plain, dated = registered(), started()
+    dated.ok(f"Date: {date}")
+    assert (dated.state, dated.event.reason) == (OK, Reason.NONE)
+    assert dated.lease.expires_at == plain.lease.expires_at == START + HOUR
+    assert dated.lease.refresh_at == plain.lease.refresh_at
+
+
+def test_REG_29_a_record_route_is_no_route() -> None:
+    driver = started()
+    driver.ok("Record-Route: <sip:evil.example;lr>", "Record-Route: <sip:other.example;lr>")
+    assert (driver.state, driver.lease.service_route) == (OK, ())
+    driver.step()
+    assert "Route" not in driver.last.request.headers
+    assert (driver.last.flow.target, driver.last.request.uri) == (target(), "sip:example.org")
+    driver.ok()
+    driver.unregister()
+    assert "Route" not in driver.last.request.headers
+
+
+def test_RTE_4_a_service_route_lasts_as_long_as_the_binding_it_came_with() -> None:
+    driver = started()
+    driver.ok("Service-Route: <sip:a.example;lr>, <sip:b.example;lr>", "Service-Route: <sip:c.example;lr>")
+    assert [str(route.uri) for route in driver.lease.service_route] == [
+        f"sip:{name}.example;lr" for name in ("a", "b", "c")
+    ]
+    # RTE-5: it is for other requests.
+    driver.step()
+    assert "Route" not in driver.last.request.headers
+    driver.ok("Service-Route: <sip:d.example;lr>")
+    assert [str(route.uri) for route in driver.lease.service_route] == ["sip:d.example;lr"]
+    driver.step()
+    driver.ok()
+    assert driver.lease.service_route == ()
+
+
+def test_CAP_2_features_are_named_in_every_refresh() -> None:
+    driver = registered(contact_params={"audio": None, "+sip.ice": None}, instance_id="urn:uuid:1")
+    for _ in range(3):
+        driver.step()
+        driver.ok()
+    assert len(driver.requests) == 4
+    for sent in driver.requests:
+        (contact,) = sent.request.contacts
+        assert {"audio", "+sip.ice", "+sip.instance"} <= contact.params.keys()
+
+
+def refused_for_good(driver: Driver) -> None:
+    driver.step()
+    driver.final(403)
+
+
+def run_out(driver: Driver) -> None:
+    driver.network(up=False)
+    driver.run(START + HOUR)
+
+
+@pytest.mark.parametrize("end", [refused_for_good, run_out, lambda driver: driver.unregister(within=0)])
+def test_RTE_4_a_service_route_goes_with_the_binding(end: Callable[[Driver], None]) -> None:
+    driver = started()
+    driver.ok("Service-Route: <sip:a.example;lr>")
+    end(driver)
+    driver.tick()
+    assert driver.lease.binding is None
+    assert driver.lease.service_route == ()
+
+
 def test_SEC_27_a_registrar_that_grants_one_second_gets_one_request_a_second() -> None:
     driver = started()
     one = "Contact: <sip:alice@198.51.100.7:5060>;expires=1"
@@ -743,7 +886,7 @@ def final(status: int, *rows: str) -> Callable[[Driver], None]:
     return react
 
 
-def test_OUTB_15_a_registrar_that_says_nothing() -> None:
+def test_OUTB_15_18_a_registrar_that_says_nothing() -> None:
     # 30 s doubled up to 1800 s, each attempt 11 copies and 32 s; at the cap at most 4 attempts an hour.
     hours = requests_per_hour(lambda driver: None)
     assert hours[0] <= 8 * 11
@@ -801,7 +944,7 @@ def test_OUTB_17_a_registrar_that_says_503_and_retry_at_once() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 480, 481, 491, 500, 503, 504])
-def test_OUTB_14_a_registrar_in_trouble(status: int) -> None:
+def test_OUTB_14_18_a_registrar_in_trouble(status: int) -> None:
     hours = requests_per_hour(final(status))
     assert hours[0] <= 9
     assert max(hours[1:]) <= 4
@@ -889,6 +1032,23 @@ def test_the_challenge_of_a_removal_that_runs_out() -> None:
 
 
 # Ends of their own
+
+
+def test_TXN_10_what_comes_after_the_end_of_an_attempt_changes_nothing() -> None:
+    driver = started()
+    late = response_to(driver.last.request, 200)
+    driver.run(START + 33)
+    assert (driver.state, driver.event.reason) == (FAILED, Reason.NO_RESPONSE)
+    before = driver.moves[:], driver.lease.retry_at, len(driver.sent)
+    driver.deliver(late)
+    driver.enter(lambda machine, now: machine.received(late, now))
+    assert (driver.moves, driver.lease.retry_at, len(driver.sent)) == before
+    # The next attempt repairs the view: its CSeq is higher.
+    driver.step()
+    driver.deliver(late)
+    assert (driver.state, driver.dropped) == (PROGRESS, ["branch", "branch"])
+    driver.ok()
+    assert driver.state is OK
 
 
 @each_state

@@ -50,7 +50,7 @@ ENDS = [
     Case("RSP-405", 405, STOP, Reason.REJECTED, net=True),
     Case("RSP-406", 406, STOP, Reason.NOT_ACCEPTABLE),
     Case("RSP-410", 410, STOP, Reason.GONE, ra=True),
-    Case("RSP-412", 412, STOP, Reason.CONDITIONAL_REQUEST_FAILED, ra=True),
+    Case("RSP-4XX (412)", 412, STOP, Reason.CONDITIONAL_REQUEST_FAILED, ra=True),
     Case("RSP-413", 413, STOP, Reason.REJECTED, ra=True),
     Case("RSP-414", 414, STOP, Reason.REJECTED),
     Case("RSP-415", 415, STOP, Reason.UNSUPPORTED_CONTENT),
@@ -66,10 +66,10 @@ ENDS = [
     Case("RSP-482", 482, SLOW, Reason.REJECTED, fresh=True),
     Case("RSP-483", 483, SLOW, Reason.REJECTED, fresh=True),
     Case("RSP-484", 484, STOP, Reason.ADDRESS_INCOMPLETE),
-    Case("RSP-484-485", 485, STOP, Reason.ADDRESS_INCOMPLETE),
+    Case("RSP-484 (485)", 485, STOP, Reason.ADDRESS_INCOMPLETE),
     Case("RSP-486", 486, SLOW, Reason.BUSY),
-    Case("RSP-486-487", 487, SLOW, Reason.REJECTED),
-    Case("RSP-486-488", 488, SLOW, Reason.NOT_ACCEPTABLE),
+    Case("RSP-486 (487)", 487, SLOW, Reason.REJECTED),
+    Case("RSP-486 (488)", 488, SLOW, Reason.NOT_ACCEPTABLE),
     Case("RSP-489", 489, SLOW, Reason.BAD_EVENT),
     Case("RSP-491", 491, SOON, Reason.TEMPORARILY_UNAVAILABLE),
     Case("RSP-493", 493, STOP, Reason.REJECTED),
@@ -177,7 +177,7 @@ def test_target_and_call_id_of_the_next_attempt(case: Case) -> None:
 
 
 @each_end
-def test_a_network_that_comes_back(case: Case) -> None:
+def test_F_39_a_network_that_comes_back(case: Case) -> None:
     driver = Driver()
     driver.register()
     driver.final(case.status)
@@ -186,8 +186,11 @@ def test_a_network_that_comes_back(case: Case) -> None:
     driver.network(up=True)
     # SEC-17: over UDP anybody could have sent the refusal, so it holds for this network only.
     assert driver.waits(0, 2)
+    assert driver.lease.failures == 1
     driver.step()
     assert (driver.moves[-1], len(driver.requests)) == ("F-36", 2)
+    driver.final(480)
+    assert driver.lease.failures == 2
 
 
 @each_end
@@ -202,7 +205,7 @@ def test_SEC_17_a_network_that_comes_back_after_a_protected_answer(case: Case) -
 
 
 @pytest.mark.parametrize("case", [case for case in ENDS if case.ra], ids=lambda case: case.id)
-def test_a_stop_with_retry_after_is_not_final_for_the_network(case: Case) -> None:
+def test_F_39_a_stop_with_retry_after_is_not_final_for_the_network(case: Case) -> None:
     driver = Driver()
     driver.register()
     driver.final(case.status, "Retry-After: 100")
@@ -217,7 +220,7 @@ def test_a_stop_with_retry_after_is_not_final_for_the_network(case: Case) -> Non
 @pytest.mark.parametrize(
     "status", [pytest.param(100, id="RSP-100"), *(range(180, 184)), pytest.param(199, id="RSP-1XX")]
 )
-def test_provisional_answers_change_nothing_but_the_copies(status: int) -> None:
+def test_TXN_13_provisional_answers_change_nothing_but_the_copies(status: int) -> None:
     driver = Driver()
     driver.register()
     driver.final(status)
@@ -226,6 +229,23 @@ def test_provisional_answers_change_nothing_but_the_copies(status: int) -> None:
     # TXN-5: from now on at T2.
     driver.run(START + 8.5)
     assert [sent.at - START for sent in driver.sent] == [0, 0.5, 4.5, 8.5]
+    driver.ok()
+    assert driver.moves == ["F-01", "F-05"]
+
+
+def test_TXN_13_a_408_is_a_timeout_of_that_target() -> None:
+    ends = []
+    for gave_up in (True, False):
+        driver = Driver(targets=[target(1), target(2)])
+        driver.register()
+        if gave_up:
+            driver.final(408)
+        else:
+            driver.run(START + 32)
+        assert driver.session.avoid == target(1)
+        driver.ok()
+        ends.append(([sent.flow.target for sent in driver.requests], driver.moves))
+    assert ends[0] == ends[1] == ([target(1), target(2)], ["F-01", "F-05"])
 
 
 @pytest.mark.parametrize(("status", "id_"), [(200, "RSP-200"), (202, "RSP-2XX"), (204, "RSP-2XX"), (299, "RSP-2XX")])
@@ -547,7 +567,11 @@ def test_RSP_TLS_a_target_without_secure_connection_is_left_for_the_next() -> No
     assert driver.waits(30, 60)
 
 
-@pytest.mark.parametrize("rows", [("TLS-1", "TLS-1"), ("TLS-1", "RSP-REF"), ("RSP-REF", "TLS-1")])
+@pytest.mark.parametrize(
+    "rows",
+    [("TLS-1", "TLS-1"), ("TLS-1", "RSP-REF"), ("RSP-REF", "TLS-1")],
+    ids=["of both", "of the first", "of the second"],
+)
 def test_RSP_TLS_wrong_certificates_are_final_when_every_target_has_one(rows: tuple[str, str]) -> None:
     driver = Driver(targets=[target(1), target(2)])
     driver.by_hand.add(Connect)

@@ -129,7 +129,7 @@ async def failure(resolver: Resolver, uri: str, *transports: Transport) -> Resol
         ("sip:two.sip.test:5099", (UDP,), ["udp:192.0.2.2:5099"]),
     ],
 )
-async def test_DNS_5_to_13_against_nsd(
+async def test_DNS_1_4_5_6_8_9_10_13_25_against_nsd(
     nsd: Nsd, make: Make, uri: str, transports: tuple[Transport, ...], expected: list[str]
 ) -> None:
     assert await targets(make(nsd.nameserver), uri, *transports) == expected

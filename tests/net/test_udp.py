@@ -217,7 +217,9 @@ async def test_messages_are_told_apart(udp: UdpTransport, handler: Recorder, pee
     assert await handler.next() == (200, peer.getsockname())
 
 
-async def test_the_longest_datagram_arrives_whole(udp: UdpTransport, handler: Recorder, peer: socket.socket) -> None:
+async def test_TRA_5_the_longest_datagram_arrives_whole(
+    udp: UdpTransport, handler: Recorder, peer: socket.socket
+) -> None:
     flow = await udp.open(target(*peer.getsockname()))
     head = REQUEST.removesuffix(b"\r\n") + b"Content-Length: 65000\r\n"
     padding = 65_507 - 65_000 - len(head) - len(b"Subject: \r\n\r\n")
@@ -260,6 +262,19 @@ async def test_MSG_17_a_header_that_proves_malformed_later_is_counted(
     peer.sendto(data, (flow.host, flow.port))
     await handler.next()
     assert stats.dropped == {"malformed": 1}
+
+
+async def test_TRA_7_a_request_leaves_by_the_socket_that_its_answer_arrives_at(
+    udp: UdpTransport, handler: Recorder, peer: socket.socket
+) -> None:
+    flow = await udp.open(target(*peer.getsockname()))
+    for _ in range(2):
+        udp.send(flow, REQUEST)
+        data, source = await asyncio.to_thread(peer.recvfrom, 1000)
+        assert (data, source) == (REQUEST, (flow.host, flow.port))
+        assert flow.sent_by == f"{flow.host}:{flow.port}"
+        peer.sendto(RESPONSE, source)
+        assert await handler.next() == (200, peer.getsockname())
 
 
 async def test_ROB_8_an_error_of_ours_stays_out_of_the_loop(

@@ -59,7 +59,7 @@ def test_MSG_15_brackets_are_always_written() -> None:
         ("A. Bell <sip:a@h>", "A. Bell"),
     ],
 )
-def test_GRM_05_and_06_display_names(text: str, name: str | None) -> None:
+def test_GRM_05_06_display_names(text: str, name: str | None) -> None:
     found = address(text)
     assert found.display_name == name
     assert str(found.uri) == "sip:a@h"
@@ -114,7 +114,7 @@ def test_GRM_07_the_star() -> None:
         "sip:a@h;+SIP.Instance=<urn:uuid:F81D>",
     ],
 )
-def test_GRM_09_and_10_the_instance_has_brackets_and_no_quotes(text: str) -> None:
+def test_GRM_09_10_the_instance_has_brackets_and_no_quotes(text: str) -> None:
     found = address(text)
     assert found.params["+sip.instance"] == "<urn:uuid:F81D>"
     assert str(found) == '<sip:a@h>;+sip.instance="<urn:uuid:F81D>"'
