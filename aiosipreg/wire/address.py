@@ -24,7 +24,7 @@ from aiosipreg.wire.uri import OtherUri, SipUri, hide_password, parse_uri
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["STAR", "NameAddr"]
+__all__ = ["STAR", "NameAddr", "parse_address"]
 
 STAR: Final = OtherUri("*")
 """The address in ``Contact: *``."""
@@ -108,6 +108,18 @@ class NameAddr:
 
 _trusted = trusted(NameAddr)
 _NONE: Final = Params()
+
+
+def parse_address(text: str) -> NameAddr:
+    """Read an address where ``*`` has no meaning, which is everywhere but in a Contact.
+
+    Raises:
+        ParseError: As `NameAddr.parse`, and for ``*``.
+    """
+    address = NameAddr.parse(text)
+    if address.uri is STAR:
+        raise ParseError(text, 0, "an address; '*' stands in a Contact only")
+    return address
 
 
 def _display_name(text: str) -> tuple[str, str, str]:

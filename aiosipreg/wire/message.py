@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire.address import NameAddr
+from aiosipreg.wire.address import NameAddr, parse_address
 from aiosipreg.wire.challenge import MAX_CHALLENGES, Challenge, parse_auth_info, parse_challenges
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
 from aiosipreg.wire.grammar import Params, check_text, is_token, parse_seconds, split_list
@@ -79,13 +79,13 @@ class Message:
     def from_(self) -> NameAddr | None:
         """The From header."""
         text = self._identity("from")
-        return None if text is None else NameAddr.parse(text)
+        return None if text is None else parse_address(text)
 
     @lazy
     def to(self) -> NameAddr | None:
         """The To header."""
         text = self._identity("to")
-        return None if text is None else NameAddr.parse(text)
+        return None if text is None else parse_address(text)
 
     @lazy
     def contacts(self) -> tuple[NameAddr, ...]:
@@ -174,7 +174,7 @@ class Message:
         return tuple(values)
 
     def _addresses(self, name: str) -> tuple[NameAddr, ...]:
-        return self._each(NameAddr.parse, self._entries(name), MAX_ROUTES)
+        return self._each(parse_address, self._entries(name), MAX_ROUTES)
 
     def _tags(self, name: str) -> tuple[str, ...]:
         return self._each(_option_tag, self._entries(name), MAX_ROUTES)

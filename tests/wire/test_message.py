@@ -230,6 +230,16 @@ def test_GRM_07_the_star_with_company(rows: list[str]) -> None:
     assert found.vias == ()
 
 
+def test_GRM_07_the_star_means_nothing_elsewhere() -> None:
+    found = response("From: *", "To: * ", "Path: *, <sip:p;lr>", "Service-Route: *", "P-Associated-URI: <sip:a@h>,*")
+    for name in ("from_", "to"):
+        with pytest.raises(ParseError, match="Contact only"):
+            getattr(found, name)
+    assert (uris(found.path), uris(found.service_route)) == (["sip:p;lr"], [])
+    assert uris(found.associated_uris) == ["sip:a@h"]
+    assert found.dropped == 3
+
+
 def test_MSG_05_rows_and_lists_mix() -> None:
     attributes = {"contacts": "Contact", "path": "Path", "service_route": "Service-Route"}
     for attribute, name in (attributes | {"associated_uris": "P-Associated-URI"}).items():
