@@ -90,9 +90,12 @@ class IncomingRequest:
 
 
 def _copied(request: Request) -> list[tuple[str, str]]:
-    """The rows that every answer repeats; a tab is as good as a blank, but may not be written (SEC-11)."""
-    names = ("Via", "From", "To", "Call-ID", "CSeq")
-    return [(name, row.replace("\t", " ")) for name in names for row in request.headers.get_all(name)]
+    """The rows that every answer repeats; a tab is as good as a blank, but may not be written (SEC-11).
+
+    Not so in a Call-ID, which has to come back octet by octet.
+    """
+    rows = [(name, row) for name in ("Via", "From", "To", "Call-ID", "CSeq") for row in request.headers.get_all(name)]
+    return [(name, row if name == "Call-ID" else row.replace("\t", " ")) for name, row in rows]
 
 
 class UserAgentServer:
