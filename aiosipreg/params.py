@@ -351,6 +351,8 @@ def _param_map(name: str, value: Mapping[str, str | None], reserved: frozenset[s
             raise ConfigError(name, key, "a parameter name that the framework does not set itself")
         if text is not None:
             _plain(f"{name}[{key}]", text)
+    if len({key.lower() for key in value}) < len(value):
+        raise ConfigError(name, dict(value), "each parameter once, in whatever letters")
     return Params(value)
 
 

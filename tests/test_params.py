@@ -530,6 +530,7 @@ def test_REG_32_registered_by_is_brought_to_its_clean_form() -> None:
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
+        ({"contact_params": {"audio": None, "AUDIO": "x"}}, "contact_params"),  # CAP-4
         ({"registered_by": "sip:example.com"}, "registered_by"),
         ({"registered_by": "mailto:a@b"}, "registered_by"),
         ({"registered_by": "sip:boss@example.com", "instance_id": "urn:uuid:1"}, "instance_id"),

@@ -10,6 +10,7 @@ from aiosipreg.engine.contacts import Purpose, contact_address
 from aiosipreg.engine.edits import Edit, compare
 from aiosipreg.engine.register import RegisterSeries
 from aiosipreg.params import ExpiresIn, NatMode
+from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
     from random import Random
@@ -90,7 +91,11 @@ class Session:
         """The Contact to register on this flow (REG-11, NAT-3, PUSH-9)."""
         push = not self.series.concessions.without_push
         own = contact_address(self.params, flow, self.public, push=push)
-        return own if self.shared is None else replace(own, uri=self.shared.uri)
+        if self.shared is None or not isinstance(self.shared.uri, SipUri):
+            return own
+        # REG-9, REG-10: where our own Contact would be sips, that of another account is too.
+        secure = isinstance(own.uri, SipUri) and own.uri.secure
+        return replace(own, uri=self.shared.uri.replace(scheme="sips") if secure else self.shared.uri)
 
     def learn(self, seen: tuple[str, int] | None, *, again: bool) -> bool:
         """Note where the far end saw us (NAT-2); return whether the Contact has to follow (NAT-3).

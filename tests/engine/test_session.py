@@ -176,3 +176,11 @@ def test_PUSH_9_contact_without_push_once_the_registrar_refused_it() -> None:
     assert "pn-prid" in str(subject.contact_on(FLOW))
     subject.series.concede(Concessions(without_push=True))
     assert str(subject.contact_on(FLOW)) == "<sip:toto@192.0.2.1:5070;ob>"
+
+
+def test_REG_9_a_sips_account_registers_the_contact_of_another_as_sips() -> None:
+    subject = session(ProxyParams("sips:toto@example.org"))
+    subject.shared = NameAddr.parse("<sip:master@203.0.113.9:5060>")
+    assert str(subject.contact_on(FLOW).uri) == "sips:master@203.0.113.9:5060"
+    subject.shared = NameAddr.parse("<tel:+33123>")
+    assert str(subject.contact_on(FLOW).uri) == "sips:toto@192.0.2.1:5070"
