@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import re
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, cast
@@ -24,13 +23,11 @@ from aiosipreg import (
     ProxyConfig,
     Reason,
     RegistrationError,
-    RegistrationEvent,
-    RegistrationState,
 )
-from aiosipreg.engine.lease import Intent
 from aiosipreg.net.udp import UdpTransport
 from aiosipreg.testing import Faults, Registrar, VirtualNetwork, run
 from tests.accounts import CLEARED, FAILED, NONE, OK, PROGRESS, REFRESHING, account
+from tests.watch import Watch, Watched, now
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -41,121 +38,6 @@ DAY = 86_400.0
 HOUR = 3_600.0
 EXPIRES = 1800
 LAST_COPY = 32.0  # Timer F: no attempt at one target takes longer
-
-REFUSALS = (
-    *(Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.REJECTED),
-    *(Reason.BAD_RESPONSE, Reason.REDIRECT_REFUSED),
-)
-
-_CSEQ = re.compile(rb"\r\nCall-ID: (\S+)\r\nCSeq: (\d+) REGISTER\r\n")
-_BRANCH = re.compile(rb";branch=(\S+)\r\n")
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-class Watch:
-    """Sees what every account tells and every request that leaves, and complains at once."""
-
-    def __init__(self) -> None:
-        self.events: Counter[RegistrationState] = Counter()
-        self.last: dict[ProxyConfig, RegistrationEvent] = {}
-        self.good_at: dict[ProxyConfig, float] = {}
-        self.cseq: dict[bytes, int] = {}
-        self.datagrams: dict[bytes, bytes] = {}
-        self.copies: Counter[bytes] = Counter()
-        self.wrong: list[str] = []
-
-    def complain(self, unless: bool, what: str, about: object) -> None:
-        # Collected, because what is raised here would end up in the log of an account.
-        if not unless:
-            self.wrong.append(f"{now():.1f} s: {what}: {about}")
-
-    def told(self, event: RegistrationEvent) -> None:
-        proxy, state = event.proxy_config, event.state
-        self.events[state] += 1
-        before = self.last.get(proxy)
-        self.last[proxy] = event
-        self.complain(event.at == now(), "an event of another time", event)
-        self.complain(event.old is (before.state if before is not None else NONE), "a gap before", event)
-        self.complain(event.old is not state or state is REFRESHING, "the same state again", event)
-        alive = event.binding is not None and event.expires_at is not None and event.expires_at > now()
-        match state:
-            case RegistrationState.OK:
-                self.good_at[proxy] = now()
-                self.complain(alive and event.retry_at is None, "Ok without a binding", event)
-            case RegistrationState.REFRESHING:
-                self.complain(alive, "Refreshing without a binding", event)
-                self.complain(event.reason is Reason.NONE or self.goes_on(event), "no next attempt", event)
-            case RegistrationState.FAILED:
-                self.complain(event.binding is None, "Failed with a binding", event)
-                self.complain(self.goes_on(event), "no next attempt", event)
-            case RegistrationState.CLEARED | RegistrationState.NONE:
-                self.complain(event.binding is None and event.retry_at is None, "an end that goes on", event)
-
-    def goes_on(self, event: RegistrationEvent) -> bool:
-        """Whether another attempt is set, or one follows when there is a network again, or it is over for good."""
-        if event.retry_at is None:
-            return event.reason is Reason.NETWORK_DOWN or (event.state is FAILED and event.reason in REFUSALS)
-        return event.retry_at >= now()
-
-    def sent(self, data: bytes) -> None:
-        branch = _BRANCH.search(data)
-        found = _CSEQ.search(data)
-        assert branch is not None
-        assert found is not None
-        key = branch[1]
-        self.copies[key] += 1
-        if key in self.datagrams:
-            self.complain(self.datagrams[key] == data, "TXN-3: a copy that is none", data)
-            return
-        self.datagrams[key] = data
-        call_id, number = found[1], int(found[2])
-        self.complain(number == self.cseq.get(call_id, 0) + 1, "REG-5: CSeq not one higher", data)
-        self.cseq[call_id] = number
-
-    def look_at(self, proxy: ProxyConfig) -> None:
-        """Section 9.2 on the machine itself, between two inputs."""
-        for runner in proxy._runners:
-            machine = runner.machine
-            lease, running, alive = machine.lease, machine._cycle is not None, machine.lease.alive(now())
-            match lease.state:
-                case RegistrationState.NONE | RegistrationState.CLEARED:
-                    sound = not running and lease.binding is None and machine.deadline is None
-                case RegistrationState.PROGRESS:
-                    sound = running and (lease.binding is None or machine.intent is Intent.UNREGISTER)
-                case RegistrationState.OK:
-                    sound = alive and not running and lease.refresh_at is not None and lease.refresh_at >= now()
-                case RegistrationState.REFRESHING:
-                    sound = alive and (running or lease.retry_at is not None or machine._held)
-                case RegistrationState.FAILED:
-                    over = lease.cause is not None and lease.cause.reason in REFUSALS
-                    goes_on = lease.retry_at is not None or machine._held or over
-                    sound = not running and lease.binding is None and goes_on
-            self.complain(sound, "9.2 does not hold", (proxy, lease.retry_at, lease.expires_at, running))
-            self.complain(machine.deadline is None or machine.deadline >= now(), "a deadline was missed", proxy)
-
-    def agree(self, proxies: Iterable[ProxyConfig], registrar: Registrar) -> None:
-        """What the core believes to be bound the registrar holds, and for as long."""
-        bindings = registrar.bindings
-        for proxy in proxies:
-            binding = proxy.binding
-            if binding is None or proxy.state not in (OK, REFRESHING):
-                continue
-            held = [one for one in bindings.get(proxy.identity, ()) if one.contact.uri == binding.contact.uri]
-            there = len(held) == 1 and held[0].expires_at >= binding.expires_at - 1.0
-            self.complain(there, "a binding that is not there", proxy)
-
-
-class Watched(Core):
-    """A core under watch."""
-
-    watch: Watch
-
-    def _publish(self, event: RegistrationEvent) -> None:
-        self.watch.told(event)
-        super()._publish(event)
 
 
 @pytest.fixture
@@ -199,7 +81,7 @@ def test_a_day_of_a_hundred_accounts_with_30_percent_loss_each_way(watch: Watch)
                     # No account is stuck: even after a failure it is back within two lifetimes.
                     watch.complain(now() - watch.good_at[proxy] < 2 * EXPIRES, "stuck", proxy)
                 stats = core.stats
-                attempts = len(watch.copies)
+                attempts = watch.requests
             left = registrar.bindings
             for proxy in proxies:
                 last = watch.last[proxy]
@@ -213,12 +95,12 @@ def test_a_day_of_a_hundred_accounts_with_30_percent_loss_each_way(watch: Watch)
             assert 100 * DAY / (0.9 * EXPIRES) < attempts < 1.3 * 100 * DAY / (0.81 * EXPIRES)
             # 49 % of the round trips succeed: two copies each, on average.
             assert stats.sent < 2.5 * attempts
-            assert max(watch.copies.values()) <= 11
+            assert watch.most_copies <= 11
 
     began = time.perf_counter()
     run(day(), network=VirtualNetwork(loss=0.3, delay=(0.01, 0.2), reorder=0.05, duplicate=0.02, seed=1))
     # Shown by `pytest -s`.
-    print(f"{time.perf_counter() - began:.1f} s, {watch.copies.total()} requests, {len(watch.copies)} first copies,")  # noqa: T201
+    print(f"{time.perf_counter() - began:.1f} s, {watch.packets} packets, {watch.requests} requests,")  # noqa: T201
     print({str(state): count for state, count in watch.events.items()})  # noqa: T201
     assert watch.wrong == []
 
@@ -234,7 +116,7 @@ def test_a_registrar_that_is_silent_for_two_hours(watch: Watch, restarted: bool)
             ]
             await asyncio.sleep(1000)
             assert {proxy.state for proxy in proxies} <= {OK, REFRESHING}
-            before, answered = core.stats.sent, watch.copies.total()
+            before, answered = core.stats.sent, watch.packets
             registrar.faults = Faults(silence=True)
             if restarted:
                 registrar.restart()
@@ -245,7 +127,7 @@ def test_a_registrar_that_is_silent_for_two_hours(watch: Watch, restarted: bool)
                     if now() > 1000 + 600 + LAST_COPY:
                         watch.complain(proxy.state in (FAILED, PROGRESS), "believes in a dead registrar", proxy)
             sent = core.stats.sent - before
-            assert sent == watch.copies.total() - answered
+            assert sent == watch.packets - answered
             # 30 s doubled up to 30 minutes, half to all of that: at most 13 attempts in two hours, eleven copies each.
             assert 20 * 4 * 11 <= sent <= 20 * 13 * 11
             registrar.faults = Faults()
