@@ -137,7 +137,7 @@ class Cycle:
             case Located(targets=targets):
                 return self._located(targets, now)
             case NotLocated():
-                return self._end(TROUBLES[answer.row], cause=answer.cause)
+                return self._not_located(answer, now)
             case Connected(flow=flow):
                 self._flow = flow
                 return self._transmit(now)
@@ -234,6 +234,13 @@ class Cycle:
         usable.sort(key=lambda target: target == self._session.avoid)
         self._targets = usable[: max(0, _MOST_TARGETS - len(self.tried))]
         return self._next_target(now)
+
+    def _not_located(self, answer: NotLocated, now: float) -> list[Effect]:
+        if self._detour.hop is None:
+            return self._end(TROUBLES[answer.row], cause=answer.cause)
+        # That a redirect names a place which nobody finds, or by a transport that we lack, is no fault of the settings.
+        row, response = self._why
+        return self._fail(row, now, response, cause=answer.cause)
 
     def _leave(self, row: Row, cause: str, now: float, response: Response | None = None) -> list[Effect]:
         """The target is no good: go on to the next one, or end with ``row``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiosipreg.engine.effects import Ask, Locate
+from aiosipreg.engine.effects import Ask, Locate, NotLocated
 from aiosipreg.engine.redirects import Detour, Hop, inside, same_kind
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.params import Redirect
@@ -156,6 +156,21 @@ def test_RDR_3_a_silent_place_moves_on_too() -> None:
     assert looked_up(driver)[-1] == "sip:b.example.org"
     # DNS gives the address that was silent again, so there is nothing left.
     assert (driver.state, driver.event.reason) == (FAILED, Reason.NO_RESPONSE)
+
+
+@pytest.mark.parametrize(("absent", "hopeless"), [(True, False), (False, False), (True, True)])
+def test_RDR_3_a_place_that_cannot_be_found_moves_on_too(absent: bool, hopeless: bool) -> None:
+    driver = started()
+    driver.by_hand.add(Locate)
+    redirected(driver, "<sips:b.example.org>", "<sip:c.example.org>")
+    for uri in ("sips:b.example.org", "sip:c.example.org"):
+        assert isinstance(driver.question, Locate)
+        assert (driver.state, str(driver.question.uri)) == (PROGRESS, uri)
+        driver.answer(NotLocated(driver.question.token, "not there", absent, hopeless))
+    # The registrar's answer counts: what it named is no setting of the account, so that nothing is final (RSP-302).
+    assert (driver.moves[-1], driver.event.reason, driver.event.status) == ("F-06", Reason.REDIRECT_REFUSED, 302)
+    assert "not there" in driver.event.message
+    assert driver.waits(900, 1800)
 
 
 def test_RDR_3_the_answer_of_the_last_place_counts() -> None:
