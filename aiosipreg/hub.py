@@ -169,10 +169,11 @@ class Hub:
 
     def send(self, runner: Expectant, send: Send) -> None:
         """Send a request whose answers go to the runner; raises `OSError`."""
+        self._udp.send(send.flow, send.data)
+        # Not before: what the system refused waits for no answer, and nobody would ever take it out of the table.
         self._table.open(send.branch, "REGISTER", (runner, send.flow))
         self.stats.sent += 1
         self.stats.retransmitted += send.again
-        self._udp.send(send.flow, send.data)
 
     def done(self, branch: str) -> None:
         """No answer to this request is expected any more."""

@@ -244,6 +244,15 @@ class TestAnswers:
 
 
 class TestRequests:
+    async def test_TRA_12_what_the_system_refuses_to_send_leaves_nothing_behind(self) -> None:
+        async with world() as it:
+            peer, waiter = await it.peer(), Waiter()
+            with pytest.raises(OSError, match="Message too long"):
+                it.hub.send(waiter, Send(await it.flow_to(peer), bytes(65_508), "z9hG4bK1"))
+            assert (it.stats.sent, len(it.hub._table)) == (0, 0)
+            await it.ask(peer, answer())
+            assert (waiter.log, it.stats.dropped) == ([], {"unmatched": 1})
+
     async def test_TRA_17_an_account_answers_options(self) -> None:
         async with world() as it:
             peer = await it.peer()
