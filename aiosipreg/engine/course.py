@@ -208,8 +208,9 @@ class Course:
         self.session.unbind()
         if self._cycle is not None:
             return [self.lease.move("F-29")]
-        if self.lease.retry_at is None and not self._held:
-            self.lease.retry_at = now
+        if not self._held:
+            # After a suspend the next attempt may be overdue; no event promises one for a time that has passed.
+            self.lease.retry_at = max(self.lease.retry_at or now, now)
         return [self.lease.move("F-24", reason=Reason.EXPIRED)]
 
     def _resume(self, now: float) -> None:

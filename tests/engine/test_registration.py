@@ -720,6 +720,13 @@ def test_REG_37_a_suspend_during_a_refresh() -> None:
     assert driver.waits(30, 60)
 
 
+def test_REG_37_a_suspend_that_outlasts_the_wait_for_the_next_attempt() -> None:
+    driver = waiting()
+    driver.tick(START + 2 * HOUR)
+    assert driver.moves[-2:] == ["F-24", "F-36"]
+    assert driver.events[-2].retry_at == START + 2 * HOUR
+
+
 @pytest.mark.parametrize("make", [started, waiting, failed, removing, refused, cleared])
 def test_REG_37_a_suspend_in_other_states(make: Callable[..., Driver]) -> None:
     driver = make()
