@@ -21,7 +21,8 @@ __all__ = ["REFUSALS", "Watch", "Watched", "now"]
 
 REFUSALS = (
     *(Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.REJECTED),
-    *(Reason.BAD_RESPONSE, Reason.REDIRECT_REFUSED),
+    *(Reason.BAD_RESPONSE, Reason.REDIRECT_REFUSED, Reason.NOT_ACCEPTABLE, Reason.NOT_IMPLEMENTED, Reason.GONE),
+    *(Reason.UNSUPPORTED_CONTENT, Reason.ADDRESS_INCOMPLETE, Reason.CONDITIONAL_REQUEST_FAILED),
 )
 
 _CSEQ = re.compile(rb"\r\nCall-ID: (\S+)\r\nCSeq: (\d+) REGISTER\r\n")
@@ -40,6 +41,7 @@ class Newest:
     cseq: int
     branch: bytes
     data: bytes
+    at: float
     copies: int = 1
 
 
@@ -86,7 +88,8 @@ class Watch:
     def goes_on(self, event: RegistrationEvent) -> bool:
         """Whether another attempt is set, or one follows when there is a network again, or it is over for good."""
         if event.retry_at is None:
-            return event.reason is Reason.NETWORK_DOWN or (event.state is FAILED and event.reason in REFUSALS)
+            held = event.reason in (Reason.NETWORK_DOWN, Reason.EXPIRED)
+            return held or (event.state is FAILED and event.reason in REFUSALS)
         return event.retry_at >= now()
 
     def sent(self, data: bytes) -> bool:
@@ -104,7 +107,7 @@ class Watch:
             return False
         self.requests += 1
         self.complain(number == 1 + (before.cseq if before is not None else 0), "REG-5: CSeq not one higher", data)
-        self.newest[call_id] = Newest(number, branch[1], data)
+        self.newest[call_id] = Newest(number, branch[1], data, now())
         return True
 
     def look_at(self, proxy: ProxyConfig) -> None:
