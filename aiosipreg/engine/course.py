@@ -163,6 +163,8 @@ class Course:
             if row.id == "RSP-403" and session.params.retry_403:
                 row = replace(row, then=Then.SLOW)
             wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random)
+            if wait is not None and outcome.until is not None:
+                wait = max(outcome.until - now, SHORTEST_CYCLE)
         changed = lease.fail(outcome, now, wait, final=wait is None and not self._held)
         if row.id in _MAYBE_TAKEN and self.state is FAILED:
             # Only the answer may have been lost: unregister() asks to be sure (F-41).
@@ -217,6 +219,12 @@ class Course:
         """The network is back: try again, spread out (REG-35, F-39)."""
         if self.intent is Intent.REGISTER and not self.lease.stopped:
             self.lease.retry_at = now + self.session.random.uniform(0, NETWORK_JITTER)
+
+    def _hurry(self, now: float) -> None:
+        """A server answers again: who found nobody there tries now, spread out (OVL-7)."""
+        cause = self.lease.cause
+        if self.lease.retry_at is not None and cause is not None and cause.silent:
+            self.lease.retry_at = min(self.lease.retry_at, now + self.session.random.uniform(0, NETWORK_JITTER))
 
     def _let_go(self, *, linger: bool) -> None:
         """Stop everything that is under way, and want nothing more."""

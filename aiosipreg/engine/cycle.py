@@ -23,14 +23,16 @@ from aiosipreg.engine.effects import (
     NotConnected,
     NotLocated,
     Send,
+    TargetFailed,
 )
-from aiosipreg.engine.outcome import Outcome
+from aiosipreg.engine.outcome import Outcome, capped_retry_after
 from aiosipreg.engine.redirects import Detour
 from aiosipreg.engine.register import mapped_address, read_grant
 from aiosipreg.engine.repairs import repair
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.report import clean
 from aiosipreg.engine.transaction import ClientTransaction, TransactionState, new_branch
+from aiosipreg.engine.walk import Walk
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
 
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
 __all__ = ["Cycle", "Step"]
 
 _MOST_REQUESTS = 16
-_MOST_TARGETS = 8
 
 
 class Step(enum.Enum):
@@ -69,12 +70,12 @@ class Cycle:
         outcome: Set when it is over.
         started_at: When it began.
         requests: How many requests it has sent, retransmissions not counted.
-        tried: Targets that failed in this cycle, with the cause.
+        walk: The targets in turn, and what became of each.
     """
 
     __slots__ = (
         "_challenge", "_contact", "_detour", "_ends_at", "_flow", "_last", "_repaired", "_session", "_target",
-        "_targets", "_token", "_transaction", "_why", "outcome", "purpose", "requests", "started_at", "step", "tried",
+        "_token", "_transaction", "outcome", "purpose", "requests", "started_at", "step", "walk",
     )  # fmt: skip
 
     def __init__(self, session: Session, purpose: Purpose, now: float) -> None:
@@ -83,17 +84,14 @@ class Cycle:
         self.outcome: Outcome | None = None
         self.started_at = now
         self.requests = 0
-        self.tried: dict[Target, str] = {}
+        self.walk = Walk()
         self._session = session
         # Waiting for one's turn toward a target does not count (OVL-8): set when the first request goes out.
         self._ends_at = math.inf
         self._token = 0
         self._flow = session.flow
         self._target: Target | None = None
-        self._targets: list[Target] | None = None
         self._transaction: ClientTransaction | None = None
-        # What sent us on to the next target or place: it decides when there is none.
-        self._why: tuple[Row, Response | None] = TROUBLES["RSP-REF"], None
         self._contact: NameAddr | None = None
         self._challenge: Response | None = None
         self._repaired: set[str] = set()
@@ -141,8 +139,8 @@ class Cycle:
             case Connected(flow=flow):
                 self._flow = flow
                 return self._transmit(now)
-            case NotConnected(cause=cause):
-                return self._leave(TROUBLES[answer.row], cause, now)
+            case NotConnected(cause=cause, until=until):
+                return self._leave(TROUBLES[answer.row], cause, now, until=until)
             case Answered(info=info):
                 return self._authenticate(self._session.authenticator.supply(info), now)
             case _:
@@ -227,52 +225,45 @@ class Cycle:
         return [Locate(self._put(Step.LOCATING), self._detour.next_hop)]
 
     def _located(self, targets: Sequence[Target], now: float) -> list[Effect]:
-        for target in targets:
-            if not self._detour.allows(target):
-                self.tried.setdefault(target, "no redirect may lead there")
-        usable = [target for target in targets if target not in self.tried]
-        usable.sort(key=lambda target: target == self._session.avoid)
-        self._targets = usable[: max(0, _MOST_TARGETS - len(self.tried))]
+        self.walk.offer(targets, self._session.avoid, self._detour.allows)
         return self._next_target(now)
 
     def _not_located(self, answer: NotLocated, now: float) -> list[Effect]:
         if self._detour.hop is None:
             return self._end(TROUBLES[answer.row], cause=answer.cause)
         # That a redirect names a place which nobody finds, or by a transport that we lack, is no fault of the settings.
-        row, response = self._why
+        row, response = self.walk.why
         return self._fail(row, now, response, cause=answer.cause)
 
-    def _leave(self, row: Row, cause: str, now: float, response: Response | None = None) -> list[Effect]:
-        """The target is no good: go on to the next one, or end with ``row``."""
-        assert self._target is not None  # noqa: S101
-        self.tried[self._target] = cause
-        self._session.leave(self._target)
-        if row.id == "TLS-1" and len(self.tried) > 1 and self._why[0].id != row.id:
-            # Only when no target at all is the right one is there nothing to wait for.
-            row = TROUBLES["RSP-TLS"]
-        self._why = row, response
+    def _leave(
+        self, row: Row, cause: str, now: float, response: Response | None = None, until: float | None = None
+    ) -> list[Effect]:
+        """The target is no good: tell so if that is news, then go on to the next one, or end."""
+        target = self._target
+        assert target is not None  # noqa: S101
+        self.walk.leave(target, row, cause, response, until)
+        self._session.leave(target)
+        news = [] if until is not None else [TargetFailed(target, row, capped_retry_after(response, target), now)]
+        return [*news, *self._go_on(cause, now)]
+
+    def _go_on(self, cause: str, now: float) -> list[Effect]:
         if self._last or self.purpose in (Purpose.REMOVE, Purpose.CLEAR):
             # Another server may not know of our binding; REG-25 leaves no time to look for it.
-            return self._end(row, response, cause=cause)
-        if self._targets is None:
+            return self._end(*self.walk.why, cause=cause)
+        if not self.walk.listed:
             # Where the binding was taken is no good any more; the registrar itself may know another place.
             self._detour = Detour(self._session.params)
             return self._locate()
         return self._next_target(now)
 
-    def _all_tried(self, response: Response | None = None) -> str:
-        """What became of the targets, unless there was one and its answer says so itself."""
-        if response is not None and [*self.tried.values()] == [str(response.status)]:
-            return ""
-        return ", ".join(f"{target}: {cause}" for target, cause in self.tried.items())
-
     def _next_target(self, now: float) -> list[Effect]:
-        if not self._targets:
-            row, response = self._why
-            return self._fail(row, now, response, cause=self._all_tried(response))
+        target = self.walk.next()
+        if target is None:
+            row, response = self.walk.why
+            return self._fail(row, now, response, cause=self.walk.summary(response))
         if now >= self._ends_at:
-            return self._end(TROUBLES["RSP-LOC"], cause=self._all_tried())
-        self._target = self._targets.pop(0)
+            return self._end(TROUBLES["RSP-LOC"], cause=self.walk.summary())
+        self._target = target
         return self._connect()
 
     def _connect(self) -> list[Effect]:
@@ -384,8 +375,8 @@ class Cycle:
         if not detour.pending or now >= self._ends_at:
             return self._end(row, response, cause=cause)
         detour.follow()
-        self._why = row, response
-        self._flow = self._targets = None
+        self.walk.turn(row, response)
+        self._flow = None
         if detour.foreign:
             self._session.renew()
         return self._locate()
@@ -398,8 +389,9 @@ class Cycle:
             # RDR-7: where a redirect led counts for one attempt only, unless we are accepted there.
             self._session.leave(self._target)
         sent_at = self._transaction.started_at if self._transaction is not None else self.started_at
-        tried = {str(target): why for target, why in self.tried.items()}
+        tried = {str(target): why for target, why in self.walk.tried.items()}
         if self._target is None and cause:
             tried[str(self._detour.next_hop)] = cause
-        self.outcome = Outcome(row, response, grant, sent_at, cause, self._target, tried)
+        until = self.walk.until if row is self.walk.why[0] else None
+        self.outcome = Outcome(row, response, grant, sent_at, cause, self._target, tried, until)
         return []

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aiosipreg.auth import AuthInfo
     from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.register import Binding
+    from aiosipreg.engine.replies import Row
     from aiosipreg.engine.targets import Target
     from aiosipreg.states import Reason, RegistrationState
     from aiosipreg.wire import SipUri
@@ -35,6 +36,7 @@ __all__ = [
     "NotConnected",
     "NotLocated",
     "Send",
+    "TargetFailed",
 ]
 
 
@@ -124,13 +126,30 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetFailed:
+    """A target was no good: the other accounts of the core need not find out by themselves (DNS-16, DNS-17, OVL-7).
+
+    Attributes:
+        target: Which.
+        row: The row of section 8 that says how.
+        retry_after: Its Retry-After in seconds, capped.
+        at: When.
+    """
+
+    target: Target
+    row: Row
+    retry_after: float | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Concluded:
     """A query has ended."""
 
     outcome: Outcome
 
 
-Effect: TypeAlias = Locate | Connect | Send | Ask | Changed | Concluded
+Effect: TypeAlias = Locate | Connect | Send | Ask | Changed | TargetFailed | Concluded
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +188,15 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class NotConnected:
-    """There is no way to the target; ``row`` of section 8 decides what that means."""
+    """There is no way to the target; ``row`` of section 8 decides what that means.
+
+    With ``until`` nobody tried: it is known from another account that it is no use before that time.
+    """
 
     token: int
     cause: str
     row: str = "RSP-REF"
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

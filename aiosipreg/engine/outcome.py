@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.timers import LONGEST_RETRY_AFTER
+from aiosipreg.engine.timers import LONGEST_RETRY_AFTER, LONGEST_SECURE_RETRY_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,21 @@ if TYPE_CHECKING:
     from aiosipreg.engine.targets import Target
     from aiosipreg.wire import Response
 
-__all__ = ["Outcome"]
+__all__ = ["Outcome", "capped_retry_after"]
+
+
+def capped_retry_after(response: Response | None, target: Target | None) -> float | None:
+    """The Retry-After of an answer in seconds, capped (SEC-21); ``None`` without one.
+
+    Args:
+        response: The answer.
+        target: Who sent it.
+    """
+    wait = response.retry_after if response is not None else None
+    if wait is None:
+        return None
+    secure = target is not None and target.transport.secure
+    return min(float(wait), LONGEST_SECURE_RETRY_AFTER if secure else LONGEST_RETRY_AFTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,8 @@ class Outcome:
         cause: What the transport, the resolver or the provider said, for people.
         target: Where the last request went, or was to go.
         tried: Targets that failed, or the server that could not be resolved, with the cause of each.
+        until: Nothing was sent, because what another account met says that it is no use before this time (OVL-7,
+            DNS-17).
     """
 
     row: Row
@@ -39,6 +55,7 @@ class Outcome:
     cause: str = ""
     target: Target | None = None
     tried: Mapping[str, str] = field(default_factory=dict)
+    until: float | None = None
 
     @property
     def unprotected(self) -> bool:
@@ -47,6 +64,5 @@ class Outcome:
 
     @property
     def retry_after(self) -> float | None:
-        """The Retry-After of the answer in seconds, capped (SEC-21)."""
-        wait = self.response.retry_after if self.response is not None else None
-        return None if wait is None else min(float(wait), LONGEST_RETRY_AFTER)
+        """The Retry-After of the answer in seconds, capped."""
+        return capped_retry_after(self.response, self.target)

@@ -67,6 +67,10 @@ class Query:
         """Let time pass."""
         return self._follow(lambda cycle: cycle.tick(now))
 
+    def recovered(self, now: float) -> list[Effect]:
+        """A server that had answered nobody answers again: a fetch is made once only."""
+        return []
+
     def crash(self) -> list[Effect]:
         """An input raised what it must not raise."""
         self._cycle.abandon()

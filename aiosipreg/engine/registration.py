@@ -177,6 +177,11 @@ class Registration(Course):
         self._abandon()
         return [self._removed_by_registrar(_REMOVALS[notice.event], notice.retry_after, now)]
 
+    def recovered(self, now: float) -> list[Effect]:
+        """A server that had answered nobody answers again."""
+        self._hurry(now)
+        return []
+
     def close(self) -> list[Effect]:
         """End without a removal (F-43)."""
         self._let_go(linger=True)

@@ -59,6 +59,7 @@ class Row:
         on_network_change: A changed network is a reason to try again although the row says `STOP`.
         elsewhere: At the next attempt resolve again and prefer another host (DNS-18).
         new_call_id: The next attempt starts a new Call-ID.
+        silent: Nobody was there to answer; when it happens to several accounts the target may be dead (OVL-7).
     """
 
     id: str
@@ -69,6 +70,7 @@ class Row:
     on_network_change: bool = False
     elsewhere: bool = False
     new_call_id: bool = False
+    silent: bool = False
 
 
 _SAME_AGAIN = "the server does not accept this request; it is not repeated until the settings change"
@@ -88,6 +90,10 @@ def _later(id_: str, reason: Reason, advice: str = _SERVER_TROUBLE, **more: bool
 
 def _slow(id_: str, reason: Reason, advice: str = _ODD, **more: bool) -> Row:
     return Row(id_, Then.SLOW, reason, advice, **more)
+
+
+def _nobody(id_: str, reason: Reason, advice: str) -> Row:
+    return Row(id_, Then.NEXT_TARGET, reason, advice, elsewhere=True, silent=True)
 
 
 def _repair(id_: str, reason: Reason, advice: str) -> Row:
@@ -167,15 +173,14 @@ _CLASSES: Mapping[int, Row] = MappingProxyType({
 TROUBLES: Mapping[str, Row] = MappingProxyType({
     row.id: row
     for row in (
-        Row("RSP-F0", Then.NEXT_TARGET, Reason.NO_RESPONSE, "no server answered", elsewhere=True),
+        _nobody("RSP-F0", Reason.NO_RESPONSE, "no server answered"),
         _later("RSP-F1", Reason.NO_RESPONSE, "the server began to answer and then fell silent"),
-        Row("RSP-REF", Then.NEXT_TARGET, Reason.IO_ERROR, "no server could be reached", elsewhere=True),
-        Row("RSP-CLOSE", Then.NEXT_TARGET, Reason.IO_ERROR, "the server closed the connection instead of answering",
-            elsewhere=True),
-        Row("RSP-TLS", Then.NEXT_TARGET, Reason.TLS_ERROR, "no secure connection to the server came to be",
-            elsewhere=True),
+        _nobody("RSP-REF", Reason.IO_ERROR, "no server could be reached"),
+        _nobody("RSP-CLOSE", Reason.IO_ERROR, "the server closed the connection instead of answering"),
+        _nobody("RSP-TLS", Reason.TLS_ERROR, "no secure connection to the server came to be"),
         _stop("TLS-1", Reason.TLS_ERROR, "the server's certificate is not accepted; check the server setting and whom "
               "TlsParams trusts", on_network_change=True),
+        Row("DNS-17", Then.NEXT_TARGET, Reason.SERVICE_UNAVAILABLE, "the server asked for time", elsewhere=True),
         _later("RSP-KA", Reason.IO_ERROR, "the connection to the server was lost"),
         _later("RSP-DNS", Reason.DNS_ERROR, "the server's name does not exist; check the server setting"),
         _later("RSP-DNS2", Reason.DNS_ERROR, "the name server does not answer"),

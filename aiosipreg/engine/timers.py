@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LONGEST_RETRY_AFTER",
+    "LONGEST_SECURE_RETRY_AFTER",
     "NETWORK_JITTER",
     "REMOVAL_DEADLINE",
     "SHORTEST_CYCLE",
@@ -27,6 +28,9 @@ SLOW_RETRY = 1800.0
 
 LONGEST_RETRY_AFTER = 3600.0
 """Cap of a Retry-After received over an unprotected transport (SEC-21)."""
+
+LONGEST_SECURE_RETRY_AFTER = 86400.0
+"""The same over TLS, where nobody but the server can have said it."""
 
 REMOVAL_DEADLINE = 4.0
 """A removal that was not confirmed by then is given up (REG-25, pjsua's default)."""

@@ -29,6 +29,7 @@ from aiosipreg.engine.effects import (
     NotConnected,
     NotLocated,
     Send,
+    TargetFailed,
 )
 from aiosipreg.engine.lease import Lease
 from aiosipreg.engine.regevent import ContactEvent, Notice
@@ -172,6 +173,7 @@ class Driver:
         events: Every change that was reported.
         moves: Names of the rows of the state table that were taken, in order.
         questions: How often each kind of question was put.
+        failures: Targets that were told to have failed, with the row that says how and the Retry-After.
         dropped: Answers that the hub would not have let through, with the reason.
     """
 
@@ -196,6 +198,7 @@ class Driver:
         self.events: list[Changed] = []
         self.questions: Counter[type[Effect]] = Counter()
         self.asked: list[Locate | Connect | Ask] = []
+        self.failures: list[tuple[Target, str, float | None]] = []
         self.dropped: list[str] = []
         self.machine = Registration(
             self.settings,
@@ -296,6 +299,10 @@ class Driver:
         """The registrar tells of our Contact."""
         self.enter(lambda machine, now: machine.notified(Notice(event, trusted, **more), now))
 
+    def recovered(self) -> None:
+        """A target that had been silent answered somebody."""
+        self.enter(lambda machine, now: machine.recovered(now))
+
     def close(self) -> None:
         self.enter(lambda machine, _now: machine.close())
 
@@ -335,9 +342,11 @@ class Driver:
         assert isinstance(self.question, Connect)
         self.answer(Connected(self.question.token, flow(self.question.target, host=self.local)))
 
-    def not_connected(self, cause: str = "Network is unreachable", row: str = "RSP-REF") -> None:
+    def not_connected(
+        self, cause: str = "Network is unreachable", row: str = "RSP-REF", *, until: float | None = None
+    ) -> None:
         assert isinstance(self.question, Connect)
-        self.answer(NotConnected(self.question.token, cause, row))
+        self.answer(NotConnected(self.question.token, cause, row, until))
 
     def supply(self, info: AuthInfo | None) -> None:
         assert isinstance(self.question, Ask)
@@ -402,6 +411,9 @@ class Driver:
                 assert effect.old is self._state, "a silent change"
                 self._state = effect.state
                 self.events.append(effect)
+            case TargetFailed():
+                assert effect.at == self.now
+                self.failures.append((effect.target, effect.row.id, effect.retry_after))
             case Concluded():
                 raise AssertionError("only queries conclude")
             case Locate() | Connect() | Ask():

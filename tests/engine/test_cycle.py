@@ -202,6 +202,70 @@ def test_DNS_15_another_target_is_for_503_loss_and_silence(end: Callable[[Driver
     assert (driver.state, driver.moves) == (PROGRESS, ["F-01"])
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(None, ("RSP-F0", None)), (408, ("RSP-408", None)), (503, ("RSP-503", 120.0)), (500, None), (403, None)],
+)
+def test_DNS_15_a_target_that_is_left_is_told(status: int | None, told: tuple[str, float | None] | None) -> None:
+    driver = started()
+    if status is None:
+        driver.run(START + 32)
+    else:
+        driver.final(status, *(["Retry-After: 120"] if status == 503 else []))
+    assert driver.failures == ([] if told is None else [(target(), *told)])
+
+
+def test_DNS_17_SEC_21_what_is_told_of_a_retry_after_is_capped() -> None:
+    driver = started()
+    driver.final(503, "Retry-After: 4294967295")
+    assert driver.failures == [(target(), "RSP-503", 3600.0)]
+
+
+def test_OVL_7_a_target_left_alone_for_the_sake_of_others_ends_the_attempt_without_a_packet() -> None:
+    driver = Driver()
+    driver.by_hand.add(Connect)
+    driver.register()
+    driver.not_connected("not tried", "RSP-F0", until=START + 500)
+    assert (driver.moves, driver.sent, driver.failures) == (["F-01", "F-06"], [], [])
+    assert (driver.event.reason, driver.event.target) == (Reason.NO_RESPONSE, "udp:192.0.2.1:5060")
+    assert driver.event.message == "no server answered (udp:192.0.2.1:5060: not tried); next attempt in 500 s"
+    assert driver.waits(500, 500)
+
+
+def test_OVL_7_the_others_of_the_list_are_tried() -> None:
+    driver = Driver(targets=[target(1), target(2), target(3)])
+    driver.by_hand.add(Connect)
+    driver.register()
+    driver.not_connected("not tried", "RSP-F0", until=START + 500)
+    driver.connect()
+    assert driver.last.flow.target == target(2)
+    driver.lost()
+    driver.not_connected("not tried", "DNS-17", until=START + 400)
+    # It tried one itself, so that its own back-off counts.
+    assert (driver.event.reason, driver.failures) == (Reason.IO_ERROR, [(target(2), "RSP-REF", None)])
+    assert driver.waits(30, 60)
+    assert driver.lease.tried["udp:192.0.2.3:5060"] == "not tried"
+
+
+def test_OVL_7_a_refresh_is_left_for_later_while_the_binding_lives() -> None:
+    driver = registered()
+    driver.by_hand.add(Connect)
+    driver.step()
+    driver.not_connected("not tried", "RSP-F0", until=driver.now + 40)
+    assert (driver.moves[-1], driver.state, len(driver.requests)) == ("F-26", REFRESHING, 1)
+    assert driver.waits(40, 40)
+
+
+def test_OVL_7_a_name_that_leads_nowhere_decides_for_itself() -> None:
+    driver = registered()
+    driver.by_hand = {Connect, Locate}
+    driver.step()
+    driver.not_connected("not tried", "RSP-F0", until=driver.now + 400)
+    driver.not_located()
+    assert driver.event.reason is Reason.DNS_ERROR
+    assert driver.waits(30, 60)
+
+
 def test_REG_26_the_same_target_is_not_asked_again_before_the_back_off() -> None:
     driver = started()
     driver.run(START + 32)
@@ -575,6 +639,14 @@ def test_SEC_21_retry_after_is_capped() -> None:
     driver.final(480, "Retry-After: 4294967295")
     assert driver.event.retry_after == 3600
     assert driver.waits(3600, 3600)
+
+
+def test_SEC_21_over_tls_a_day_may_be_asked_for() -> None:
+    driver = Driver(targets=[Target("192.0.2.1", 5061, Transport.TLS, "example.org")])
+    driver.register()
+    driver.final(480, "Retry-After: 4294967295")
+    assert driver.event.retry_after == 86400
+    assert driver.waits(86400, 86400)
 
 
 def test_SEC_17_a_clear_answer_leads_no_further_than_the_policy() -> None:

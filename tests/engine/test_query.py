@@ -20,6 +20,7 @@ from aiosipreg.engine.effects import (
     NotConnected,
     NotLocated,
     Send,
+    TargetFailed,
 )
 from aiosipreg.engine.query import Query
 from aiosipreg.engine.session import Session
@@ -39,7 +40,7 @@ E = TypeVar("E")
 
 def only(kind: type[E], effects: list[Effect]) -> E:
     """The one effect, which is of this kind."""
-    (effect,) = effects
+    (effect,) = (effect for effect in effects if not isinstance(effect, TargetFailed))
     assert isinstance(effect, kind)
     return effect
 
@@ -121,6 +122,13 @@ def test_a_connection_lost_while_credentials_are_asked_for_is_replaced() -> None
     assert query.flow_lost(flow(), "closed", START) == []
     connect = only(Connect, query.take(Answered(question.token, AuthInfo("alice", password="secret")), START))
     assert connect.target == target(1)
+
+
+def test_a_server_that_answers_others_means_nothing_to_a_fetch() -> None:
+    query, _ = asked()
+    deadline = query.deadline
+    assert query.recovered(START) == []
+    assert query.deadline == deadline
 
 
 def test_copies_and_the_end_of_patience() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -1014,6 +1014,81 @@ def test_a_crash_leaves_an_account_that_can_be_started_again() -> None:
     assert (driver.moves[-1], driver.last.lifetime) == ("F-37", 600)
     driver.ok()
     assert driver.state is OK
+
+
+def left_alone(*, until: float, **more: Any) -> Driver:
+    """An account that is not let near the server, because others found it silent."""
+    driver = Driver(**more)
+    driver.by_hand.add(Connect)
+    driver.register()
+    driver.not_connected("not tried", "RSP-F0", until=until)
+    return driver
+
+
+def test_OVL_7_who_waits_tries_when_the_server_answers_others() -> None:
+    driver = left_alone(until=START + 500)
+    assert driver.waits(500, 500)
+    driver.now += 100
+    driver.recovered()
+    assert driver.waits(0, 2)
+    assert driver.moves == ["F-01", "F-06"]
+    driver.step()
+    driver.connect()
+    driver.ok()
+    assert driver.state is OK
+
+
+def test_OVL_7_so_does_who_found_it_silent_itself() -> None:
+    driver = Driver()
+    driver.register()
+    driver.run(START + 33)
+    assert driver.wait is not None
+    driver.recovered()
+    assert driver.waits(0, 2)
+    # Sooner is not made later.
+    before = driver.lease.retry_at
+    driver.recovered()
+    assert driver.lease.retry_at is not None
+    assert before is not None
+    assert driver.lease.retry_at <= before
+
+
+@pytest.mark.parametrize("status", [403, 480, 503])
+def test_OVL_7_what_a_server_answered_is_not_hurried(status: int) -> None:
+    driver = Driver()
+    driver.register()
+    driver.final(status, "Retry-After: 300")
+    before = driver.lease.retry_at
+    driver.recovered()
+    assert driver.lease.retry_at == before
+
+
+def test_OVL_7_nor_is_who_is_content_or_busy() -> None:
+    driver = Driver()
+    driver.recovered()
+    assert driver.machine.deadline is None
+    driver.register()
+    deadline = driver.machine.deadline
+    driver.recovered()
+    assert driver.machine.deadline == deadline
+    driver.ok()
+    deadline = driver.machine.deadline
+    driver.recovered()
+    assert driver.machine.deadline == deadline
+
+
+def test_OVL_7_waiting_for_others_counts_as_a_failure() -> None:
+    driver = left_alone(until=START + 100, retry=RetryPolicy(max_attempts=2))
+    driver.step()
+    driver.not_connected("not tried", "RSP-F0", until=START + 300)
+    assert (driver.moves[-1], driver.wait) == ("F-07", None)
+    driver.recovered()
+    assert driver.wait is None
+
+
+def test_SEC_27_OVL_7_nobody_is_told_to_come_again_within_a_second() -> None:
+    driver = left_alone(until=START + 0.001)
+    assert driver.waits(1, 1)
 
 
 def test_what_comes_when_nothing_runs_means_nothing() -> None:

@@ -323,7 +323,7 @@ class World(RuleBasedStateMachine):
     @invariant()
     def an_attempt_has_limits(self) -> None:
         cycle = self.driver.machine._cycle
-        assert cycle is None or (cycle.requests <= 16 and len(cycle.tried) <= 8 + 3)
+        assert cycle is None or (cycle.requests <= 16 and len(cycle.walk.tried) <= 8 + 3)
 
     def teardown(self) -> None:
         """However it stands: unregister() ends it in bounded time, without any help of the world."""

@@ -1,0 +1,99 @@
+"""From target to target within one attempt (RFC 3263 4.3): which is next, and what became of the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiosipreg.engine.lease import earliest
+from aiosipreg.engine.replies import TROUBLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from aiosipreg.engine.replies import Row
+    from aiosipreg.engine.targets import Target
+    from aiosipreg.wire import Response
+
+__all__ = ["Walk"]
+
+# DNS-19; the time limit of an attempt is kept by the cycle.
+_MOST_TARGETS: Final = 8
+
+
+class Walk:
+    """The targets of one attempt.
+
+    Attributes:
+        tried: Those that failed, with the cause.
+        why: The row of section 8, and the answer if there was one, that sent us on last; they decide when no target is
+            left.
+        until: When the first target that was left alone for another account's sake may be asked; ``None`` once one has
+            failed by itself.
+    """
+
+    __slots__ = ("_failed", "_left", "tried", "until", "why")
+
+    def __init__(self) -> None:
+        self.tried: dict[Target, str] = {}
+        self.why: tuple[Row, Response | None] = TROUBLES["RSP-REF"], None
+        self.until: float | None = None
+        self._left: list[Target] | None = None
+        self._failed = False
+
+    @property
+    def listed(self) -> bool:
+        """Whether there was a list of targets to choose from, not only the one of the binding."""
+        return self._left is not None
+
+    def offer(self, targets: Sequence[Target], avoid: Target | None, allows: Callable[[Target], bool]) -> None:
+        """Take the targets that a name leads to.
+
+        Args:
+            targets: In the order in which to try them.
+            avoid: This one comes last (DNS-18).
+            allows: Whether one may be used.
+        """
+        for target in targets:
+            if not allows(target):
+                self.tried.setdefault(target, "no redirect may lead there")
+        usable = [target for target in targets if target not in self.tried]
+        usable.sort(key=lambda target: target == avoid)
+        self._left = usable[: max(0, _MOST_TARGETS - len(self.tried))]
+
+    def next(self) -> Target | None:
+        """The target to try now, ``None`` when none is left."""
+        return self._left.pop(0) if self._left else None
+
+    def leave(self, target: Target, row: Row, cause: str, response: Response | None, until: float | None) -> None:
+        """Note that a target is no good.
+
+        Args:
+            target: Which.
+            row: What happened.
+            cause: The same for people.
+            response: The answer, if that is what happened.
+            until: It was left alone until then, because of what became of another account's attempt.
+        """
+        self.tried[target] = cause
+        if until is None:
+            self._failed, self.until = True, None
+        elif self._failed:
+            # What this account met itself decides about it.
+            return
+        else:
+            self.until = earliest(self.until, until)
+        if row.id == "TLS-1" and len(self.tried) > 1 and self.why[0].id != row.id:
+            # Only when no target at all is the right one is there nothing to wait for.
+            row = TROUBLES["RSP-TLS"]
+        self.why = row, response
+
+    def turn(self, row: Row, response: Response | None) -> None:
+        """Go on elsewhere, where a redirect led; ``row`` and ``response`` decide if there is no target."""
+        self.why = row, response
+        self._left, self.until, self._failed = None, None, False
+
+    def summary(self, response: Response | None = None) -> str:
+        """What became of the targets, unless there was one and its answer says so itself."""
+        if response is not None and [*self.tried.values()] == [str(response.status)]:
+            return ""
+        return ", ".join(f"{target}: {cause}" for target, cause in self.tried.items())
