@@ -242,7 +242,7 @@ class Core:
     async def refresh_registers(self) -> None:
         """Renew every registration now; what becomes of it is told by events."""
         self._running()
-        self._enter_all(lambda machine, now: machine.refresh(now))
+        self._enter_all(lambda machine, now: machine.refresh(now), insist=True)
 
     # Credentials.
 
@@ -290,6 +290,8 @@ class Core:
 
     @network_reachable.setter
     def network_reachable(self, reachable: bool) -> None:
+        if self._hub is not None and reachable and not self._reachable:
+            self._hub.network_changed()
         self._reachable = bool(reachable)
         self._enter_all(lambda machine, now: machine.network(now, reachable=self._reachable))
 
@@ -323,17 +325,10 @@ class Core:
         async with asyncio.TaskGroup() as group:
             self._ready.set()
             self._hub = Hub(
-                group,
-                stats=self._stats,
-                transports=self._transports,
-                dns=self._dns,
-                timers=self._timers,
-                random=self._random,
-                is_ours=self._is_ours,
-                accounts=lambda: len(self._proxies),
-                on_request=self._on_request,
-                pacing=self._pacing,
-            )
+                group, stats=self._stats, transports=self._transports, dns=self._dns, timers=self._timers,
+                retry=self._retry, random=self._random, is_ours=self._is_ours, accounts=lambda: len(self._proxies),
+                on_request=self._on_request, pacing=self._pacing,
+            )  # fmt: skip
             try:
                 await self._stopping.wait()
                 leaving = [proxy for proxy in self.proxy_configs if proxy.params.unregister_at_stop]
@@ -380,9 +375,9 @@ class Core:
             self._default = next(iter(self._proxies.values()), None)
         return self._dependents.remove(proxy)
 
-    def _enter_all(self, make: Callable[[Registration, float], list[Effect]]) -> None:
+    def _enter_all(self, make: Callable[[Registration, float], list[Effect]], *, insist: bool = False) -> None:
         for proxy in self.proxy_configs:
-            proxy._enter(make)
+            proxy._enter(make, insist=insist)
 
     def _is_ours(self, user: str) -> bool:
         return any(proxy.params.aor.user == user for proxy in self._proxies.values())

@@ -59,7 +59,7 @@ class Fetch:
             CoreClosedError: The account was removed meanwhile.
         """
         running.add(self)
-        self._runner.enter(lambda query, now: query.start(now))
+        self._runner.enter(lambda query, now: query.start(now), insist=True)
         try:
             async with asyncio.timeout(timeout):
                 return await self._result

@@ -6,7 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from aiosipreg.engine.marks import Marks
 from aiosipreg.engine.pacing import Pacer
+from aiosipreg.engine.replies import Then, decide
 from aiosipreg.engine.targets import Transport
 from aiosipreg.engine.transaction import TransactionTable
 from aiosipreg.engine.uas import IncomingRequest, UserAgentServer
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
     from random import Random
     from typing import TypeAlias
 
-    from aiosipreg.engine.effects import Flow, Send
+    from aiosipreg.engine.effects import Flow, Send, TargetFailed
+    from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.pacing import Pacing
     from aiosipreg.engine.targets import Target
-    from aiosipreg.engine.timers import SipTimers
+    from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.net.stats import Stats
     from aiosipreg.ports import Expectant
     from aiosipreg.settings import DnsParams, TransportParams
@@ -74,6 +77,7 @@ class Hub:
         transports: Local sockets.
         dns: How names are resolved.
         timers: SIP timers.
+        retry: When a dead server is probed.
         random: Secure randomness.
         is_ours: Whether a user part belongs to an account.
         accounts: How many accounts there are.
@@ -89,6 +93,7 @@ class Hub:
         transports: TransportParams,
         dns: DnsParams,
         timers: SipTimers,
+        retry: RetryPolicy,
         random: Random,
         is_ours: Callable[[str], bool],
         accounts: Callable[[], int],
@@ -105,6 +110,7 @@ class Hub:
         self._random = random
         self._lanes: dict[Target, _Lane] = {}
         self._lane_of: dict[Expectant, Target] = {}
+        self._marks: Marks[Expectant] = Marks(retry, timers, random)
         self._table: TransactionTable[tuple[Expectant, Flow]] = TransactionTable(timers)
         self._uas = UserAgentServer(timers, is_ours, accounts, random)
         self._on_request = on_request
@@ -138,7 +144,25 @@ class Hub:
         wanted = (uri.params.get("transport") or "udp").upper()
         if uri.secure or wanted not in {transport.value for transport in _TRANSPORTS}:
             raise NoTransport(f"{uri}: UDP is the only transport yet")
-        return (await self._resolver.locate(uri, _TRANSPORTS)).targets
+        targets = (await self._resolver.locate(uri, _TRANSPORTS)).targets
+        return self._marks.order(targets, self.now())
+
+    def refusal(self, runner: Expectant, target: Target, *, insist: bool) -> Refusal | None:
+        """Why nothing is to be sent to a target now, as far as attempts of any account have shown (DNS-17, OVL-7)."""
+        return self._marks.refusal(target, runner, self.now(), insist=insist)
+
+    def target_failed(self, runner: Expectant, failure: TargetFailed) -> None:
+        """An attempt of the runner at a target came to nothing."""
+        self._marks.failed(failure, runner, runner.identity)
+
+    def network_changed(self) -> None:
+        """Forget what was true in the network that we were in."""
+        self._marks.network_changed(self.now())
+        self._resolver.forget()
+
+    def forget(self, runner: Expectant) -> None:
+        """The runner makes no more attempts."""
+        self._marks.forget(runner)
 
     def admit(self, runner: Expectant, target: Target) -> bool:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later (OVL-8)."""
@@ -207,6 +231,9 @@ class Hub:
             return
         self.stats.received += 1
         runner.received(response)
+        if self._marks and decide(response.status).then is not Then.NEXT_TARGET:
+            for waiting in self._marks.answered(flow.target, self.now()):
+                waiting.recovered()
 
     def request_lost(self, branch: str, cause: str) -> None:
         """Tell who sent the request that it did not arrive (TXN-8, TRA-12)."""

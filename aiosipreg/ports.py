@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from aiosipreg.auth import AuthInfo, AuthProvider
-    from aiosipreg.engine.effects import Answer, Ask, Changed, Concluded, Effect, Flow, Send
+    from aiosipreg.engine.effects import Answer, Ask, Changed, Concluded, Effect, Flow, Send, TargetFailed
+    from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.registration import Registration
     from aiosipreg.engine.session import Session
     from aiosipreg.engine.targets import Target
@@ -26,6 +27,11 @@ class NoTransport(Exception):
 
 class Expectant(Protocol):
     """Who waits for answers and deadlines."""
+
+    @property
+    def identity(self) -> str:
+        """The account."""
+        ...
 
     @property
     def session(self) -> Session:
@@ -47,6 +53,9 @@ class Expectant(Protocol):
     def admitted(self) -> None:
         """It is this one's turn (OVL-8)."""
 
+    def recovered(self) -> None:
+        """A target that this one found silent, or was kept from, answers (OVL-7)."""
+
 
 class Host(Protocol):
     """What a runner needs of the core."""
@@ -66,12 +75,22 @@ class Host(Protocol):
         """Resolve a URI; raises `ResolutionFailed`, and `NoTransport` when none of ours leads there."""
         ...
 
+    def refusal(self, runner: Expectant, target: Target, *, insist: bool) -> Refusal | None:
+        """Why nothing is to be sent to a target now, as far as attempts of any account have shown (DNS-17, OVL-7)."""
+        ...
+
+    def target_failed(self, runner: Expectant, failure: TargetFailed) -> None:
+        """An attempt of the runner at a target came to nothing."""
+
     def admit(self, runner: Expectant, target: Target) -> bool:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later."""
         ...
 
     def release(self, runner: Expectant) -> None:
         """The runner's attempt waits for no answer any more."""
+
+    def forget(self, runner: Expectant) -> None:
+        """The runner makes no more attempts."""
 
     def flow(self, target: Target) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""
@@ -144,6 +163,10 @@ class Machine(Protocol):
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass."""
+        ...
+
+    def recovered(self, now: float) -> list[Effect]:
+        """A target that had been silent answers."""
         ...
 
     def crash(self) -> list[Effect]:

@@ -190,10 +190,10 @@ class ProxyConfig(Standing):
 
     # What the core does with its accounts: private to the package.
 
-    def _enter(self, make: Callable[[Registration, float], list[Effect]]) -> None:
-        """Give every machine of the account an input."""
+    def _enter(self, make: Callable[[Registration, float], list[Effect]], *, insist: bool = False) -> None:
+        """Give every machine of the account an input; see `Runner.enter`."""
         for runner in self._runners:
-            runner.enter(make)
+            runner.enter(make, insist=insist)
 
     def _leave(self) -> None:
         """The account is going to be removed: it takes no more wishes (called by the core)."""
@@ -270,7 +270,7 @@ class ProxyConfig(Standing):
 
     async def _outcome(self, make: Callable[[Registration, float], list[Effect]], timeout: float | None) -> Binding:
         before = self._last_event
-        self._enter(make)
+        self._enter(make, insist=True)
         event = self._last_event
         # Without a network the attempt is over before the call returns.
         over = event is not None and event is not before and self._has_decided(event)
@@ -286,7 +286,7 @@ class ProxyConfig(Standing):
     async def _withdrawn(self, timeout: float | None, *, everything: bool) -> None:
         self._ask_for(register=False)
         before = self._last_event
-        self._enter(lambda machine, now: machine.unregister(now, everything=everything))
+        self._enter(lambda machine, now: machine.unregister(now, everything=everything), insist=True)
         event = self._last_event
         if self.state not in _GONE:
             event = await self._wait(lambda event: event.state in (*_GONE, FAILED), timeout)

@@ -23,6 +23,7 @@ from aiosipreg.engine.effects import (
     NotConnected,
     NotLocated,
     Send,
+    TargetFailed,
 )
 from aiosipreg.engine.targets import ResolutionFailed
 from aiosipreg.ports import Machine, NoTransport
@@ -47,7 +48,7 @@ M = TypeVar("M", bound=Machine)
 class Runner(Generic[M]):
     """Drives one machine."""
 
-    __slots__ = ("_account", "_branch", "_host", "_machine", "_question", "_queued")
+    __slots__ = ("_account", "_branch", "_host", "_insists", "_machine", "_question", "_queued")
 
     def __init__(self, machine: M, account: Account, host: Host) -> None:
         self._machine = machine
@@ -56,6 +57,7 @@ class Runner(Generic[M]):
         self._branch: str | None = None
         self._question: asyncio.Task[None] | None = None
         self._queued: Connect | None = None
+        self._insists = False
 
     @property
     def machine(self) -> M:
@@ -67,8 +69,19 @@ class Runner(Generic[M]):
         """Call-ID and CSeq of what is driven."""
         return self._machine.session
 
-    def enter(self, make: Callable[[M, float], list[Effect]]) -> None:
-        """Give the machine an input and perform what it causes; never raises (ROB-8)."""
+    @property
+    def identity(self) -> str:
+        """The account."""
+        return self._account.identity
+
+    def enter(self, make: Callable[[M, float], list[Effect]], *, insist: bool = False) -> None:
+        """Give the machine an input and perform what it causes; never raises (ROB-8).
+
+        Args:
+            make: Gives the input.
+            insist: The application wants the attempt that this begins, dead as the server may be (OVL-7).
+        """
+        self._insists = self._insists or insist
         try:
             self._perform(make(self._machine, self._host.now()))
         except Exception:
@@ -94,11 +107,16 @@ class Runner(Generic[M]):
         """It is our turn toward the target (OVL-8)."""
         connect, self._queued = self._queued, None
         if connect is not None:
-            self.enter(lambda _machine, _now: self._reach(connect))
+            self.enter(lambda _machine, _now: self._connect(connect, admitted=True))
+
+    def recovered(self) -> None:
+        """A target that we found silent, or were kept from, answers."""
+        self.enter(lambda machine, now: machine.recovered(now))
 
     def close(self) -> None:
         """Let go of everything that outlives a call."""
         self._host.release(self)
+        self._host.forget(self)
         if self._question is not None:
             self._question.cancel()
         self._host.wake(self, None)
@@ -127,8 +145,8 @@ class Runner(Generic[M]):
             match todo.popleft():
                 case Send() as send:
                     todo.extend(self._send(send))
-                case (Changed() | Concluded()) as report:
-                    self._account.report(report)
+                case (Changed() | Concluded() | TargetFailed()) as news:
+                    self._tell(news)
                 case Connect() as connect:
                     todo.extend(self._connect(connect))
                 case Ask() as ask:
@@ -138,7 +156,14 @@ class Runner(Generic[M]):
         self._expect(self._machine.branch)
         if self._branch is None and self._queued is None and self._question is None:
             self._host.release(self)
+            self._insists = False
         self._host.wake(self, self._machine.deadline)
+
+    def _tell(self, news: Changed | Concluded | TargetFailed) -> None:
+        if isinstance(news, TargetFailed):
+            self._host.target_failed(self, news)
+        else:
+            self._account.report(news)
 
     def _expect(self, branch: str | None) -> None:
         if self._branch is not None and self._branch != branch:
@@ -152,8 +177,13 @@ class Runner(Generic[M]):
             return self._machine.failed(str(error), self._host.now())
         return []
 
-    def _connect(self, connect: Connect) -> list[Effect]:
-        if self._host.admit(self, connect.target):
+    def _connect(self, connect: Connect, *, admitted: bool = False) -> list[Effect]:
+        """Begin toward a target, unless other attempts have shown that it is no use, or once it is our turn."""
+        refusal = self._host.refusal(self, connect.target, insist=self._insists)
+        if refusal is not None:
+            answer = NotConnected(connect.token, refusal.cause, refusal.row, refusal.until)
+            return self._machine.take(answer, self._host.now())
+        if admitted or self._host.admit(self, connect.target):
             return self._reach(connect)
         self._queued = connect
         return []

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from aiosipreg import DnsParams, IncomingRequest, Pacing, SipTimers, Stats, TransportParams
-from aiosipreg.engine.effects import Flow, Send
-from aiosipreg.engine.targets import Target, Transport
+from aiosipreg import DnsParams, IncomingRequest, Pacing, RetryPolicy, SipTimers, Stats, TransportParams
+from aiosipreg.engine.effects import Flow, Send, TargetFailed
+from aiosipreg.engine.replies import TROUBLES
+from aiosipreg.engine.targets import Located, Target, Transport
 from aiosipreg.hub import Hub
+from aiosipreg.net.resolver import Resolver
 from aiosipreg.ports import NoTransport
 from aiosipreg.wire import Response, SipUri, parse_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from aiosipreg.engine.session import Session
 
@@ -36,6 +38,7 @@ class Waiter:
         self.wrong: str | None = None
         self.error: Exception | None = None
         self.session = cast("Session", self)
+        self.identity = f"sip:account{next(_numbers)}@titi.com"
 
     def mismatch(self, response: Response) -> str | None:
         return self.wrong
@@ -56,6 +59,9 @@ class Waiter:
 
     def admitted(self) -> None:
         self.log.append(("admitted", self.loop.time()))
+
+    def recovered(self) -> None:
+        self.log.append(("recovered",))
 
 
 class Peer(asyncio.DatagramProtocol):
@@ -115,6 +121,7 @@ async def world(on_request: Any = None, pacing: Pacing | None = None) -> AsyncIt
             transports=TransportParams(),
             dns=DnsParams(hosts_file=None),
             timers=SipTimers(),
+            retry=RetryPolicy(),
             random=Random(1),
             is_ours=lambda user: user == "toto",
             accounts=lambda: 1,
@@ -423,6 +430,61 @@ class TestTurns:
                 it.hub.release(waiter)
             assert it.hub._lanes == {}
             assert it.hub._lane_of == {}
+
+
+def silence(number: int = 1, row: str = "RSP-F0") -> TargetFailed:
+    return TargetFailed(Target(f"127.0.0.{number}", 5060, Transport.UDP, "titi.com"), TROUBLES[row], None, 0.0)
+
+
+class TestMarks:
+    async def test_DNS_16_a_target_that_failed_comes_after_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        targets = [silence(number).target for number in (1, 2, 3)]
+
+        async def locate(_: Resolver, uri: SipUri, transports: Sequence[Transport]) -> Located:
+            return Located(tuple(targets), 60.0)
+
+        monkeypatch.setattr(Resolver, "locate", locate)
+        async with world() as it:
+            it.hub.target_failed(Waiter(), silence(1))
+            assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == [*targets[1:], targets[0]]
+            await asyncio.sleep(61)
+            assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == targets
+
+    @pytest.mark.parametrize("status", [100, 200, 401, 403, 500, 408, 503])
+    async def test_OVL_7_an_answer_wakes_those_who_wait_unless_it_is_a_bad_one(self, status: int) -> None:
+        async with world() as it:
+            peer, asker, waiter, gone = await it.peer(), Waiter(), Waiter(), Waiter()
+            flow = await it.flow_to(peer)
+            failure = TargetFailed(flow.target, TROUBLES["RSP-F0"], None, 0.0)
+            for one in (asker, waiter, gone):
+                it.hub.target_failed(one, failure)
+            assert it.hub.refusal(waiter, flow.target, insist=False) is not None
+            it.hub.forget(gone)
+            assert it.hub.refusal(asker, flow.target, insist=True) is None
+            it.hub.send(asker, Send(flow, b"one", "z9hG4bK1"))
+            await it.ask(peer, answer(status=status))
+            assert asker.log[0] == ("received", status)
+            bad = status in (408, 503)
+            assert (asker.log[1:], waiter.log, gone.log) == (([], [], []) if bad else ([("recovered",)],) * 2 + ([],))
+            assert (it.hub.refusal(waiter, flow.target, insist=False) is None) is not bad
+
+    async def test_OVL_7_one_account_alone_proves_nothing(self) -> None:
+        async with world() as it:
+            one, another_attempt = Waiter(), Waiter()
+            another_attempt.identity = one.identity
+            for waiter in (one, another_attempt):
+                it.hub.target_failed(waiter, silence())
+            assert it.hub.refusal(Waiter(), silence().target, insist=False) is None
+
+    async def test_REG_35_in_another_network_all_is_asked_anew(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        forgotten: list[bool] = []
+        monkeypatch.setattr(Resolver, "forget", lambda _: forgotten.append(True))
+        async with world() as it:
+            for waiter in (Waiter(), Waiter()):
+                it.hub.target_failed(waiter, silence())
+            it.hub.network_changed()
+            assert it.hub.refusal(Waiter(), silence().target, insist=False) is None
+            assert forgotten == [True]
 
 
 class TestPlaces:

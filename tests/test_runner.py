@@ -23,7 +23,9 @@ from aiosipreg.engine.effects import (
     NotConnected,
     NotLocated,
     Send,
+    TargetFailed,
 )
+from aiosipreg.engine.marks import Refusal
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.engine.targets import ResolutionFailed, Target, Transport
@@ -70,6 +72,9 @@ class Machine:
     def tick(self, now: float) -> list[Effect]:
         return self.next("tick", now)
 
+    def recovered(self, now: float) -> list[Effect]:
+        return self.next("recovered")
+
     def crash(self) -> list[Effect]:
         self.given.append(("crash",))
         return [DONE]
@@ -93,7 +98,8 @@ class World:
         self.targets: Sequence[Target] | Exception = [TARGET]
         self.opened: Flow | Exception = FLOW
         self.at_hand: Flow | Exception | None = FLOW
-        self.refusal: OSError | None = None
+        self.send_error: OSError | None = None
+        self.refuses: Refusal | None = None
         self.admits = True
         self.eager = False
         self.info: AuthInfo | None = None
@@ -119,12 +125,22 @@ class World:
         targets: Sequence[Target] = await self._later(self.targets)
         return targets
 
+    def refusal(self, runner: Expectant, target: Target, *, insist: bool) -> Refusal | None:
+        self.log.append(("may", target, insist))
+        return self.refuses
+
+    def target_failed(self, runner: Expectant, failure: TargetFailed) -> None:
+        self.log.append(("target failed", failure))
+
     def admit(self, runner: Expectant, target: Target) -> bool:
         self.log.append(("admit", target))
         return self.admits
 
     def release(self, runner: Expectant) -> None:
         self.log.append(("release",))
+
+    def forget(self, runner: Expectant) -> None:
+        self.log.append(("forget",))
 
     def flow(self, target: Target) -> Flow | None:
         if isinstance(self.at_hand, Exception):
@@ -136,8 +152,8 @@ class World:
         return flow
 
     def send(self, runner: Expectant, send: Send) -> None:
-        if self.refusal is not None:
-            raise self.refusal
+        if self.send_error is not None:
+            raise self.send_error
         self.log.append(("send", send))
 
     def done(self, branch: str) -> None:
@@ -218,7 +234,7 @@ async def test_what_is_reported_and_timers(runner: Runner[Machine], machine: Mac
 async def test_TXN_8_a_send_that_the_system_refuses_fails_at_once(
     runner: Runner[Machine], machine: Machine, world: World
 ) -> None:
-    world.refusal = OSError("network is unreachable")
+    world.send_error = OSError("network is unreachable")
     machine.says = [[DONE]]
     do(runner, SEND)
     assert machine.given == [("failed", "network is unreachable", "RSP-REF")]
@@ -293,6 +309,52 @@ async def test_OVL_8_an_attempt_waits_for_its_turn(runner: Runner[Machine], mach
     assert machine.given == [("take", Connected(2, FLOW))]
     runner.admitted()
     assert len(machine.given) == 1
+
+
+REFUSAL = Refusal("RSP-F0", "not tried", 500.0)
+KEPT_AWAY = NotConnected(2, "not tried", "RSP-F0", 500.0)
+
+
+async def test_OVL_7_an_attempt_that_is_no_use_is_not_made(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    world.refuses = REFUSAL
+    do(runner, Connect(2, TARGET))
+    assert machine.given == [("take", KEPT_AWAY)]
+    assert world.took("admit") == []
+
+
+async def test_OVL_7_nor_is_one_that_became_so_while_it_waited_for_its_turn(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    world.admits = False
+    do(runner, Connect(2, TARGET))
+    world.refuses = REFUSAL
+    runner.admitted()
+    assert machine.given == [("take", KEPT_AWAY)]
+    assert len(world.took("admit")) == 1
+    assert world.took("release") == [("release",)]
+
+
+async def test_OVL_7_what_the_application_asks_for_is_insisted_on_until_it_is_decided(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    world.admits = False
+    runner.enter(lambda _machine, _now: [Connect(1, TARGET)], insist=True)
+    runner.admitted()
+    do(runner, Connect(2, TARGET))
+    assert [insists for _, _, insists in world.took("may")] == [True, True, False]
+
+
+async def test_OVL_7_what_became_of_a_target_is_handed_on(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    failure = TargetFailed(TARGET, TROUBLES["RSP-F0"], None, 0.0)
+    do(runner, failure)
+    assert world.took("target failed") == [("target failed", failure)]
+    runner.recovered()
+    assert machine.given == [("recovered",)]
+    assert runner.identity == World.identity
 
 
 async def test_credentials_at_hand_are_used_in_the_same_turn(
@@ -392,7 +454,7 @@ async def test_closing_lets_go_of_everything(runner: Runner[Machine], machine: M
     machine.branch, machine.deadline = SEND.branch, 5.0
     do(runner, SEND, Locate(1, URI))
     runner.close()
-    assert world.log[-3:] == [("release",), ("wake", None), ("done", SEND.branch)]
+    assert world.log[-4:] == [("release",), ("forget",), ("wake", None), ("done", SEND.branch)]
     runner.close()
     await asyncio.sleep(5)
     assert world.took("done") == [("done", SEND.branch)]
@@ -414,7 +476,7 @@ async def test_a_task_that_ends_within_the_call(runner: Runner[Machine], machine
 
 async def test_closing_with_nothing_under_way(runner: Runner[Machine], world: World) -> None:
     runner.close()
-    assert world.log == [("release",), ("wake", None)]
+    assert world.log == [("release",), ("forget",), ("wake", None)]
 
 
 async def test_a_failed_question_is_an_answer_too(runner: Runner[Machine], machine: Machine, world: World) -> None:
