@@ -104,7 +104,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._group = group
         self._udp = UdpTransport(transports, self, self.stats)
-        self._resolver = Resolver(dns, random=random)
+        self._resolver = Resolver(dns, random=random, stats=self.stats)
         self._timetable: Timetable[Expectant | _Lane] = Timetable(self._loop, lambda item: item.due())
         self._pacing = pacing
         self._random = random

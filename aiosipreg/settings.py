@@ -57,6 +57,8 @@ class DnsParams:
             or ``[2001:db8::53]:5353``; empty for those of the system.
         timeout: Seconds that finding the targets of a URI may take, all questions and repeats included.
         hosts_file: Path of the file with names and addresses that are known without asking; ``None`` for no such file.
+        refuse_downgrade: Do not use a domain that offered TLS by its NAPTR records before, and now leads elsewhere:
+            somebody may keep the records from us. Without, that is only logged and counted.
 
     Raises:
         ConfigError: A name server is not an address, or the time limit is not above zero.
@@ -65,6 +67,7 @@ class DnsParams:
     nameservers: tuple[str, ...] = ()
     timeout: float = 5.0
     hosts_file: str | None = "/etc/hosts"
+    refuse_downgrade: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.nameservers, str):

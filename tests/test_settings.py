@@ -11,7 +11,7 @@ from aiosipreg.settings import DnsParams
 
 
 def test_dns_params_defaults() -> None:
-    assert DnsParams() == DnsParams(nameservers=(), timeout=5.0, hosts_file="/etc/hosts")
+    assert DnsParams() == DnsParams(nameservers=(), timeout=5.0, hosts_file="/etc/hosts", refuse_downgrade=False)
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,12 @@ class Located:
     Attributes:
         targets: In the order in which they are to be tried, without repeats, at least one.
         ttl: Seconds for which the records behind it are good.
+        secured: Whether NAPTR records of the domain led to a secure transport of ours; ``None`` when they had no say.
     """
 
     targets: tuple[Target, ...]
     ttl: float
+    secured: bool | None = None
 
 
 class ResolutionFailed(Exception):
@@ -198,7 +200,7 @@ def select_targets(
     targets = yield from _addresses(inquiry, hosts, families)
     if not targets:
         raise inquiry.failure()
-    return Located(targets, inquiry.ttl)
+    return Located(targets, inquiry.ttl, inquiry.secured)
 
 
 def weighted_order(records: Iterable[Srv], random: Random) -> list[Srv]:
@@ -235,6 +237,7 @@ class _Inquiry:
         self.name = name
         self.strict = strict
         self.ttl = LONGEST_TTL
+        self.secured: bool | None = None
         self.absent: list[str] = []
         self.troubles: list[str] = []
 
@@ -318,6 +321,7 @@ def _by_naptr(
         owner = record.replacement.lower().removesuffix(".")
         if transport in enabled and transport is not None and _is_name(owner):
             offers.append((record.order, record.preference, transport, owner))
+    inquiry.secured = any(transport.secure for _, _, transport, _ in offers)
     offers.sort(key=lambda offer: offer[:2])
     # Once a record fits, records of another order must not be considered (RFC 3403 4.1).
     return tuple((offer[2], offer[3]) for offer in offers if offer[0] == offers[0][0])[:_MAX_SERVICES]

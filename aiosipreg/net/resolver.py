@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.dns import Families, Question
     from aiosipreg.engine.targets import Transport
+    from aiosipreg.net.stats import Stats
     from aiosipreg.settings import DnsParams
     from aiosipreg.wire import SipUri
 
@@ -66,17 +67,21 @@ class Resolver:
     Args:
         params: Whom to ask, and for how long.
         random: Draws the order among SRV records.
+        stats: Counters to keep.
     """
 
-    def __init__(self, params: DnsParams, *, random: Random) -> None:
+    def __init__(self, params: DnsParams, *, random: Random, stats: Stats) -> None:
         self._params = params
         self._random = random
+        self._stats = stats
         self._loop = asyncio.get_running_loop()
         self._hosts = HostsFile(params.hosts_file) if params.hosts_file is not None else None
         self._dns: aiodns.DNSResolver | None = None
         self._dns_since = 0.0
         self._retired: aiodns.DNSResolver | None = None
         self._known: dict[Question, _Known] = {}
+        # The domains that led to a secure transport, with whether they have ceased to.
+        self._secured: dict[str, bool] = {}
         self._asking: dict[Question, asyncio.Task[Answer]] = {}
         self._tasks: set[asyncio.Task[Answer]] = set()
         self._families: Families = ()
@@ -93,7 +98,8 @@ class Resolver:
             transports: What is enabled, most preferred first.
 
         Raises:
-            ResolutionFailed: Nothing was found, nobody could tell within the time limit, or the resolver is closed.
+            ResolutionFailed: Nothing was found, nobody could tell within the time limit, the domain may not be used
+                without TLS any more, or the resolver is closed.
         """
         deadline = self._loop.time() + self._params.timeout
         search = select_targets(uri, transports=transports, random=self._random, families=self._preferred_families())
@@ -103,7 +109,8 @@ class Resolver:
                 questions = search.send(await self._answers(questions, deadline))
         except StopIteration as stop:
             located: Located = stop.value
-            return located
+        self._watch(located)
+        return located
 
     def forget(self) -> None:
         """Drop every answer, because another network may give others; what is being asked is asked anew."""
@@ -123,6 +130,27 @@ class Resolver:
                 await dns.close()
         self._dns = self._retired = None
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _watch(self, located: Located) -> None:
+        """Notice when a domain does not offer TLS any more, and refuse that if we are told to (DNS-22, RFC 3263 7)."""
+        name = located.targets[0].name
+        if located.secured:
+            self._secured.pop(name, None)
+            self._secured[name] = False
+            if len(self._secured) > MAX_KNOWN:
+                del self._secured[next(iter(self._secured))]
+        if located.secured is not False or name not in self._secured or located.targets[0].transport.secure:
+            return
+        if not self._secured[name]:
+            self._secured[name] = True
+            self._stats.downgrades += 1
+            logger.warning("%s offered TLS by its NAPTR records before, and does not now; somebody may hide them", name)
+        if self._params.refuse_downgrade:
+            raise ResolutionFailed(
+                f"{name} offered TLS by its NAPTR records before, and not now; by DnsParams(refuse_downgrade=True) it "
+                "is left alone until it does: check the network and the name servers",
+                absent=False,
+            )
 
     async def _answers(self, questions: Sequence[Question], deadline: float) -> tuple[Answer, ...]:
         if self._closed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = ["Stats"]
 
@@ -18,6 +18,7 @@ class Stats:
         received: Answers that belonged to a request of ours.
         requests: Requests from the network that were answered or handed to the application.
         dropped: What was thrown away, by cause.
+        downgrades: Domains that DNS offered a secure way to, and then no more (DNS-22).
     """
 
     sent: int = 0
@@ -25,7 +26,8 @@ class Stats:
     received: int = 0
     requests: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    downgrades: int = 0
 
     def copy(self) -> Stats:
         """The counters as they stand now."""
-        return Stats(self.sent, self.retransmitted, self.received, self.requests, Counter(self.dropped))
+        return replace(self, dropped=Counter(self.dropped))

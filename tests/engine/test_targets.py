@@ -264,6 +264,30 @@ def test_DNS_5_other_services_and_unusable_records_are_dropped(zone: Zone) -> No
     assert zone.rounds[1] == ["SRV _sip._udp.example.com"]
 
 
+@pytest.mark.parametrize(
+    ("uri", "transports", "secured"),
+    [
+        ("sip:example.com", (TLS, UDP), True),
+        ("sips:example.com", (TLS,), True),
+        ("sip:example.com", (UDP, TCP), False),  # what we could not use anyway is no loss
+        ("sip:example.com;transport=udp", (TLS, UDP), None),
+        ("sip:example.com:5060", (TLS, UDP), None),
+        ("sip:192.0.2.1", (TLS, UDP), None),
+    ],
+)
+def test_DNS_22_it_is_told_whether_naptr_led_to_a_secure_transport(
+    zone: Zone, uri: str, transports: tuple[Transport, ...], secured: bool | None
+) -> None:
+    zone["NAPTR example.com"] = RFC_EXAMPLE
+    zone["A example.com"] = "192.0.2.1"
+    assert zone.locate(uri, *transports).secured is secured
+
+
+def test_DNS_22_no_naptr_at_all(zone: Zone) -> None:
+    zone["A example.com"] = "192.0.2.1"
+    assert zone.locate("sip:example.com", TLS, UDP).secured is False
+
+
 def test_DNS_24_websocket_services_when_enabled(zone: Zone) -> None:
     zone["NAPTR example.com"] = [naptr(1, 1, "SIP+D2W", "_sip._ws.example.com"),
                                  naptr(1, 0, "SIPS+D2W", "_sips._ws.example.com")]  # fmt: skip

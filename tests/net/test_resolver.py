@@ -17,6 +17,7 @@ import pytest
 from aiosipreg.engine.targets import Located, ResolutionFailed, Target, Transport
 from aiosipreg.net import resolver as module
 from aiosipreg.net.resolver import Resolver
+from aiosipreg.net.stats import Stats
 from aiosipreg.settings import DnsParams
 from aiosipreg.wire import SipUri
 from tests.peers.fake_dns import FakeDns, Fault
@@ -44,7 +45,8 @@ async def make() -> AsyncIterator[Make]:
 
     def make(nameserver: str, **settings: Any) -> Resolver:
         settings.setdefault("hosts_file", None)
-        made.append(Resolver(DnsParams(nameservers=(nameserver,), **settings), random=random.Random(1)))
+        params = DnsParams(nameservers=(nameserver,), **settings)
+        made.append(Resolver(params, random=random.Random(1), stats=Stats()))
         return made[-1]
 
     yield make
@@ -514,6 +516,85 @@ async def test_answers_are_told_at_debug_level(fake: FakeDns, make: Make, caplog
     caplog.set_level(logging.DEBUG, "aiosipreg.dns")
     await locate(make(fake.nameserver), "sip:h.test:5060")
     assert "A h.test: 1 records, ttl 300, ok" in caplog.messages
+
+
+# A domain that offered TLS
+
+
+SECURE = ('h.test. 300 NAPTR 10 10 "s" "SIPS+D2T" "" _sips._tcp.h.test.', "_sips._tcp.h.test. 300 SRV 1 0 5061 h.test.")
+
+
+async def offered_before(
+    fake: FakeDns, resolver: Resolver, clock: Clock, uri: str = "sip:h.test", *transports: Transport
+) -> None:
+    """Let the domain lead to TLS, and later no more."""
+    fake.add(*SECURE)
+    assert (await targets(resolver, uri, *(transports or (TLS, UDP))))[0] == "tls:192.0.2.1:5061"
+    fake.clear()
+    fake.add("h.test. 300 A 192.0.2.1", "_sip._udp.h.test. 300 SRV 1 0 5060 h.test.")
+    resolver.forget()
+    clock.advance(301)
+
+
+async def test_DNS_22_naptr_that_offered_tls_and_is_gone_raises_an_alarm_once(
+    fake: FakeDns, make: Make, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    resolver = make(fake.nameserver)
+    await offered_before(fake, resolver, clock)
+    for _ in range(3):
+        assert await targets(resolver, "sip:h.test", TLS, UDP) == ["udp:192.0.2.1:5060"]
+    assert [record.levelname for record in caplog.records if "h.test offered TLS" in record.message] == ["WARNING"]
+    assert resolver._stats.downgrades == 1
+
+
+async def test_DNS_22_refused_by_policy(fake: FakeDns, make: Make, clock: Clock) -> None:
+    resolver = make(fake.nameserver, refuse_downgrade=True)
+    await offered_before(fake, resolver, clock)
+    for _ in range(2):
+        failed = await failure(resolver, "sip:h.test", TLS, UDP)
+        assert not failed.absent
+        assert "h.test offered TLS by its NAPTR records before" in str(failed)
+    assert resolver._stats.downgrades == 1
+    fake.add(*SECURE)
+    resolver.forget()
+    assert (await targets(resolver, "sip:h.test", TLS, UDP))[0] == "tls:192.0.2.1:5061"
+
+
+async def test_DNS_22_an_answer_that_is_kept_from_us_is_no_better(fake: FakeDns, make: Make, clock: Clock) -> None:
+    resolver = make(fake.nameserver, refuse_downgrade=True)
+    await offered_before(fake, resolver, clock)
+    fake.faults = {"NAPTR h.test": dns.rcode.SERVFAIL}
+    assert "offered TLS" in str(await failure(resolver, "sip:h.test", TLS, UDP))
+
+
+@pytest.mark.parametrize("uri", ["sip:h.test;transport=udp", "sip:h.test:5060", "sip:192.0.2.1", "sip:other.test"])
+async def test_DNS_22_what_naptr_has_no_say_in_is_no_downgrade(
+    fake: FakeDns, make: Make, clock: Clock, uri: str
+) -> None:
+    resolver = make(fake.nameserver, refuse_downgrade=True)
+    await offered_before(fake, resolver, clock)
+    fake.add("other.test. 300 A 192.0.2.1")
+    assert (await targets(resolver, uri, UDP))[0] == "udp:192.0.2.1:5060"
+    assert resolver._stats.downgrades == 0
+
+
+async def test_DNS_22_tls_by_another_way_is_no_downgrade(fake: FakeDns, make: Make, clock: Clock) -> None:
+    resolver = make(fake.nameserver, refuse_downgrade=True)
+    await offered_before(fake, resolver, clock)
+    fake.add(SECURE[1])
+    assert (await targets(resolver, "sip:h.test", TLS, UDP))[0] == "tls:192.0.2.1:5061"
+    assert resolver._stats.downgrades == 0
+
+
+async def test_DNS_22_no_more_domains_are_remembered_than_answers(
+    fake: FakeDns, make: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_KNOWN", 2)
+    resolver = make(fake.nameserver)
+    for name in ("a", "b", "a", "c"):
+        fake.add(*(line.replace("h.test. 300", f"{name}.test. 300").replace("tcp.h", f"tcp.{name}") for line in SECURE))
+        assert (await targets(resolver, f"sip:{name}.test", TLS))[0] == "tls:192.0.2.1:5061"
+    assert list(resolver._secured) == ["a.test", "c.test"]
 
 
 # Names that need no question

@@ -20,6 +20,7 @@ def test_a_copy_stands_still() -> None:
     stats.dropped["malformed"] += 1
     stats.dropped["stun"] += 1
     assert copy == Stats(sent=1, dropped=copy.dropped)
+    assert Stats(downgrades=2).copy().downgrades == 2
     assert dict(copy.dropped) == {"malformed": 1}
     copy.dropped["malformed"] = 9
     assert stats.dropped["malformed"] == 2

@@ -7,7 +7,7 @@ import random
 import dns.rcode
 import pytest
 
-from aiosipreg import ConfigError, DnsParams
+from aiosipreg import ConfigError, DnsParams, Stats
 from aiosipreg.engine.targets import Transport
 from aiosipreg.net.resolver import Resolver
 from aiosipreg.wire import SipUri
@@ -20,7 +20,8 @@ QUESTIONS = ("A h.test", "AAAA h.test")
 
 async def found_by(*nameservers: str) -> set[str]:
     """The addresses of h.test, as these name servers tell them."""
-    resolver = Resolver(DnsParams(nameservers=nameservers, hosts_file=None), random=random.Random(1))
+    params = DnsParams(nameservers=nameservers, hosts_file=None)
+    resolver = Resolver(params, random=random.Random(1), stats=Stats())
     try:
         located = await resolver.locate(SipUri.parse("sip:h.test:5060"), (Transport.UDP,))
     finally:
