@@ -23,6 +23,7 @@ __all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "aut
 AuthSource: TypeAlias = AuthInfo | Iterable[AuthInfo] | AuthProvider | None
 
 LONGEST_EXPIRES = 2**32 - 1
+_MOST_BACKUPS = 8
 
 # SEC-13: these are the machine's own; a second one would change what the request means.
 _RESERVED_HEADERS = frozenset({
@@ -93,6 +94,8 @@ class ProxyParams:
             are left out of it (URI-12). A password does not belong there: give it as `AuthInfo`.
         server: The registrar, as host or URI; defaults to the host of the identity, with the port and the transport
             that stand there (REG-1).
+        backup_servers: Up to eight further registrars for the account, tried in their order while none before them can
+            be found, or answers, or has time (503). The one that took the registration keeps it until it fails.
         routes: Outbound proxies in order; the REGISTER goes to the first and names all in Route (REG-30).
         loose_routing: Whether ``lr`` is added to routes that do not say it. Without it a first route that does not say
             ``lr`` is a strict router of RFC 2543: it becomes the Request-URI, and the registrar ends the Route.
@@ -136,6 +139,7 @@ class ProxyParams:
     identity: str | SipUri
     _: KW_ONLY
     server: str | SipUri | None = None
+    backup_servers: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     loose_routing: bool = True
     registered_by: str | SipUri | None = None
@@ -192,9 +196,7 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         server = given.replace(params={name: text for name, text in given.params.items() if name == "transport"})
     else:
         server = _sip_uri("server", params.server)
-    registrar = server.replace(user=None, password=None, headers={})
-    if aor.secure and not registrar.secure:
-        raise ConfigError("server", str(registrar), "a sips URI, because the identity is one")
+    registrar = _registrar("server", server, aor, "identity")
     _check_scalars(params)
     auth = auth_source("auth", params.auth)
     further = tuple(_extra_contact(entry, aor) for entry in _items("extra_contacts", params.extra_contacts))
@@ -205,6 +207,7 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         "registered_by": None if params.registered_by is None else str(params.registered_by),
         "identity": str(params.identity),
         "server": None if params.server is None else str(params.server),
+        "backup_servers": _backups(params.backup_servers, registrar),
         "auth": auth or None,
         "routes": tuple(_route(route, params.loose_routing) for route in _items("routes", params.routes)),
         "extra_contacts": tuple(str(entry) for entry in further),
@@ -217,6 +220,19 @@ def _checked(params: ProxyParams) -> dict[str, object]:
             _plain("redirect_hosts", host) for host in _items("redirect_hosts", params.redirect_hosts)
         ),
     }
+
+
+def _registrar(name: str, uri: SipUri, model: SipUri, model_name: str) -> SipUri:
+    if model.secure and not uri.secure:
+        raise ConfigError(name, str(uri), f"a sips URI, because the {model_name} is one")
+    return uri.replace(user=None, password=None, headers={})
+
+
+def _backups(value: Iterable[str], registrar: SipUri) -> tuple[str, ...]:
+    uris = tuple(_sip_uri("backup_servers", entry) for entry in _items("backup_servers", value))
+    if len(uris) > _MOST_BACKUPS:
+        raise ConfigError("backup_servers", len(uris), f"at most {_MOST_BACKUPS}")
+    return tuple(str(_registrar("backup_servers", uri, registrar, "server")) for uri in uris)
 
 
 _KINDS = {

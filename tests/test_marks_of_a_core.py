@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -266,3 +266,23 @@ async def test_D4_REG_20_a_binding_stays_where_it_is_whatever_the_names_say_then
         assert account.state is OK
         assert account.last_event is not None
         assert account.last_event.target == f"udp:127.0.0.1:{other.port}"
+
+
+async def test_OVL_7_D1_two_servers_given_by_hand_the_first_of_them_dead() -> None:
+    async with Registrar(users=None) as dead, Registrar(users=None) as alive, Core(auth=ANYBODY) as core:
+        dead.faults = Faults(silence=True)
+        settings: dict[str, Any] = {"server": dead.uri, "backup_servers": (alive.uri,), "expires": 600}
+        accounts = [core.add_proxy_config(ProxyParams(f"sip:user{number}@titi.com", **settings)) for number in range(5)]
+        await asyncio.sleep(33)
+        assert states(accounts) == {OK}
+        # Those who come later do not have to find out.
+        late = core.add_proxy_config(ProxyParams("sip:late@titi.com", **settings))
+        await late.registered(timeout=1)
+        assert late.last_event is not None
+        assert late.last_event.target == f"udp:127.0.0.1:{alive.port}"
+        assert {packet.request.uri for packet in alive.requests} == {alive.uri}
+        # The first has its chance when the second fails.
+        dead.faults, alive.faults = Faults(), Faults(silence=True)
+        await asyncio.sleep(HOUR)
+        assert states([*accounts, late]) == {OK}
+        assert len(dead.bindings) == 6

@@ -162,7 +162,7 @@ def test_SIPS_1_sips_identity_needs_a_sips_registrar() -> None:
     assert ProxyParams("sips:toto@example.org", server="sips:reg.example.org").registrar.secure
 
 
-@pytest.mark.parametrize("field", ["identity", "server", "routes"])
+@pytest.mark.parametrize("field", ["identity", "server", "routes", "backup_servers"])
 @pytest.mark.parametrize(
     "uri",
     [
@@ -178,7 +178,7 @@ def test_SIPS_1_sips_identity_needs_a_sips_registrar() -> None:
     ],
 )
 def test_SEC_9_password_in_a_uri_is_refused_and_hidden(field: str, uri: object) -> None:
-    error = refused(**{field: (uri,) if field == "routes" else uri})
+    error = refused(**{field: (uri,) if field in ("routes", "backup_servers") else uri})
     assert error.field == field
     assert "planted" not in f"{error!s} {error!r} {error.__cause__!r}"
     assert "(hidden)" in str(error)
@@ -216,7 +216,7 @@ def test_SEC_11_line_break_around_a_route_is_not_cleaned_away() -> None:
         assert refused(routes=(route,)).field == "routes"
 
 
-@pytest.mark.parametrize("field", ["routes", "supported", "headers", "redirect_hosts"])
+@pytest.mark.parametrize("field", ["routes", "backup_servers", "supported", "headers", "redirect_hosts"])
 @pytest.mark.parametrize("value", ["sip:p", {"a": "b"}, 5])
 def test_lists_are_lists(field: str, value: object) -> None:
     assert_refused({field: value}, field, value, "a tuple")
@@ -561,6 +561,29 @@ def test_REG_9_a_sips_account_registers_sips_contacts() -> None:
 def test_further_contacts_are_given_as_text_or_as_addresses() -> None:
     address = NameAddr.parse("<mailto:toto@titi.com>;q=0.1")
     assert ProxyParams(TOTO, extra_contacts=(address,)) == ProxyParams(TOTO, extra_contacts=(str(address),))
+
+
+def test_backup_servers_are_registrars_as_the_server_is() -> None:
+    params = ProxyParams(TOTO, backup_servers=("b.titi.com", "sip:me@c.titi.com:5070;transport=udp?a=b"))
+    assert params.backup_servers == ("sip:b.titi.com", "sip:c.titi.com:5070;transport=udp")
+    assert params.registrar == ProxyParams(TOTO).registrar
+    assert params.replace(backup_servers=()).backup_servers == ProxyParams(TOTO).backup_servers == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"backup_servers": ("sip:b.titi.com",), "server": "sips:a.titi.com"},
+        {"backup_servers": ("sip:b.titi.com",), "identity": "sips:toto@titi.com"},
+        {"backup_servers": ("mailto:b@titi.com",)},
+        {"backup_servers": ("sip:b.titi.com",) * 9},
+        {"backup_servers": "sip:b.titi.com"},
+    ],
+)
+def test_SEC_19_backup_servers_that_cannot_work(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ProxyParams(**{"identity": TOTO, **changes})
+    assert caught.value.field == "backup_servers"
 
 
 def test_REG_30_lr_is_added_unless_strict_routers_are_wanted() -> None:

@@ -229,11 +229,10 @@ class Cycle:
         return self._next_target(now)
 
     def _not_located(self, answer: NotLocated, now: float) -> list[Effect]:
-        if self._detour.hop is None:
-            return self._end(TROUBLES[answer.row], cause=answer.cause)
+        cause = self.walk.unlocated(self._detour.next_hop, answer.cause)
         # That a redirect names a place which nobody finds, or by a transport that we lack, is no fault of the settings.
-        row, response = self.walk.why
-        return self._fail(row, now, response, cause=answer.cause)
+        row, response = (TROUBLES[answer.row], None) if self._detour.hop is None else self.walk.why
+        return self._fail(row, now, response, cause=cause)
 
     def _leave(
         self, row: Row, cause: str, now: float, response: Response | None = None, until: float | None = None
@@ -370,9 +369,9 @@ class Cycle:
         return self._fail(row, now, response, cause=refused)
 
     def _fail(self, row: Row, now: float, response: Response | None = None, *, cause: str = "") -> list[Effect]:
-        """This server said no: where a redirect led to besides may say yes (RDR-3)."""
-        detour = self._detour
-        if not detour.pending or now >= self._ends_at:
+        """It came to nothing here: where a redirect led to besides (RDR-3), or a backup server, may say yes."""
+        detour, removes = self._detour, self.purpose in (Purpose.REMOVE, Purpose.CLEAR)
+        if removes or not detour.leads_on(row) or now >= self._ends_at:
             return self._end(row, response, cause=cause)
         detour.follow()
         self.walk.turn(row, response)
@@ -389,9 +388,7 @@ class Cycle:
             # RDR-7: where a redirect led counts for one attempt only, unless we are accepted there.
             self._session.leave(self._target)
         sent_at = self._transaction.started_at if self._transaction is not None else self.started_at
-        tried = {str(target): why for target, why in self.walk.tried.items()}
-        if self._target is None and cause:
-            tried[str(self._detour.next_hop)] = cause
+        tried = {str(place): why for place, why in self.walk.tried.items()}
         until = self.walk.until if row is self.walk.why[0] else None
         self.outcome = Outcome(row, response, grant, sent_at, cause, self._target, tried, until)
         return []

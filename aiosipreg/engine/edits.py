@@ -34,6 +34,7 @@ class Edit(enum.Enum):
 EDITS: Final[Mapping[str, Edit]] = MappingProxyType({
     "identity": Edit.MOVE,
     "server": Edit.MOVE,
+    "backup_servers": Edit.NOTHING,
     "routes": Edit.MOVE,
     "loose_routing": Edit.MOVE,
     "registered_by": Edit.MOVE,

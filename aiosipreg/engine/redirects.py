@@ -6,11 +6,14 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from aiosipreg.engine.replies import Then
 from aiosipreg.errors import ParseError
 from aiosipreg.params import Redirect
+from aiosipreg.states import Reason
 from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
+    from aiosipreg.engine.replies import Row
     from aiosipreg.engine.targets import Target
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import NameAddr, Response
@@ -25,19 +28,23 @@ _MOST_URIS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A place that a redirect named.
+    """Another place than the registrar: one that a redirect named, or a backup server.
 
     Attributes:
         uri: Its URI, fit to be a Request-URI.
         as_proxy: It is only the next hop (305), the Request-URI stays.
+        ours: The account's own settings name it, so that it needs no distrust.
     """
 
     uri: SipUri
-    as_proxy: bool
+    as_proxy: bool = False
+    ours: bool = False
 
 
 class Detour:
-    """The redirects of one attempt: each URI once, at most three answers and five URIs deep (RDR-2).
+    """The places of one attempt: the registrar, where redirects lead, the backup servers.
+
+    By redirects each URI is visited once, and at most three answers and five URIs deep (RDR-2).
 
     Args:
         params: The account's settings.
@@ -47,13 +54,15 @@ class Detour:
         hop: Where the requests go now, ``None`` for the registrar itself.
     """
 
-    __slots__ = ("_answers", "_origin", "_params", "_queue", "_visited", "hop")
+    __slots__ = ("_answers", "_backups", "_origin", "_params", "_queue", "_visited", "hop")
 
     def __init__(self, params: ProxyParams, hop: Hop | None = None) -> None:
         self.hop = hop
         self._params = params
         self._answers = 0
         self._queue: list[Hop] = []
+        backups = (Hop(SipUri.parse(server), ours=True) for server in params.backup_servers)
+        self._backups = [backup for backup in backups if backup != hop]
         self._visited = [params.registrar, *([hop.uri] if hop is not None else [])]
         self._origin: Target | None = None
 
@@ -76,12 +85,15 @@ class Detour:
     @property
     def foreign(self) -> bool:
         """Whether we are outside the registrar's domain."""
-        return self.hop is not None and not inside(self.hop.uri, self._params)
+        return self.hop is not None and not self.hop.ours and not inside(self.hop.uri, self._params)
 
-    @property
-    def pending(self) -> bool:
-        """Whether there is a URI left to try."""
-        return bool(self._queue)
+    def leads_on(self, row: Row) -> bool:
+        """Whether there is a URI left to try after what happened at this one.
+
+        What a server refuses it refuses for the backup servers too: they are for when nobody is there (DNS-15).
+        """
+        nobody = row.then is Then.NEXT_TARGET or row.reason in (Reason.DNS_ERROR, Reason.TLS_ERROR)
+        return bool(self._queue) or (nobody and bool(self._backups))
 
     def take(self, response: Response) -> str:
         """Note where a 3xx points, best first (RDR-3); return why its other URIs are not followed."""
@@ -93,7 +105,7 @@ class Detour:
         except ParseError as error:
             return str(error)
         refused: list[str] = []
-        known = [*self._visited, *(hop.uri for hop in self._queue)]
+        known = [*self._visited, self.registrar, *(hop.uri for hop in self._queue)]
         for entry in sorted(contacts, key=lambda entry: -(1.0 if entry.q is None else entry.q)):
             uri = _clean(entry)
             why = "no SIP URI" if uri is None else _objection(uri, self._params)
@@ -108,14 +120,17 @@ class Detour:
 
     def follow(self) -> None:
         """Go to the next URI."""
-        self.hop = self._queue.pop(0)
-        self._visited.append(self.hop.uri)
+        if self._queue:
+            self.hop = self._queue.pop(0)
+            self._visited.append(self.hop.uri)
+        else:
+            self.hop, self._origin = self._backups.pop(0), None
 
     def allows(self, target: Target) -> bool:
         """Whether this target may be used: a redirect from outside does not lead into this machine (SEC-20)."""
         if self._origin is None:
             self._origin = target
-        return self.hop is None or (_usual(target.port) and same_kind(target, self._origin))
+        return self.hop is None or self.hop.ours or (_usual(target.port) and same_kind(target, self._origin))
 
 
 def inside(uri: SipUri, params: ProxyParams) -> bool:
@@ -124,8 +139,9 @@ def inside(uri: SipUri, params: ProxyParams) -> bool:
     host = (uri.params.get("maddr") or uri.host).lower()
     if host in (allowed.lower() for allowed in params.redirect_hosts):
         return True
-    domain = params.registrar.host.lower()
-    return host == domain or (host.endswith(f".{domain}") and not _is_address(domain))
+    servers = params.registrar, *map(SipUri.parse, params.backup_servers)
+    domains = [server.host.lower() for server in servers]
+    return any(host == domain or (host.endswith(f".{domain}") and not _is_address(domain)) for domain in domains)
 
 
 def same_kind(target: Target, original: Target) -> bool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.targets import Target
-    from aiosipreg.wire import Response
+    from aiosipreg.wire import Response, SipUri
 
 __all__ = ["Walk"]
 
@@ -24,7 +24,7 @@ class Walk:
     """The targets of one attempt.
 
     Attributes:
-        tried: Those that failed, with the cause.
+        tried: Those that failed, and names that led to none, with the cause.
         why: The row of section 8, and the answer if there was one, that sent us on last; they decide when no target is
             left.
         until: When the first target that was left alone for another account's sake may be asked; ``None`` once one has
@@ -34,7 +34,7 @@ class Walk:
     __slots__ = ("_failed", "_left", "tried", "until", "why")
 
     def __init__(self) -> None:
-        self.tried: dict[Target, str] = {}
+        self.tried: dict[Target | SipUri, str] = {}
         self.why: tuple[Row, Response | None] = TROUBLES["RSP-REF"], None
         self.until: float | None = None
         self._left: list[Target] | None = None
@@ -86,6 +86,11 @@ class Walk:
             # Only when no target at all is the right one is there nothing to wait for.
             row = TROUBLES["RSP-TLS"]
         self.why = row, response
+
+    def unlocated(self, uri: SipUri, cause: str) -> str:
+        """Note that a name leads to no target; return what became of all, in words."""
+        self.tried[uri] = cause
+        return cause if len(self.tried) == 1 else self.summary()
 
     def turn(self, row: Row, response: Response | None) -> None:
         """Go on elsewhere, where a redirect led; ``row`` and ``response`` decide if there is no target."""

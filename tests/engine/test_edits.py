@@ -24,6 +24,7 @@ INSTANCE = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
 TABLE: dict[str, tuple[Any, Edit]] = {
     "identity": ("sip:titi@example.org", MOVE),
     "server": ("sip:other.example.org", MOVE),
+    "backup_servers": (("sip:other.example.org",), NOTHING),
     "routes": (("sip:proxy.example.org",), MOVE),  # the model ignores routes for REGISTER
     "loose_routing": (False, MOVE),
     "registered_by": ("sip:boss@example.org", MOVE),

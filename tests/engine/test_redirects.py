@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from aiosipreg.engine.effects import Ask, Locate, NotLocated
+from aiosipreg.auth import AuthInfo
+from aiosipreg.engine.effects import Ask, Connect, Locate, NotLocated
 from aiosipreg.engine.redirects import Detour, Hop, inside, same_kind
+from aiosipreg.engine.replies import decide
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.params import Redirect
 from aiosipreg.states import Reason, RegistrationState
@@ -432,7 +434,7 @@ def test_REG_31_sips_resolves_the_route_as_sips() -> None:
 
 def test_a_detour_that_has_not_begun() -> None:
     detour = Detour(params())
-    assert (detour.hop, detour.foreign, detour.pending) == (None, False, False)
+    assert (detour.hop, detour.foreign, detour.leads_on(decide(503))) == (None, False, False)
     assert str(detour.registrar) == str(detour.next_hop) == "sip:example.org"
 
 
@@ -441,7 +443,7 @@ def test_a_detour_that_begins_elsewhere_does_not_go_there_again() -> None:
     assert str(detour.registrar) == str(detour.next_hop) == "sip:b.example.org"
     response = response_to(started().last.request, 302, "Contact: <sip:b.example.org>")
     assert detour.take(response) == "it leads nowhere new"
-    assert not detour.pending
+    assert not detour.leads_on(decide(302))
 
 
 def test_RDR_2_a_place_that_a_redirect_named_is_visited_once_too() -> None:
@@ -464,3 +466,147 @@ def test_SEC_20_concerns_redirects_only() -> None:
     driver.lost()
     driver.lost()
     assert [sent.flow.target for sent in driver.requests] == driver.targets
+
+
+# Backup servers
+
+
+BACKUPS = ("sip:b.test:5070", "sip:c.test")
+
+
+def with_backups() -> Driver:
+    driver = Driver(params(backup_servers=BACKUPS))
+    driver.by_hand.add(Locate)
+    return driver
+
+
+def begun(driver: Driver, number: int) -> None:
+    """The name that is looked up now leads to one target of this number."""
+    driver.locate(target(number))
+
+
+@pytest.mark.parametrize("how", ["silence", "refused", "503", "408", "absent", "unknown", "certificate"])
+def test_DNS_15_when_nobody_is_there_the_next_server_is_asked(how: str) -> None:
+    driver = with_backups()
+    driver.by_hand.add(Connect)
+    driver.register()
+    if how in ("absent", "unknown"):
+        driver.not_located("no such name", absent=how == "absent")
+    else:
+        begun(driver, 1)
+        if how == "certificate":
+            driver.not_connected("for another name", "TLS-1")
+        else:
+            driver.connect()
+            happens = {"silence": lambda: driver.run(START + 32), "refused": driver.lost}
+            happens.get(how, lambda: driver.final(int(how)))()
+    assert looked_up(driver) == ["sip:example.org", "sip:b.test:5070"]
+    begun(driver, 2)
+    driver.connect()
+    # It is a registrar of its own, with the same call and the next number.
+    assert driver.last.request.uri == "sip:b.test:5070"
+    driver.ok()
+    assert driver.state is OK
+    driver.step()
+    driver.connect()
+    assert (driver.last.request.uri, driver.last.flow.target) == ("sip:b.test:5070", target(2))
+    assert len(looked_up(driver)) == 2
+
+
+@pytest.mark.parametrize("status", [403, 404, 480, 500, 603])
+def test_DNS_15_what_a_server_refuses_is_not_asked_of_the_next(status: int) -> None:
+    driver = with_backups()
+    driver.register()
+    begun(driver, 1)
+    driver.final(status)
+    assert (looked_up(driver), driver.state) == (["sip:example.org"], FAILED)
+
+
+def test_when_no_server_is_there_all_are_told_of() -> None:
+    driver = with_backups()
+    driver.register()
+    driver.not_located("nobody knows a", absent=False)
+    begun(driver, 2)
+    driver.lost("refused")
+    driver.not_located("no such name as c")
+    assert (driver.moves, driver.event.reason) == (["F-01", "F-06"], Reason.DNS_ERROR)
+    assert driver.lease.tried == {
+        "sip:example.org": "nobody knows a",
+        "udp:192.0.2.2:5060": "refused",
+        "sip:c.test": "no such name as c",
+    }
+    assert "sip:example.org: nobody knows a, udp:192.0.2.2:5060: refused, sip:c.test: no such" in driver.event.message
+    assert driver.waits(30, 60)
+
+
+def test_SEC_20_a_server_of_ones_own_settings_may_be_anywhere_and_gets_credentials() -> None:
+    driver = with_backups()
+    driver.by_hand.add(Ask)
+    driver.register()
+    begun(driver, 1)
+    driver.lost()
+    driver.locate(Target("127.0.0.1", 53, Transport.UDP, "b.test"))
+    driver.challenged()
+    assert isinstance(driver.question, Ask)
+    assert not driver.question.foreign
+    # Where it sends us on is judged by where it is itself.
+    driver.supply(AuthInfo("alice", password="secret"))
+    redirected(driver, "<sip:edge.b.test>")
+    driver.locate(Target("127.0.0.2", 5060, Transport.UDP, "edge.b.test"))
+    assert driver.last.request.uri == "sip:edge.b.test"
+
+
+def test_a_redirect_is_followed_before_a_backup_server() -> None:
+    driver = with_backups()
+    driver.register()
+    begun(driver, 1)
+    redirected(driver, "<sip:edge.example.org>")
+    begun(driver, 2)
+    driver.lost()
+    begun(driver, 3)
+    assert looked_up(driver) == ["sip:example.org", "sip:edge.example.org", "sip:b.test:5070"]
+    redirected(driver, "<sip:b.test:5070>")
+    assert driver.state is FAILED
+
+
+def test_a_backup_server_that_fails_gives_way_to_the_first() -> None:
+    driver = with_backups()
+    driver.register()
+    begun(driver, 1)
+    driver.lost()
+    begun(driver, 2)
+    driver.ok()
+    driver.step()
+    driver.lost()
+    begun(driver, 1)
+    assert driver.last.request.uri == "sip:example.org"
+    driver.lost()
+    begun(driver, 2)  # it has had its chance
+    begun(driver, 3)
+    assert driver.last.request.uri == "sip:c.test"
+    driver.ok()
+    assert driver.state is OK
+
+
+def test_REG_25_a_removal_goes_to_the_server_that_holds_the_binding_and_nowhere_else() -> None:
+    driver = with_backups()
+    driver.register()
+    begun(driver, 1)
+    driver.lost()
+    begun(driver, 2)
+    driver.ok()
+    driver.unregister()
+    assert (driver.last.request.uri, driver.last.flow.target) == ("sip:b.test:5070", target(2))
+    driver.lost()
+    assert (driver.moves[-1], len(looked_up(driver))) == ("F-34", 2)
+    driver.unregister()
+    driver.not_located()
+    assert (driver.moves[-1], len(looked_up(driver))) == ("F-34", 3)
+
+
+def test_a_place_to_begin_at_is_no_backup_too() -> None:
+    hop = Hop(SipUri.parse("sip:c.test"), ours=True)
+    detour = Detour(params(backup_servers=BACKUPS), hop)
+    detour.follow()
+    assert str(detour.registrar) == "sip:b.test:5070"
+    assert not detour.leads_on(decide(503))

@@ -8,6 +8,7 @@ import pytest
 
 from aiosipreg.engine.replies import TROUBLES, Row, decide
 from aiosipreg.engine.walk import Walk
+from aiosipreg.wire import SipUri
 from tests.engine.driver import parse_response, target
 
 if TYPE_CHECKING:
@@ -70,6 +71,14 @@ def test_an_answer_that_was_the_only_event_speaks_for_itself() -> None:
     subject.leave(target(1), OVERLOADED, "503", ANSWER, None)
     assert subject.summary(ANSWER) == ""
     assert subject.summary() == "udp:192.0.2.1:5060: 503"
+
+
+def test_a_name_that_leads_nowhere_is_told_of_too() -> None:
+    subject = Walk()
+    name = SipUri.parse("sip:b.test")
+    assert subject.unlocated(name, "no such name") == "no such name"
+    leave(subject, target(1))
+    assert subject.unlocated(name, "gone") == "sip:b.test: gone, udp:192.0.2.1:5060: RSP-F0"
 
 
 @pytest.mark.parametrize(

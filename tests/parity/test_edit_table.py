@@ -132,6 +132,7 @@ class Change:
 CHANGES: dict[str, Change] = {
     "identity": Change(TATA, MOVE, header("From")),
     "server": Change(lambda there: there.uri, MOVE, lambda request: request.uri),
+    "backup_servers": Change(lambda there: (there.uri,), NOTHING),
     "routes": Change(lambda there: (there.uri,), MOVE, header("Route")),  # liblinphone: nothing
     "loose_routing": Change(False, MOVE),
     "registered_by": Change(TATA, MOVE, header("From")),
