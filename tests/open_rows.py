@@ -29,7 +29,6 @@ _WAITING: Final = {
     "Overload control (RFC 7339) is an extension of its own and comes as one.": (
         "OVL-1 OVL-2 OVL-3 OVL-4 OVL-5 OVL-6 SEC-31"
     ),
-    "Targets that failed are remembered by one account only; this is being built.": "DNS-16 DNS-17 DNS-22 OVL-7",
     "Nobody reads the document that a NOTIFY carries yet; that comes with the reg event package.": "SEC-22",
     "Nothing outlives the process yet; that comes with the state store.": "SEC-39",
     "Tokens instead of passwords come with bearer tokens.": "SEC-8",

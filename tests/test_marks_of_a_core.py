@@ -213,7 +213,7 @@ async def test_DNS_16_all_marked_the_least_recently_failed_is_tried(zone: list[R
         assert second.last_event.target == f"udp:127.0.0.1:{one.port}"
 
 
-async def test_DNS_17_503_with_retry_after_to_one_account_is_heeded_by_all(zone: list[Registrar]) -> None:
+async def test_DNS_17_a_503_with_retry_after_to_one_account_is_heeded_by_all(zone: list[Registrar]) -> None:
     async with Registrar(users=None) as busy, Registrar(users=None) as other, Core(auth=ANYBODY) as core:
         zone += [busy, other]
         busy.answer_next(503, headers=(("Retry-After", "120"),))

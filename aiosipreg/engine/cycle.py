@@ -231,7 +231,8 @@ class Cycle:
     def _not_located(self, answer: NotLocated, now: float) -> list[Effect]:
         cause = self.walk.unlocated(self._detour.next_hop, answer.cause)
         # That a redirect names a place which nobody finds, or by a transport that we lack, is no fault of the settings.
-        row, response = (TROUBLES[answer.row], None) if self._detour.hop is None else self.walk.why
+        hop = self._detour.hop
+        row, response = (TROUBLES[answer.row], None) if hop is None or hop.ours else self.walk.why
         return self._fail(row, now, response, cause=cause)
 
     def _leave(

@@ -138,7 +138,7 @@ class TestOrder:
 
 
 class TestRetryAfter:
-    def test_DNS_17_503_with_retry_after_blocks_the_target_for_every_account(self) -> None:
+    def test_DNS_17_a_503_with_retry_after_blocks_the_target_for_every_account(self) -> None:
         subject = Subject()
         subject.fail(0.0, row=OVERLOADED, wait=120.0)
         for who in ("alice", "bob"):
@@ -150,7 +150,7 @@ class TestRetryAfter:
             assert subject.may(120.0, who)
         assert subject.order([target(1), target(2)], 119.9)[0] == target(2)
 
-    def test_DNS_17_503_without_retry_after_blocks_nobody(self) -> None:
+    def test_DNS_17_a_503_without_retry_after_blocks_nobody(self) -> None:
         subject = Subject()
         subject.fail(0.0, row=OVERLOADED)
         assert subject.may(1.0)

@@ -200,7 +200,7 @@ ACCOUNT = suite(
     here(12, "Registration state changed callback on account", "Every reader of one account's events gets all of them"),
     waits(13, "No unregister when changing transport", "With a GRUU, another transport needs no removal"),
     there(14, "Unregister at stop", "With the flag off, nothing is sent at the stop and the binding stays",
-          "tests/test_core.py::TestStop::test_unregister_at_stop_may_be_off"),
+          "tests/test_core.py::TestStop::test_F_43_unregister_at_stop_may_be_off"),
     here(15, "Account reconnection after multiple network changes", "Send errors, network away and back, three times",
          "Refreshing, not Failed, as long as the binding is alive"),
     here(16, "Supported tags handled by account (without gruu)", "No GRUU from Kamailio without the tag"),
@@ -428,7 +428,7 @@ CANCELLED = (
     f"{RESOLVER_TESTS}a_cancelled_waiter_does_not_cancel_the_others",
     f"{RESOLVER_TESTS}an_answer_that_nobody_waits_for_any_more_is_kept",
 )
-SERVICES = f"{RESOLVER_TESTS}DNS_5_to_13_against_nsd"
+SERVICES = f"{RESOLVER_TESTS}DNS_1_4_5_6_8_9_10_13_25_against_nsd"
 MDNS = "multicast DNS"
 
 RESOLVER = suite(

@@ -140,7 +140,7 @@ async def test_account_10_simple_account_params_creation_with_contact_parameters
     async with Registrar(users=None) as registrar, registered(registrar, settings=both) as proxy:
         contact = requests(registrar)[-1].headers.get("Contact") or ""
         assert ";ob;x=1>" in contact
-        assert ";q=0.5;mobility=fixed;" in contact
+        assert ';q=0.5;mobility="fixed";' in contact
         copy = proxy.params.replace(expires=60)
         assert (copy.contact_params, copy.contact_uri_params) == (both["contact_params"], both["contact_uri_params"])
         with proxy.edit() as draft:
