@@ -17,11 +17,32 @@ if TYPE_CHECKING:
     from aiosipreg.states import RegistrationEvent
     from aiosipreg.wire import Response, SipUri
 
-__all__ = ["Account", "Expectant", "Host", "Machine", "NoTransport", "Owner"]
+__all__ = ["Account", "Carrier", "Expectant", "Host", "Machine", "NoTransport", "Owner"]
 
 
 class NoTransport(Exception):
     """A URI asks for a transport that the core does not have."""
+
+
+class Carrier(Protocol):
+    """What brings messages to targets, by one or several transports."""
+
+    def flow(self, target: Target) -> Flow | None:
+        """The flow to a target if it takes no waiting; raises `OSError`."""
+        ...
+
+    async def open(self, target: Target) -> Flow:
+        """The flow to a target; raises `OSError`."""
+        ...
+
+    def send(self, flow: Flow, data: bytes) -> None:
+        """Send one message; raises `OSError`."""
+
+    def use(self, serial: int, *, in_use: bool) -> None:
+        """Whether anybody uses the flows with this serial."""
+
+    async def close(self) -> None:
+        """Close everything; idempotent."""
 
 
 class Expectant(Protocol):
@@ -42,7 +63,7 @@ class Expectant(Protocol):
         """The request did not arrive, or the connection under it was lost: a row of section 8."""
 
     def flow_lost(self, flow: Flow, cause: str) -> None:
-        """A connection is gone."""
+        """A connection that it uses is gone."""
 
     def admitted(self) -> None:
         """It is this one's turn (OVL-8)."""
@@ -87,6 +108,12 @@ class Host(Protocol):
     def done(self, branch: str) -> None:
         """No answer to this request is expected any more."""
 
+    def use(self, runner: Expectant, flow: Flow) -> None:
+        """Keep the connection, and call ``runner.flow_lost()`` when it is gone all the same."""
+
+    def leave(self, runner: Expectant, flow: Flow) -> None:
+        """The runner does not use the connection any more."""
+
 
 class Account(Protocol):
     """What a runner needs of its account."""
@@ -124,6 +151,11 @@ class Machine(Protocol):
     @property
     def branch(self) -> str | None:
         """The branch whose answer is awaited."""
+        ...
+
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that carries a binding."""
         ...
 
     def take(self, answer: Answer, now: float) -> list[Effect]:

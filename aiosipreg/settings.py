@@ -14,10 +14,11 @@ __all__ = ["DnsParams", "TransportParams"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportParams:
-    """Local sockets.
+    """Local sockets, and which transports are used at all.
 
     Attributes:
-        udp: Local UDP port, 0 for any.
+        udp: Local UDP port; 0 for any, ``None`` to use no UDP.
+        tcp: Local port of TCP connections; 0 for any, which lets the system keep them apart; ``None`` to use no TCP.
         bind: Local addresses to use, at most one per address family; empty for whichever the system routes through.
         dscp: DSCP mark of what is sent, 0 to 63 (RFC 2474).
 
@@ -25,13 +26,18 @@ class TransportParams:
         ConfigError: A value is out of range.
     """
 
-    udp: int = 0
+    udp: int | None = 0
+    tcp: int | None = 0
     bind: tuple[str, ...] = ()
     dscp: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.udp <= 65535:
-            raise ConfigError("udp", self.udp, "a port, 0 to 65535")
+        for name in ("udp", "tcp"):
+            port = getattr(self, name)
+            if port is not None and not 0 <= port <= 65535:
+                raise ConfigError(name, port, "a port, 0 to 65535")
+        if self.udp is None and self.tcp is None:
+            raise ConfigError("udp", None, "at least one transport to be left on")
         if not 0 <= self.dscp <= 63:
             raise ConfigError("dscp", self.dscp, "a DSCP value, 0 to 63")
         versions = []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aiosipreg.errors import ConfigError
-from aiosipreg.settings import DnsParams
+from aiosipreg.settings import DnsParams, TransportParams
 
 
 def test_dns_params_defaults() -> None:
@@ -48,3 +48,20 @@ def test_dns_params_refuse_one_text() -> None:
 def test_dns_params_need_a_time_limit(timeout: float) -> None:
     with pytest.raises(ConfigError, match="timeout"):
         DnsParams(timeout=timeout)
+
+
+def test_transport_params_defaults() -> None:
+    assert TransportParams() == TransportParams(udp=0, tcp=0, bind=(), dscp=0)
+
+
+@pytest.mark.parametrize("name", ["udp", "tcp"])
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_transport_params_refuse_what_is_no_port(name: str, port: int) -> None:
+    ports: Any = {name: port}
+    with pytest.raises(ConfigError, match=f"{name}={port}: expected a port, 0 to 65535"):
+        TransportParams(**ports)
+
+
+def test_transport_params_need_a_transport() -> None:
+    with pytest.raises(ConfigError, match="at least one transport"):
+        TransportParams(udp=None, tcp=None)

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -36,14 +36,19 @@ class Recorder:
         self.error: Exception | None = None
         self.seen: asyncio.Queue[tuple[object, ...]] = asyncio.Queue()
 
-    def response_received(self, response: Response, source: tuple[str, int]) -> None:
+    def response_received(self, response: Response, source: tuple[str, int], serial: int) -> None:
+        assert serial == 0
         self._take(response.status, source)
 
-    def request_received(self, request: Request, source: tuple[str, int]) -> None:
+    def request_received(self, request: Request, source: tuple[str, int], reply: Any) -> None:
+        reply(b"answer", source)
         self._take(request.method, source)
 
     def request_lost(self, branch: str, cause: str) -> None:
         self._take(branch, cause)
+
+    def connection_lost(self, serial: int, cause: str) -> None:
+        raise AssertionError("there are no connections")
 
     def _take(self, *seen: object) -> None:
         self.seen.put_nowait(seen)
@@ -77,7 +82,7 @@ async def opened(params: TransportParams, handler: Recorder, stats: Stats) -> As
     try:
         yield udp
     finally:
-        udp.close()
+        await udp.close()
         await asyncio.sleep(0)
 
 
@@ -201,18 +206,20 @@ async def test_what_the_system_refuses_raises_and_the_next_datagram_leaves(
 
 async def test_a_closed_transport_sends_nothing(udp: UdpTransport) -> None:
     flow = await udp.open(target("127.0.0.1", 5060))
-    udp.close()
-    udp.close()
+    (endpoint,) = udp._endpoints.values()
+    await udp.close()
+    await udp.close()
     with pytest.raises(OSError, match="closed"):
         udp.send(flow, b"hello")
     with pytest.raises(OSError, match="closed"):
-        udp.send_to(b"hello", ("::1", 5060))
+        endpoint.send(b"hello", ("127.0.0.1", 5060))
 
 
 async def test_messages_are_told_apart(udp: UdpTransport, handler: Recorder, peer: socket.socket) -> None:
     flow = await udp.open(target(*peer.getsockname()))
     peer.sendto(REQUEST, (flow.host, flow.port))
     assert await handler.next() == ("OPTIONS", peer.getsockname())
+    assert (await asyncio.to_thread(peer.recvfrom, 100))[0] == b"answer"
     peer.sendto(RESPONSE, (flow.host, flow.port))
     assert await handler.next() == (200, peer.getsockname())
 
