@@ -19,13 +19,12 @@ from aiosipreg.hub import Hub
 from aiosipreg.net.stats import Stats
 from aiosipreg.params import ProxyParams, auth_source
 from aiosipreg.proxy import ProxyConfig
-from aiosipreg.settings import DnsParams, TransportParams
+from aiosipreg.settings import DnsParams, TlsParams, TransportParams
 from aiosipreg.states import RegistrationState
 from aiosipreg.streams import Broadcast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
-    from types import TracebackType
 
     from aiosipreg.auth import AuthInfo, AuthProvider
     from aiosipreg.engine.effects import Effect
@@ -52,7 +51,8 @@ class Core:
         auth: Credentials for all accounts: one `AuthInfo`, several, or one ``async`` callable that is asked when a
             server challenges.
         user_agent: The User-Agent header; ``None`` leaves it out.
-        transports: Local sockets.
+        transports: Local sockets, and which transports are used.
+        tls: Whom accounts trust that have no ``tls`` of their own.
         dns: How names are resolved.
         timers: SIP timers.
         retry: When failed registrations are tried again.
@@ -75,6 +75,7 @@ class Core:
         auth: AuthSource = None,
         user_agent: str | None = "aiosipreg",
         transports: TransportParams | None = None,
+        tls: TlsParams | None = None,
         dns: DnsParams | None = None,
         timers: SipTimers | None = None,
         retry: RetryPolicy | None = None,
@@ -93,6 +94,7 @@ class Core:
             raise TypeError("on_request: expected an `async` function")
         self._user_agent = user_agent
         self._transports = transports or TransportParams()
+        self._tls = tls or TlsParams()
         self._dns = dns or DnsParams()
         self._timers = timers or SipTimers()
         self._retry = retry or RetryPolicy()
@@ -162,9 +164,7 @@ class Core:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.stop()
 
     # Accounts.

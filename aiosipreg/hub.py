@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aiosipreg.net.handler import MessageHandler
     from aiosipreg.net.stats import Stats
     from aiosipreg.ports import Carrier, Expectant
-    from aiosipreg.settings import DnsParams, TransportParams
+    from aiosipreg.settings import DnsParams, TlsParams, TransportParams
     from aiosipreg.wire import Request, SipUri
 
     RequestHandler: TypeAlias = Callable[[IncomingRequest], Awaitable[Response | None]]
@@ -168,13 +168,13 @@ class Hub:
         if self._lanes[target].forget(runner, self.now()):
             del self._lanes[target]
 
-    def flow(self, target: Target) -> Flow | None:
+    def flow(self, target: Target, tls: TlsParams) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""
-        return self._carriers[target.transport].flow(target)
+        return self._carriers[target.transport].flow(target, tls)
 
-    async def open(self, target: Target) -> Flow:
+    async def open(self, target: Target, tls: TlsParams) -> Flow:
         """The flow to a target; raises `OSError`."""
-        return await self._carriers[target.transport].open(target)
+        return await self._carriers[target.transport].open(target, tls)
 
     def send(self, runner: Expectant, send: Send) -> None:
         """Send a request whose answers go to the runner; raises `OSError`."""
@@ -281,12 +281,13 @@ def _carriers(
     params: TransportParams, timers: SipTimers, handler: MessageHandler, stats: Stats
 ) -> dict[Transport, Carrier]:
     """What is enabled, the preferred first (DNS-8)."""
-    carriers: dict[Transport, Carrier] = {}
-    if params.udp is not None:
-        carriers[Transport.UDP] = UdpTransport(params, handler, stats)
-    if params.tcp is not None:
-        carriers[Transport.TCP] = StreamTransport(params, timers.timer_f, handler, stats)
-    return carriers
+    streams = StreamTransport(params, timers.timer_f, handler, stats)
+    carriers: dict[Transport, Carrier] = {
+        Transport.TLS: streams,
+        Transport.UDP: UdpTransport(params, handler, stats),
+        Transport.TCP: streams,
+    }
+    return {name: carrier for name, carrier in carriers.items() if getattr(params, name.value.lower()) is not None}
 
 
 def _send(reply: Reply, data: bytes, source: tuple[str, int]) -> None:

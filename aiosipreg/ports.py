@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.session import Session
     from aiosipreg.engine.targets import Target
     from aiosipreg.params import ProxyParams
+    from aiosipreg.settings import TlsParams
     from aiosipreg.states import RegistrationEvent
     from aiosipreg.wire import Response, SipUri
 
@@ -27,11 +28,11 @@ class NoTransport(Exception):
 class Carrier(Protocol):
     """What brings messages to targets, by one or several transports."""
 
-    def flow(self, target: Target) -> Flow | None:
+    def flow(self, target: Target, tls: TlsParams, /) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""
         ...
 
-    async def open(self, target: Target) -> Flow:
+    async def open(self, target: Target, tls: TlsParams, /) -> Flow:
         """The flow to a target; raises `OSError`."""
         ...
 
@@ -94,11 +95,11 @@ class Host(Protocol):
     def release(self, runner: Expectant) -> None:
         """The runner's attempt waits for no answer any more."""
 
-    def flow(self, target: Target) -> Flow | None:
+    def flow(self, target: Target, tls: TlsParams) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""
         ...
 
-    async def open(self, target: Target) -> Flow:
+    async def open(self, target: Target, tls: TlsParams) -> Flow:
         """The flow to a target; raises `OSError`."""
         ...
 
@@ -121,6 +122,11 @@ class Account(Protocol):
     @property
     def identity(self) -> str:
         """The account in log lines."""
+        ...
+
+    @property
+    def tls(self) -> TlsParams:
+        """Whom the account trusts, and how it proves who it is."""
         ...
 
     def report(self, report: Changed | Concluded) -> None:
@@ -188,6 +194,7 @@ class Owner(Protocol):
 
     _auth_provider: AuthProvider | None
     _auth_timeout: float
+    _tls: TlsParams
 
     @property
     def auth_infos(self) -> tuple[AuthInfo, ...]:

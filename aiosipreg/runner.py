@@ -179,7 +179,7 @@ class Runner(Generic[M]):
 
     def _reach(self, connect: Connect) -> list[Effect]:
         try:
-            flow = self._host.flow(connect.target)
+            flow = self._host.flow(connect.target, self._account.tls)
         except OSError as error:
             return self._machine.take(NotConnected(connect.token, str(error), _row(error)), self._host.now())
         if flow is None:
@@ -214,7 +214,7 @@ class Runner(Generic[M]):
 
     async def _open(self, connect: Connect) -> Answer:
         try:
-            return Connected(connect.token, await self._host.open(connect.target))
+            return Connected(connect.token, await self._host.open(connect.target, self._account.tls))
         except OSError as error:
             return NotConnected(connect.token, str(error), _row(error))
 

@@ -34,10 +34,10 @@ class Peer(asyncio.Protocol):
         self.got: list[Message] = []
         self.lost = asyncio.get_running_loop().create_future()
         self._framer = Framer()
-        server.peers.append(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.server.peers.append(self)
 
     def data_received(self, data: bytes) -> None:
         self.octets += data
@@ -101,6 +101,9 @@ async def serving(
         for peer in server.peers:
             peer.transport.abort()
         await ended(server.peers)
+        shaking = [task for task in asyncio.all_tasks() if "accept_connection" in repr(task)]
+        if shaking:
+            await asyncio.wait(shaking, timeout=5)
 
 
 async def ended(peers: Iterable[Peer]) -> None:

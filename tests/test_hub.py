@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from aiosipreg import DnsParams, IncomingRequest, Pacing, SipTimers, Stats, TransportParams
+from aiosipreg import DnsParams, IncomingRequest, Pacing, SipTimers, Stats, TlsParams, TransportParams
 from aiosipreg.engine.effects import Flow, Send
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.hub import Hub
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.virtual_clock
 
+TLS = TlsParams()
 _numbers = itertools.count(1)
 
 
@@ -96,7 +97,7 @@ class World:
 
     async def flow_to(self, peer: Peer) -> Flow:
         host, port = peer.address
-        return await self.hub.open(Target(host, port, Transport.UDP, host))
+        return await self.hub.open(Target(host, port, Transport.UDP, host), TLS)
 
     async def ask(self, peer: Peer, data: bytes, pause: float = 0.01) -> None:
         """Have the peer send a message to the hub."""
@@ -383,10 +384,12 @@ class Line:
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []
 
-    def flow(self, target: Target) -> Flow | None:
+    def flow(self, target: Target, tls: TlsParams) -> Flow | None:
+        assert tls is TLS
         return Flow(target, "127.0.0.1", 5062, 7)
 
-    async def open(self, target: Target) -> Flow:
+    async def open(self, target: Target, tls: TlsParams) -> Flow:
+        assert tls is TLS
         return Flow(target, "127.0.0.1", 5064, 8)
 
     def send(self, flow: Flow, data: bytes) -> None:
@@ -409,7 +412,7 @@ class TestConnections:
     async def test_each_transport_has_its_carrier(self) -> None:
         async with world() as it:
             line = it.hub._carriers[Transport.TCP] = Line()
-            assert (it.hub.flow(self.TARGET), await it.hub.open(self.TARGET)) == (self.ONE, self.OTHER)
+            assert (it.hub.flow(self.TARGET, TLS), await it.hub.open(self.TARGET, TLS)) == (self.ONE, self.OTHER)
             it.hub.send(Waiter(), Send(self.ONE, b"one", "z9hG4bK1"))
             assert line.log == [(7, b"one")]
         assert line.log[1:] == [("closed",)] * 2
@@ -537,16 +540,16 @@ class TestPlaces:
         ],
     )
     async def test_TRA_1_a_transport_that_there_is_not(self, uri: str, wants: str) -> None:
-        async with world(transports=TransportParams(tcp=None)) as it:
+        async with world(transports=TransportParams(tcp=None, tls=None)) as it:
             with pytest.raises(NoTransport, match=wants):
                 await it.hub.locate(SipUri.parse(uri))
 
     async def test_a_flow_is_at_hand_once_it_was_opened(self) -> None:
         async with world() as it:
             target = Target("127.0.0.1", 5070, Transport.UDP, "titi.com")
-            assert it.hub.flow(target) is None
-            flow = await it.hub.open(target)
-            assert it.hub.flow(target) == flow
+            assert it.hub.flow(target, TLS) is None
+            flow = await it.hub.open(target, TLS)
+            assert it.hub.flow(target, TLS) == flow
 
     async def test_a_task_belongs_to_the_group(self) -> None:
         ended = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from aiosipreg import AuthInfo
+from aiosipreg import AuthInfo, TlsParams
 from aiosipreg.engine.effects import (
     Answer,
     Answered,
@@ -89,6 +89,7 @@ class World:
     """The core and the account in one."""
 
     identity = "sip:toto@sip.titi.com"
+    tls = TlsParams()
 
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []
@@ -129,12 +130,14 @@ class World:
     def release(self, runner: Expectant) -> None:
         self.log.append(("release",))
 
-    def flow(self, target: Target) -> Flow | None:
+    def flow(self, target: Target, tls: TlsParams) -> Flow | None:
+        assert tls is self.tls
         if isinstance(self.at_hand, Exception):
             raise self.at_hand
         return self.at_hand
 
-    async def open(self, target: Target) -> Flow:
+    async def open(self, target: Target, tls: TlsParams) -> Flow:
+        assert tls is self.tls
         flow: Flow = await self._later(self.opened)
         return flow
 

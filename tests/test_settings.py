@@ -51,10 +51,10 @@ def test_dns_params_need_a_time_limit(timeout: float) -> None:
 
 
 def test_transport_params_defaults() -> None:
-    assert TransportParams() == TransportParams(udp=0, tcp=0, bind=(), dscp=0)
+    assert TransportParams() == TransportParams(udp=0, tcp=0, tls=0, bind=(), dscp=0)
 
 
-@pytest.mark.parametrize("name", ["udp", "tcp"])
+@pytest.mark.parametrize("name", ["udp", "tcp", "tls"])
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_transport_params_refuse_what_is_no_port(name: str, port: int) -> None:
     ports: Any = {name: port}
@@ -64,4 +64,4 @@ def test_transport_params_refuse_what_is_no_port(name: str, port: int) -> None:
 
 def test_transport_params_need_a_transport() -> None:
     with pytest.raises(ConfigError, match="at least one transport"):
-        TransportParams(udp=None, tcp=None)
+        TransportParams(udp=None, tcp=None, tls=None)

@@ -158,7 +158,7 @@ async def test_TRA_1_only_udp(sip_registrar: Registrar) -> None:
         ).wait_for(FAILED)
         assert event.reason is Reason.IO_ERROR
         assert event.retry_at is None
-        assert "wants TCP, and there is only UDP" in event.message
+        assert "wants TCP, and there is only TLS, UDP" in event.message
 
 
 async def bound(proxy: ProxyConfig) -> str:

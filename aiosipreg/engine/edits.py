@@ -58,6 +58,7 @@ EDITS: Final[Mapping[str, Edit]] = MappingProxyType({
     "retry_403": Edit.NOTHING,
     "redirect": Edit.NOTHING,
     "redirect_hosts": Edit.NOTHING,
+    "tls": Edit.REFRESH,
 })  # fmt: skip
 """What each field causes when it differs; ``register`` starts instead of stopping when it turns on."""
 

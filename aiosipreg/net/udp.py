@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiosipreg.net.handler import MessageHandler
     from aiosipreg.net.sockets import Address
     from aiosipreg.net.stats import Stats
-    from aiosipreg.settings import TransportParams
+    from aiosipreg.settings import TlsParams, TransportParams
 
 __all__ = ["UdpTransport"]
 
@@ -42,7 +42,7 @@ class UdpTransport:
         self._endpoints: dict[int, _Endpoint] = {}
         self._opening: dict[int, asyncio.Lock] = {}
 
-    def flow(self, target: Target) -> Flow | None:
+    def flow(self, target: Target, _tls: TlsParams | None = None) -> Flow | None:
         """The flow to a target whose socket is open, ``None`` if `open` has to be awaited first.
 
         Raises:
@@ -52,7 +52,7 @@ class UdpTransport:
         endpoint = self._endpoints.get(version)
         return endpoint.flow(target) if endpoint is not None else None
 
-    async def open(self, target: Target) -> Flow:
+    async def open(self, target: Target, _tls: TlsParams | None = None) -> Flow:
         """The flow to a target, opening the socket if need be.
 
         Raises:

@@ -15,7 +15,7 @@ from aiosipreg.net import stream
 from aiosipreg.net.failure import TransportFailure
 from aiosipreg.net.stats import Stats
 from aiosipreg.net.stream import StreamTransport
-from aiosipreg.settings import TransportParams
+from aiosipreg.settings import TlsParams, TransportParams
 from tests.net.test_icmp import closed_port
 from tests.tcp_server import Server, ended, serving
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.wire import Request, Response
 
+TLS = TlsParams()
 OPTIONS = (
     b"OPTIONS sip:toto@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1\r\nContent-Length: 0\r\n\r\n"
 )
@@ -89,7 +90,7 @@ def target(port: int, name: str = "titi.com", host: str = "127.0.0.1") -> Target
 
 
 async def test_messages_go_both_ways(tcp: StreamTransport, handler: Recorder, server: Server) -> None:
-    flow = await tcp.open(target(server.port))
+    flow = await tcp.open(target(server.port), TLS)
     tcp.send(flow, OPTIONS)
     peer, _ = await server.next()
     host, port = peer.transport.get_extra_info("peername")
@@ -101,7 +102,7 @@ async def test_messages_go_both_ways(tcp: StreamTransport, handler: Recorder, se
 async def test_TRA_17_a_request_is_answered_on_the_connection_it_came_on(
     tcp: StreamTransport, handler: Recorder, server: Server
 ) -> None:
-    tcp.send(await tcp.open(target(server.port)), OPTIONS)
+    tcp.send(await tcp.open(target(server.port), TLS), OPTIONS)
     peer, _ = await server.next()
     peer.transport.write(OPTIONS)
     assert await handler.next() == ("OPTIONS", ("127.0.0.1", server.port))
@@ -110,13 +111,13 @@ async def test_TRA_17_a_request_is_answered_on_the_connection_it_came_on(
 
 
 async def test_TRA_10_one_connection_is_shared_by_all(tcp: StreamTransport, server: Server) -> None:
-    assert tcp.flow(target(server.port)) is None
-    flows = await asyncio.gather(*(tcp.open(target(server.port, name)) for name in ("titi.com", "tata.com") * 10))
+    assert tcp.flow(target(server.port), TLS) is None
+    flows = await asyncio.gather(*(tcp.open(target(server.port, name), TLS) for name in ("titi.com", "tata.com") * 10))
     assert {(flow.target.name, flow.serial, flow.port) for flow in flows} == {
         ("titi.com", flows[0].serial, flows[0].port),
         ("tata.com", flows[0].serial, flows[0].port),
     }
-    assert tcp.flow(target(server.port)) == flows[0] == await tcp.open(target(server.port))
+    assert tcp.flow(target(server.port), TLS) == flows[0] == await tcp.open(target(server.port), TLS)
     tcp.send(flows[1], OPTIONS)
     await server.next()
     assert len(server.peers) == 1
@@ -124,7 +125,7 @@ async def test_TRA_10_one_connection_is_shared_by_all(tcp: StreamTransport, serv
 
 async def test_another_place_is_another_connection(tcp: StreamTransport, server: Server) -> None:
     async with serving() as other:
-        one, two = await tcp.open(target(server.port)), await tcp.open(target(other.port))
+        one, two = await tcp.open(target(server.port), TLS), await tcp.open(target(other.port), TLS)
         assert one.serial != two.serial
         assert {one.serial, two.serial}.isdisjoint({0})
 
@@ -132,22 +133,22 @@ async def test_another_place_is_another_connection(tcp: StreamTransport, server:
 async def test_TRA_13_a_connection_that_is_closed_is_told_and_replaced(
     tcp: StreamTransport, handler: Recorder, server: Server
 ) -> None:
-    flow = await tcp.open(target(server.port))
+    flow = await tcp.open(target(server.port), TLS)
     tcp.send(flow, OPTIONS)
     peer, _ = await server.next()
     peer.transport.close()
     assert await handler.next() == (flow.serial, "closed by the server")
-    assert tcp.flow(target(server.port)) is None
+    assert tcp.flow(target(server.port), TLS) is None
     with pytest.raises(TransportFailure) as caught:
         tcp.send(flow, OPTIONS)
     assert caught.value.row == "RSP-CLOSE"
     tcp.use(flow.serial, in_use=False)
-    again = await tcp.open(target(server.port))
+    again = await tcp.open(target(server.port), TLS)
     assert again.serial != flow.serial
 
 
 async def test_TRA_13_a_reset_is_told(tcp: StreamTransport, handler: Recorder, server: Server) -> None:
-    flow = await tcp.open(target(server.port))
+    flow = await tcp.open(target(server.port), TLS)
     tcp.send(flow, OPTIONS)
     peer, _ = await server.next()
     linger = b"\1\0\0\0\0\0\0\0"
@@ -160,26 +161,26 @@ async def test_TRA_13_a_reset_is_told(tcp: StreamTransport, handler: Recorder, s
 
 async def test_a_closed_port_is_refused_at_once(tcp: StreamTransport) -> None:
     port = closed_port()
-    outcomes = await asyncio.gather(*(tcp.open(target(port)) for _ in range(3)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(tcp.open(target(port), TLS) for _ in range(3)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ConnectionRefusedError] * 3
-    assert tcp.flow(target(port)) is None
+    assert tcp.flow(target(port), TLS) is None
 
 
 async def test_who_gives_up_waiting_does_not_take_the_connection_from_others(
     tcp: StreamTransport, server: Server
 ) -> None:
-    impatient = asyncio.create_task(tcp.open(target(server.port)))
-    patient = asyncio.create_task(tcp.open(target(server.port)))
+    impatient = asyncio.create_task(tcp.open(target(server.port), TLS))
+    patient = asyncio.create_task(tcp.open(target(server.port), TLS))
     await asyncio.sleep(0)
     impatient.cancel()
     flow = await patient
     assert impatient.cancelled()
-    assert tcp.flow(target(server.port)) == flow
+    assert tcp.flow(target(server.port), TLS) == flow
     assert len(server.peers) <= 1
 
 
 async def test_an_attempt_that_nobody_waits_for_any_more_may_fail(tcp: StreamTransport) -> None:
-    impatient = asyncio.create_task(tcp.open(target(closed_port())))
+    impatient = asyncio.create_task(tcp.open(target(closed_port()), TLS))
     await asyncio.sleep(0)
     impatient.cancel()
     await asyncio.wait(tcp._opening.values())
@@ -190,12 +191,12 @@ async def test_an_attempt_that_nobody_waits_for_any_more_may_fail(tcp: StreamTra
 
 async def test_what_the_address_allows_is_all_that_is_used(handler: Recorder, server: Server) -> None:
     async with opened(handler, TransportParams(bind=("127.0.0.5",))) as tcp:
-        assert (await tcp.open(target(server.port))).host == "127.0.0.5"
+        assert (await tcp.open(target(server.port), TLS)).host == "127.0.0.5"
 
 
 async def test_ipv6(tcp: StreamTransport) -> None:
     async with serving(host="::1") as server:
-        flow = await tcp.open(target(server.port, host="::1"))
+        flow = await tcp.open(target(server.port, host="::1"), TLS)
         assert flow.host == "::1"
 
 
@@ -205,20 +206,20 @@ async def test_a_fixed_port_is_shared_by_connections_to_different_places(
 ) -> None:
     port = closed_port()
     async with opened(handler, TransportParams(tcp=port, bind=bind)) as tcp, serving() as other:
-        flows = [await tcp.open(target(server.port)), await tcp.open(target(other.port))]
+        flows = [await tcp.open(target(server.port), TLS), await tcp.open(target(other.port), TLS)]
         assert [(flow.host, flow.port) for flow in flows] == [((bind or ("127.0.0.1",))[0], port)] * 2
 
 
 async def test_a_fixed_port_that_is_taken(handler: Recorder, server: Server) -> None:
     async with opened(handler, TransportParams(tcp=server.port)) as tcp:
         with pytest.raises(OSError, match="in use"):
-            await tcp.open(target(server.port))
+            await tcp.open(target(server.port), TLS)
 
 
 async def test_a_fixed_port_and_a_closed_one(handler: Recorder) -> None:
     async with opened(handler, TransportParams(tcp=closed_port())) as tcp:
         with pytest.raises(ConnectionRefusedError):
-            await tcp.open(target(closed_port()))
+            await tcp.open(target(closed_port()), TLS)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ async def test_a_fixed_port_and_a_closed_one(handler: Recorder) -> None:
 )
 async def test_connections_carry_the_dscp_mark(handler: Recorder, host: str, level: int, option: int) -> None:
     async with serving(host=host) as server, opened(handler, TransportParams(dscp=46)) as tcp:
-        await tcp.open(target(server.port, host=host))
+        await tcp.open(target(server.port, host=host), TLS)
         (connection,) = tcp._connections.values()
         assert connection._transport is not None
         assert connection._transport.get_extra_info("socket").getsockopt(level, option) == 46 << 2
@@ -240,7 +241,7 @@ async def test_TRA_14_a_server_that_swallows_everything_is_given_up_after_five_s
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "create_connection", lambda *_args, **_options: asyncio.Event().wait())
     with pytest.raises(OSError, match="no connection within 5 s"):
-        await tcp.open(target(5060))
+        await tcp.open(target(5060), TLS)
     assert loop.time() == 5.0
 
 
@@ -249,7 +250,7 @@ async def test_closing_ends_what_is_still_being_opened(tcp: StreamTransport, mon
     monkeypatch.setattr(
         asyncio.get_running_loop(), "create_connection", lambda *_args, **_options: asyncio.Event().wait()
     )
-    waiting = asyncio.create_task(tcp.open(target(5060)))
+    waiting = asyncio.create_task(tcp.open(target(5060), TLS))
     await asyncio.sleep(1)
     await tcp.close()
     with pytest.raises(OSError, match="the transport is closed"):
@@ -260,9 +261,9 @@ async def test_there_is_an_end_to_how_many_there_may_be(
     tcp: StreamTransport, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "MOST_CONNECTIONS", 1)
-    await tcp.open(target(server.port))
+    await tcp.open(target(server.port), TLS)
     with pytest.raises(OSError, match="there are 1 connections already"):
-        await tcp.open(target(closed_port()))
+        await tcp.open(target(closed_port()), TLS)
 
 
 async def test_one_that_is_gone_before_anything_was_sent(
@@ -277,13 +278,13 @@ async def test_one_that_is_gone_before_anything_was_sent(
 
     monkeypatch.setattr(tcp, "_dial", dial_and_lose)
     with pytest.raises(TransportFailure, match="closed by the server before anything was sent"):
-        await tcp.open(target(server.port))
-    assert tcp.flow(target(server.port)) is None
+        await tcp.open(target(server.port), TLS)
+    assert tcp.flow(target(server.port), TLS) is None
 
 
 async def test_TRA_11_one_that_nobody_uses_is_closed(handler: Recorder, server: Server) -> None:
     async with opened(handler, idle=0.05) as tcp:
-        flow = await tcp.open(target(server.port))
+        flow = await tcp.open(target(server.port), TLS)
         tcp.use(flow.serial, in_use=True)
         tcp.send(flow, OPTIONS)
         peer, _ = await server.next()
@@ -294,7 +295,7 @@ async def test_TRA_11_one_that_nobody_uses_is_closed(handler: Recorder, server: 
 
 async def test_closing_is_no_news_to_a_server_that_is_slow(handler: Recorder, server: Server) -> None:
     async with opened(handler) as tcp:
-        flow = await tcp.open(target(server.port))
+        flow = await tcp.open(target(server.port), TLS)
         tcp.send(flow, OPTIONS)
         peer, _ = await server.next()
     assert await handler.next() == (flow.serial, "the transport is closed")
