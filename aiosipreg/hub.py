@@ -147,7 +147,7 @@ class Hub:
         names = [transport.value for transport in transports]
         if wanted and wanted not in names:
             raise NoTransport(f"{uri} wants {wanted}, and there is only {', '.join(names)}")
-        return (await self._resolver.locate(uri, transports)).targets
+        return (await self._resolver.locate(uri, transports)).without_descent()
 
     def admit(self, runner: Expectant, target: Target) -> bool:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later (OVL-8)."""

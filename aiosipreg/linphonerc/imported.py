@@ -77,7 +77,7 @@ _WITHOUT_SWITCH = {
         "nothing is ever sent while core.network_reachable is False; it is True unless the application changes it"
     ),
 }
-_BUILT_TRANSPORTS = ("udp", "tcp")
+_BUILT_TRANSPORTS = ("udp", "tcp", "tls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
