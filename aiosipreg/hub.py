@@ -170,11 +170,11 @@ class Hub:
 
     def flow(self, target: Target, tls: TlsParams) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""
-        return self._carriers[target.transport].flow(target, tls)
+        return self._carrier(target).flow(target, tls)
 
     async def open(self, target: Target, tls: TlsParams) -> Flow:
         """The flow to a target; raises `OSError`."""
-        return await self._carriers[target.transport].open(target, tls)
+        return await self._carrier(target).open(target, tls)
 
     def send(self, runner: Expectant, send: Send) -> None:
         """Send a request whose answers go to the runner; raises `OSError`."""
@@ -201,6 +201,13 @@ class Hub:
         users.discard((runner, flow))
         if not users and self._users.pop(flow.serial, None) is not None:
             self._carriers[flow.target.transport].use(flow.serial, in_use=False)
+
+    def _carrier(self, target: Target) -> Carrier:
+        """What leads to a target: not all are switched on, and a large request asks for TCP (TRA-2)."""
+        carrier = self._carriers.get(target.transport)
+        if carrier is None:
+            raise OSError(f"{target.transport.value} is switched off")
+        return carrier
 
     # From the sockets.
 

@@ -124,6 +124,8 @@ class ProxyParams:
         retry_403: Try again slowly after 403 instead of stopping.
         redirect: How far a registrar may send the account elsewhere.
         redirect_hosts: Hosts that it may be sent to besides.
+        udp_only: Keep requests above 1300 octets on UDP, where they may get lost in fragments; else they go by TCP when
+            ``server`` names no transport, and by UDP where TCP is refused.
         tls: Whom the account trusts, and its certificate; ``None`` for what the core says.
         aor: The identity in its clean form, as it stands in To and From (read only).
         registrar: The registrar's URI without user (read only).
@@ -162,6 +164,7 @@ class ProxyParams:
     retry_403: bool = False
     redirect: Redirect = Redirect.SAME_DOMAIN
     redirect_hosts: tuple[str, ...] = ()
+    udp_only: bool = False
     tls: TlsParams | None = None
     aor: SipUri = field(init=False, repr=False, compare=False)
     registrar: SipUri = field(init=False, repr=False, compare=False)
@@ -231,6 +234,7 @@ _KINDS = {
     "unregister_at_stop": bool,
     "strict_binding": bool,
     "retry_403": bool,
+    "udp_only": bool,
 }
 
 

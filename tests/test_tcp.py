@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import pytest
 
 from aiosipreg import AuthInfo, Core, ProxyParams, Reason, RegistrationState, RetryPolicy, TransportParams
+from aiosipreg.wire import Request, parse_message
 from tests.tcp_server import Peer, ended, reply, serving
 
 if TYPE_CHECKING:
     from aiosipreg import ProxyConfig
     from aiosipreg.testing import Registrar
-    from aiosipreg.wire import Request, Response
+    from aiosipreg.wire import Response
     from tests.tcp_server import Server
 
 OK, REFRESHING, CLEARED, FAILED = (
@@ -174,3 +177,36 @@ async def test_accounts_of_two_domains_at_one_address_share_the_connection() -> 
         ]
         assert contacts[0] == contacts[1]
         assert len(server.peers) == 1
+
+
+@pytest.mark.parametrize("transports", [TransportParams(), TransportParams(tcp=None, tls=None)])
+async def test_TRA_3_a_large_request_goes_by_udp_where_tcp_is_refused(transports: TransportParams) -> None:
+    loop = asyncio.get_running_loop()
+    udp, registrar = await loop.create_datagram_endpoint(DatagramRegistrar, local_addr=("127.0.0.1", 0))
+    port = udp.get_extra_info("sockname")[1]
+    async with asyncio.timeout(10), Core(transports=transports) as core:
+        large = (("X-Large", "x" * 1300),)
+        params = ProxyParams("sip:toto@titi.com", server=f"sip:127.0.0.1:{port}", headers=large)
+        await core.add_proxy_config(params).registered()
+    assert [request.via and request.via.transport for request in registrar.requests] == ["UDP", "UDP"]
+    assert [request.cseq and request.cseq.number for request in registrar.requests] == [1, 2]
+    udp.close()
+    await asyncio.sleep(0)
+
+
+class DatagramRegistrar(asyncio.DatagramProtocol):
+    """Agrees to everything, by UDP."""
+
+    transport: asyncio.DatagramTransport
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        request = parse_message(data)
+        assert isinstance(request, Request)
+        self.requests.append(request)
+        self.transport.sendto(bytes(reply(request)), addr)

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aiosipreg.engine.outcome import Outcome
+    from aiosipreg.engine.targets import Target
     from aiosipreg.engine.transitions import Transition
+    from aiosipreg.wire import Response
 
-__all__ = ["clean", "sentence", "told"]
+__all__ = ["all_realms", "all_tried", "clean", "sentence", "told"]
 
 _LONGEST = 512
 _BRIEF = 30.0
@@ -54,6 +56,18 @@ def _visible(character: str) -> str:
         return character
     octets = character.encode("utf-8", "surrogateescape")
     return "".join(f"\\x{octet:02x}" for octet in octets)
+
+
+def all_tried(tried: Mapping[Target, str], response: Response | None = None) -> str:
+    """What became of the targets, unless there was one and its answer says so itself."""
+    if response is not None and [*tried.values()] == [str(response.status)]:
+        return ""
+    return ", ".join(f"{target}: {cause}" for target, cause in tried.items())
+
+
+def all_realms(response: Response) -> str:
+    """The realms of a challenge."""
+    return ", ".join(f"realm {clean(realm)}" for realm in dict.fromkeys(row.realm for row in response.challenges))
 
 
 def sentence(

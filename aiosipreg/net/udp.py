@@ -27,6 +27,7 @@ __all__ = ["UdpTransport"]
 logger = logging.getLogger("aiosipreg.udp")
 
 _LONGEST: Final = 65_535
+_UNBROKEN: Final = {4: 1472, 6: 1452}  # what an Ethernet frame has room for
 _ROUTE_KEPT: Final = 1.0
 _CLOSED: Final = "the socket is closed"
 _BRANCH: Final = re.compile(rb";branch=(z9hG4bK[0-9a-z]+)")
@@ -150,6 +151,8 @@ class _Endpoint(asyncio.DatagramProtocol):
     def send(self, data: bytes, address: Address) -> None:
         if self.transport.is_closing():
             raise OSError(_CLOSED)
+        if len(data) > _UNBROKEN[self._version]:
+            logger.info("%d octets to %s go in fragments, which get lost easily", len(data), address)
         # asyncio reports what sendto() raised through error_received, within the call.
         self._refusal, self._interrupted = None, False
         self.transport.sendto(data, address)

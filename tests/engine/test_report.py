@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.register import Binding, Grant
 from aiosipreg.engine.replies import TROUBLES, decide
-from aiosipreg.engine.report import clean, sentence, told
+from aiosipreg.engine.report import all_realms, all_tried, clean, sentence, told
+from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.transitions import TRANSITIONS
 from aiosipreg.states import Reason, RegistrationState
 from aiosipreg.wire import NameAddr, Response, parse_message
@@ -157,3 +158,24 @@ def test_SEC_38_cause_that_quotes_the_network_is_escaped_and_cut() -> None:
 def test_REG_40_strict_account_is_told_why_a_2xx_failed() -> None:
     outcome = replace(GRANTED, row=TROUBLES["RSP-200A"])
     assert say("F-06", outcome, wait=30) == f"{TROUBLES['RSP-200A'].advice} (200 OK); next attempt in 30 s"
+
+
+# What was tried
+
+ONE, TWO = (Target(f"192.0.2.{number}", 5060, Transport.UDP, "example.org") for number in (1, 2))
+
+
+def test_every_target_is_told_with_its_cause() -> None:
+    assert all_tried({}) == ""
+    assert all_tried({ONE: "refused", TWO: "no answer"}) == "udp:192.0.2.1:5060: refused, udp:192.0.2.2:5060: no answer"
+
+
+def test_a_lone_answer_speaks_for_itself() -> None:
+    assert all_tried({ONE: "503"}, Response(503, "Busy")) == ""
+    assert all_tried({ONE: "503", TWO: "503"}, Response(503, "Busy")) != ""
+    assert all_tried({ONE: "refused"}, Response(503, "Busy")) == "udp:192.0.2.1:5060: refused"
+
+
+def test_each_realm_is_told_once_and_made_fit_to_be_shown() -> None:
+    rows = [("WWW-Authenticate", f'Digest realm="{realm}", nonce="n"') for realm in ("a", "b", "a", "\u202e")]
+    assert all_realms(Response(401, "Who", rows)) == "realm a, realm b, realm \\xe2\\x80\\xae"

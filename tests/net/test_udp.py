@@ -204,6 +204,18 @@ async def test_what_the_system_refuses_raises_and_the_next_datagram_leaves(
     assert stats.dropped == {}
 
 
+@pytest.mark.parametrize(("host", "most"), [("127.0.0.1", 1472), ("::1", 1452)])
+async def test_TRA_4_a_datagram_that_does_not_fit_a_frame_is_logged(
+    udp: UdpTransport, caplog: pytest.LogCaptureFixture, host: str, most: int
+) -> None:
+    caplog.set_level(logging.INFO, "aiosipreg")
+    flow = await udp.open(target(host, 9))
+    udp.send(flow, b"x" * most)
+    assert caplog.records == []
+    udp.send(flow, b"x" * (most + 1))
+    assert f"{most + 1} octets to ('{host}', 9) go in fragments" in caplog.text
+
+
 async def test_a_closed_transport_sends_nothing(udp: UdpTransport) -> None:
     flow = await udp.open(target("127.0.0.1", 5060))
     (endpoint,) = udp._endpoints.values()

@@ -138,3 +138,19 @@ async def test_TLS_9_it_may_want_a_certificate(kamailio: Kamailio) -> None:
             draft.tls = TRUSTING.replace(client_cert=ours.pem, client_key=ours.key_pem())
         await proxy.registered()
         assert await agrees(kamailio, proxy, "tls")
+
+
+@pytest.mark.parametrize("kamailio", [Options()], indirect=True)
+@pytest.mark.parametrize(("settings", "came_in"), [({}, "tcp"), ({"udp_only": True}, "udp")])
+async def test_TRA_2_a_request_too_large_for_a_datagram(
+    kamailio: Kamailio, settings: dict[str, Any], came_in: str
+) -> None:
+    large = (("X-Large", "x" * 1300),)
+    async with Core(auth=TOTO) as core, asyncio.timeout(20):
+        params = ProxyParams("sip:toto@sip.titi.com", server=kamailio.uri, headers=large, **settings)
+        proxy = core.add_proxy_config(params)
+        await proxy.registered()
+        assert await agrees(kamailio, proxy, came_in)
+        await proxy.refresh()
+        assert await agrees(kamailio, proxy, came_in)
+    assert await kamailio.bindings() == ()
