@@ -24,7 +24,7 @@ from aiosipreg.states import RegistrationState
 from aiosipreg.streams import Broadcast
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Collection
 
     from aiosipreg.auth import AuthInfo, AuthProvider
     from aiosipreg.engine.effects import Effect
@@ -291,6 +291,8 @@ class Core:
     @network_reachable.setter
     def network_reachable(self, reachable: bool) -> None:
         self._reachable = bool(reachable)
+        if self._hub is not None:
+            self._hub.network_changed()
         self._enter_all(lambda machine, now: machine.network(now, reachable=self._reachable))
 
     @property
@@ -352,10 +354,9 @@ class Core:
             self._forget(proxy)
         self._broadcast.close()
 
-    async def _withdraw(self, proxies: Iterable[ProxyConfig], timeout: float) -> None:
+    async def _withdraw(self, leaving: Collection[ProxyConfig], timeout: float) -> None:
         """Remove these bindings, all at once; returns when all are decided, at the latest after ``timeout``."""
         within = min(timeout, _LONGEST_REMOVAL)
-        leaving = tuple(proxies)
         for proxy in leaving:
             proxy._leave()
             self._dependents.leave(proxy)

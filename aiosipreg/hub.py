@@ -138,6 +138,12 @@ class Hub:
         """Run a coroutine as a task of the core."""
         return self._group.create_task(work)
 
+    def network_changed(self) -> None:
+        """Forget what belongs to the network as it was (REG-35): addresses, routes, connections."""
+        self._resolver.forget()
+        for carrier in dict.fromkeys(self._carriers.values()):
+            carrier.forget()
+
     async def locate(self, uri: SipUri) -> Sequence[Target]:
         """Resolve a URI; raises `ResolutionFailed`, and `NoTransport` when none of ours leads there."""
         transports = tuple(self._carriers)

@@ -42,6 +42,9 @@ class Carrier(Protocol):
     def use(self, serial: int, *, in_use: bool) -> None:
         """Whether anybody uses the flows with this serial."""
 
+    def forget(self) -> None:
+        """The network has changed: what is known of it, and connections over it, are of no use for new flows."""
+
     async def close(self) -> None:
         """Close everything; idempotent."""
 

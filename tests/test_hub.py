@@ -400,6 +400,9 @@ class Line:
     def use(self, serial: int, *, in_use: bool) -> None:
         self.log.append((serial, in_use))
 
+    def forget(self) -> None:
+        self.log.append(("forget",))
+
     async def close(self) -> None:
         self.log.append(("closed",))
 
@@ -416,6 +419,19 @@ class TestConnections:
             it.hub.send(Waiter(), Send(self.ONE, b"one", "z9hG4bK1"))
             assert line.log == [(7, b"one")]
         assert line.log[1:] == [("closed",)] * 2
+
+    async def test_REG_35_what_belongs_to_the_network_as_it_was_is_forgotten(self) -> None:
+        async with world() as it:
+            line = it.hub._carriers[Transport.TCP] = Line()
+            it.hub.network_changed()
+            assert line.log == [("forget",)]
+
+    async def test_TRA_1_a_transport_that_is_switched_off(self) -> None:
+        async with world(transports=TransportParams(tcp=None)) as it:
+            with pytest.raises(OSError, match="TCP is switched off"):
+                it.hub.flow(self.TARGET, TLS)
+            with pytest.raises(OSError, match="TCP is switched off"):
+                await it.hub.open(self.TARGET, TLS)
 
     async def test_SEC_15_an_answer_counts_only_on_the_connection_of_its_request(self) -> None:
         async with world() as it:

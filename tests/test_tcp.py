@@ -130,6 +130,18 @@ async def test_TRA_3_a_closed_port_is_told_with_what_was_tried() -> None:
         assert "refused" in event.message.lower() or "connect call failed" in event.message.lower()
 
 
+async def test_REG_35_on_another_network_it_registers_on_a_connection_of_its_own() -> None:
+    async with serving() as server, asyncio.timeout(10), Core() as core:
+        proxy = core.add_proxy_config(at(server))
+        first = await proxy.registered()
+        core.network_reachable = False
+        core.network_reachable = True
+        await proxy.refresh()
+        assert proxy.binding is not None
+        assert proxy.binding.contact.uri != first.contact.uri
+        assert len(server.peers) == 2
+
+
 async def test_TRA_17_the_server_may_ask_on_the_connection() -> None:
     async with serving() as server, asyncio.timeout(10), Core() as core:
         await core.add_proxy_config(at(server)).registered()

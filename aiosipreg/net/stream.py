@@ -75,6 +75,7 @@ class StreamTransport:
         self._connections: dict[int, Connection] = {}
         self._lines: dict[_Place, list[_Line]] = {}
         self._opening: dict[tuple[_Place, str], asyncio.Task[Connection]] = {}
+        self._tasks: set[asyncio.Task[Connection]] = set()
 
     def flow(self, target: Target, tls: TlsParams) -> Flow | None:
         """The flow to a target that is connected, ``None`` if `open` has to be awaited first."""
@@ -114,9 +115,13 @@ class StreamTransport:
         if connection is not None:
             connection.use(in_use=in_use)
 
+    def forget(self) -> None:
+        """Give nobody the connections that there are: they belong to the network as it was; who uses one may go on."""
+        self._lines, self._opening = {}, {}
+
     async def close(self) -> None:
         """Close all connections, politely but within a second; idempotent."""
-        connections, opening = list(self._connections.values()), list(self._opening.values())
+        connections, opening = list(self._connections.values()), list(self._tasks)
         for task in opening:
             task.cancel()
         try:
@@ -130,20 +135,22 @@ class StreamTransport:
                 connection.fail("the transport is closed")
 
     def _start(self, target: Target, tls: TlsParams) -> asyncio.Task[Connection]:
-        if len(self._connections) + len(self._opening) >= MOST_CONNECTIONS:
+        if len(self._connections) + len(self._tasks) >= MOST_CONNECTIONS:
             raise OSError(f"there are {MOST_CONNECTIONS} connections already")
-        attempt = _attempt(target, tls)
-        task = self._opening[attempt] = self._loop.create_task(self._connect(target, tls))
+        attempt, opening = _attempt(target, tls), self._opening
+        task = opening[attempt] = self._loop.create_task(self._connect(target, tls, self._lines))
+        self._tasks.add(task)
 
         def done(task: asyncio.Task[Connection]) -> None:
-            del self._opening[attempt]
+            del opening[attempt]
+            self._tasks.discard(task)
             if not task.cancelled():
                 task.exception()  # Or it counts as not seen by anybody, when all who waited have been cancelled.
 
         task.add_done_callback(done)
         return task
 
-    async def _connect(self, target: Target, tls: TlsParams) -> Connection:
+    async def _connect(self, target: Target, tls: TlsParams, lines: dict[_Place, list[_Line]]) -> Connection:
         place = _place(target, tls)
 
         def make() -> Connection:
@@ -168,7 +175,7 @@ class StreamTransport:
             raise
         logger.debug("connection %d to %s is open", connection.serial, target)
         self._connections[connection.serial] = connection
-        self._lines.setdefault(place, []).append(_Line(connection, target.name, is_for))
+        lines.setdefault(place, []).append(_Line(connection, target.name, is_for))
         return connection
 
     async def _secure(

@@ -79,6 +79,11 @@ class UdpTransport:
     def use(self, serial: int, *, in_use: bool) -> None:
         """A socket is kept for as long as the core runs, so it does not matter who uses it."""
 
+    def forget(self) -> None:
+        """Ask anew which local address leads to a target: the network has changed."""
+        for endpoint in self._endpoints.values():
+            endpoint.forget()
+
     async def close(self) -> None:
         """Close the sockets."""
         for endpoint in self._endpoints.values():
@@ -141,6 +146,10 @@ class _Endpoint(asyncio.DatagramProtocol):
         if flow is None:
             flow = self._routes[target] = Flow(target, self._bound or self._local_address(target), self._port)
         return flow
+
+    def forget(self) -> None:
+        """Drop what is known of routes."""
+        self._routes_until = 0.0
 
     def _local_address(self, target: Target) -> str:
         with socket.socket(family_of(self._version), socket.SOCK_DGRAM) as probe:

@@ -282,6 +282,27 @@ async def test_one_that_is_gone_before_anything_was_sent(
     assert tcp.flow(target(server.port), TLS) is None
 
 
+async def test_REG_35_on_another_network_nobody_gets_a_connection_of_before(
+    tcp: StreamTransport, handler: Recorder, server: Server
+) -> None:
+    before = await tcp.open(target(server.port), TLS)
+    async with serving(agree=False) as other:
+        waiting = asyncio.create_task(tcp.open(target(other.port), TLS))
+        await asyncio.sleep(0)
+        tcp.forget()
+        assert tcp.flow(target(server.port), TLS) is None
+        after = await tcp.open(target(server.port), TLS)
+        assert after.serial != before.serial
+        assert (await waiting).serial not in (before.serial, after.serial)
+        assert tcp.flow(target(other.port), TLS) is None
+        for flow in (before, after):
+            tcp.send(flow, OPTIONS)
+            await server.next()
+        server.hang_up()
+        assert {(await handler.next())[0], (await handler.next())[0]} == {before.serial, after.serial}
+        assert tcp.flow(target(server.port), TLS) is None
+
+
 async def test_TRA_11_one_that_nobody_uses_is_closed(handler: Recorder, server: Server) -> None:
     async with opened(handler, idle=0.05) as tcp:
         flow = await tcp.open(target(server.port), TLS)

@@ -128,6 +128,8 @@ async def test_REG_11_who_asks_at_the_same_time_gets_the_same_answer(handler: Re
         again = udp.flow(target("127.0.0.1", 5060))
         assert again == first
         assert again is not first
+        udp.forget()
+        assert udp.flow(target("127.0.0.1", 5060)) is not again
 
 
 async def test_a_bound_address_is_used_for_its_family(handler: Recorder, stats: Stats, peer: socket.socket) -> None:
