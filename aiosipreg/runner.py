@@ -156,7 +156,7 @@ class Runner(Generic[M]):
 
     def _use(self, flows: frozenset[Flow]) -> None:
         """Tell which connections are needed, in case that they get lost, or idle (TRA-11, TRA-13)."""
-        if flows != self._used:
+        if flows is not self._used and flows != self._used:
             for flow in self._used - flows:
                 self._host.leave(self, flow)
             for flow in flows - self._used:
@@ -219,9 +219,11 @@ class Runner(Generic[M]):
             return NotConnected(connect.token, str(error), _row(error))
 
 
-def _connections(*flows: Flow | None) -> frozenset[Flow]:
-    """Those of some flows that are connections."""
-    return frozenset(flow for flow in flows if flow is not None and flow.serial) or _NO_FLOWS
+def _connections(bound: Flow | None, sent_on: Flow | None) -> frozenset[Flow]:
+    """Those of two flows that are connections."""
+    if (bound is None or not bound.serial) and (sent_on is None or not sent_on.serial):
+        return _NO_FLOWS
+    return frozenset(flow for flow in (bound, sent_on) if flow is not None and flow.serial)
 
 
 def _row(error: OSError) -> str:

@@ -110,7 +110,7 @@ async def test_TLS_1_a_server_that_is_not_trusted_sees_nothing_and_is_not_asked_
         event = await failed(core.add_proxy_config(it.account("sips:toto@titi.com", "sips:titi.com:PORT")))
         assert (event.reason, event.retry_at) == (Reason.TLS_ERROR, None)
         assert "TlsParams.ca_file decides on that" in event.message
-        assert [peer.octets for peer in it.server.peers] == []
+        assert [peer.octets for peer in it.server.peers if peer.octets] == []
 
 
 async def test_TLS_2_the_name_is_the_domain_of_the_server(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_TLS_2_the_name_is_the_domain_of_the_server(tmp_path: Path) -> Non
         refused = core.add_proxy_config(it.account("sip:toto@titi.com", "sip:titi.com:PORT;transport=tls"))
         event = await failed(refused)
         assert "is for sip1.hoster.net, not for titi.com" in event.message
-        assert [peer.octets for peer in it.server.peers] == [b""]
+        assert [peer.octets for peer in it.server.peers if peer.octets] == []
         with refused.edit() as draft:
             draft.tls = TRUSTING.replace(extra_names=("sip1.hoster.net",))
         await refused.registered()
