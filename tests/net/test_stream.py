@@ -118,6 +118,7 @@ async def test_TRA_10_one_connection_is_shared_by_all(tcp: StreamTransport, serv
         ("tata.com", flows[0].serial, flows[0].port),
     }
     assert tcp.flow(target(server.port), TLS) == flows[0] == await tcp.open(target(server.port), TLS)
+    assert tcp.flow(target(server.port, "toto.com"), TLS) is not None
     tcp.send(flows[1], OPTIONS)
     await server.next()
     assert len(server.peers) == 1

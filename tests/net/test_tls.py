@@ -559,6 +559,23 @@ class TestHandshake:
         with pytest.raises(ConnectionRefusedError):
             await streams.open(target(closed_port()), TRUSTING)
 
+    async def test_one_that_is_gone_when_the_handshake_is_over(
+        self, streams: StreamTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        start_tls = loop.start_tls
+
+        async def start_and_lose(*args: Any, **options: Any) -> None:
+            secured = await start_tls(*args, **options)
+            assert secured is not None
+            secured.abort()
+
+        monkeypatch.setattr(loop, "start_tls", start_and_lose)
+        async with secured(tmp_path, certificates.server("titi.com")) as server:
+            with pytest.raises(TlsError, match="the server hung up") as caught:
+                await streams.open(target(server.port), TRUSTING)
+        assert caught.value.row == "RSP-TLS"
+
     async def test_a_certificate_that_cannot_be_read(
         self, streams: StreamTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
