@@ -532,7 +532,7 @@ class Odd(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, _data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         if self.words:
             self.transport.write(self.words)
         elif self.words is not None:
