@@ -433,7 +433,7 @@ class TestConnections:
             with pytest.raises(OSError, match="TCP is switched off"):
                 await it.hub.open(self.TARGET, TLS)
 
-    async def test_SEC_15_an_answer_counts_only_on_the_connection_of_its_request(self) -> None:
+    async def test_TRA_8_SEC_15_an_answer_counts_only_on_the_connection_of_its_request(self) -> None:
         async with world() as it:
             it.hub._carriers[Transport.TCP] = Line()
             waiter = Waiter()

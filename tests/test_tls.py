@@ -159,13 +159,21 @@ async def test_other_trust_moves_the_binding_to_another_connection(tmp_path: Pat
         assert [(entry.uri, entry.expires) for entry in renewal.contacts][1:] == [(first.contact.uri, 0)]
 
 
-async def test_SIPS_1_416_does_not_make_sip_of_sips(tmp_path: Path) -> None:
+async def test_SIPS_1_RSP_416_does_not_make_sip_of_sips(tmp_path: Path) -> None:
     async with world(tmp_path) as it:
         it.server.rule = lambda _peer, request: reply(request, 416)
         async with it.core() as core:
             event = await failed(core.add_proxy_config(it.account("sips:toto@titi.com", "sips:titi.com:PORT")))
             assert (event.status, event.retry_at) == (416, None)
         assert len(it.server.requests) == 1
+
+
+async def test_TLS_11_no_via_asks_for_connections_of_the_server_to_us(tmp_path: Path) -> None:
+    async with world(tmp_path) as it, it.core() as core:
+        await core.add_proxy_config(it.account("sips:toto@titi.com", "sips:titi.com:PORT")).registered()
+        assert [sorted(request.via.params) for request in it.server.requests if request.via] == [
+            ["branch", "rport"]
+        ] * 2
 
 
 class Ear(asyncio.DatagramProtocol):
