@@ -29,7 +29,7 @@ from aiosipreg.errors import (
 from aiosipreg.net.stats import Stats
 from aiosipreg.params import ExpiresIn, NatMode, ProxyParams, Redirect
 from aiosipreg.proxy import ProxyConfig
-from aiosipreg.settings import DnsParams, TransportParams
+from aiosipreg.settings import DnsParams, TlsParams, TransportParams
 from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
 
 __all__ = [
@@ -63,5 +63,6 @@ __all__ = [
     "ServerUnreachable",
     "SipTimers",
     "Stats",
+    "TlsParams",
     "TransportParams",
 ]

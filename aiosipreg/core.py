@@ -19,13 +19,12 @@ from aiosipreg.hub import Hub
 from aiosipreg.net.stats import Stats
 from aiosipreg.params import ProxyParams, auth_source
 from aiosipreg.proxy import ProxyConfig
-from aiosipreg.settings import DnsParams, TransportParams
+from aiosipreg.settings import DnsParams, TlsParams, TransportParams
 from aiosipreg.states import RegistrationState
 from aiosipreg.streams import Broadcast
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
-    from types import TracebackType
+    from collections.abc import AsyncGenerator, Callable, Collection
 
     from aiosipreg.auth import AuthInfo, AuthProvider
     from aiosipreg.engine.effects import Effect
@@ -52,7 +51,8 @@ class Core:
         auth: Credentials for all accounts: one `AuthInfo`, several, or one ``async`` callable that is asked when a
             server challenges.
         user_agent: The User-Agent header; ``None`` leaves it out.
-        transports: Local sockets.
+        transports: Local sockets, and which transports are used.
+        tls: Whom accounts trust that have no ``tls`` of their own.
         dns: How names are resolved.
         timers: SIP timers.
         retry: When failed registrations are tried again.
@@ -75,6 +75,7 @@ class Core:
         auth: AuthSource = None,
         user_agent: str | None = "aiosipreg",
         transports: TransportParams | None = None,
+        tls: TlsParams | None = None,
         dns: DnsParams | None = None,
         timers: SipTimers | None = None,
         retry: RetryPolicy | None = None,
@@ -93,6 +94,7 @@ class Core:
             raise TypeError("on_request: expected an `async` function")
         self._user_agent = user_agent
         self._transports = transports or TransportParams()
+        self._tls = tls or TlsParams()
         self._dns = dns or DnsParams()
         self._timers = timers or SipTimers()
         self._retry = retry or RetryPolicy()
@@ -162,9 +164,7 @@ class Core:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.stop()
 
     # Accounts.
@@ -290,7 +290,7 @@ class Core:
 
     @network_reachable.setter
     def network_reachable(self, reachable: bool) -> None:
-        if self._hub is not None and reachable and not self._reachable:
+        if self._hub is not None and bool(reachable) is not self._reachable:
             self._hub.network_changed()
         self._reachable = bool(reachable)
         self._enter_all(lambda machine, now: machine.network(now, reachable=self._reachable))
@@ -347,10 +347,9 @@ class Core:
             self._forget(proxy)
         self._broadcast.close()
 
-    async def _withdraw(self, proxies: Iterable[ProxyConfig], timeout: float) -> None:
+    async def _withdraw(self, leaving: Collection[ProxyConfig], timeout: float) -> None:
         """Remove these bindings, all at once; returns when all are decided, at the latest after ``timeout``."""
         within = min(timeout, _LONGEST_REMOVAL)
-        leaving = tuple(proxies)
         for proxy in leaving:
             proxy._leave()
             self._dependents.leave(proxy)

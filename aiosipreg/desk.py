@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.effects import Answer, Ask, Concluded
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Owner
+    from aiosipreg.settings import TlsParams
 
 __all__ = ["Desk"]
 
@@ -46,6 +47,11 @@ class Desk:
     def identity(self) -> str:
         """The account in log lines."""
         return str(self._settings().aor)
+
+    @property
+    def tls(self) -> TlsParams:
+        """Whom the account trusts, and how it proves who it is."""
+        return self._settings().tls or self._owner._tls
 
     def report(self, report: Changed | Concluded) -> None:
         """Pass a change on; only queries conclude, and they have an account of their own."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.session import Session
     from aiosipreg.ports import Host
+    from aiosipreg.settings import TlsParams
 
 __all__ = ["Fetch"]
 
@@ -28,6 +29,11 @@ class Asker(Protocol):
     @property
     def identity(self) -> str:
         """The account in log lines."""
+        ...
+
+    @property
+    def tls(self) -> TlsParams:
+        """Whom the account trusts, and how it proves who it is."""
         ...
 
     def known(self, ask: Ask) -> AuthInfo | None:
@@ -76,6 +82,11 @@ class Fetch:
     def identity(self) -> str:
         """The account in log lines."""
         return self._asker.identity
+
+    @property
+    def tls(self) -> TlsParams:
+        """Whom the account trusts, and how it proves who it is."""
+        return self._asker.tls
 
     def known(self, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand."""

@@ -13,6 +13,7 @@ from aiosipreg.engine.targets import Transport
 from aiosipreg.engine.transaction import TransactionTable
 from aiosipreg.engine.uas import IncomingRequest, UserAgentServer
 from aiosipreg.net.resolver import Resolver
+from aiosipreg.net.stream import StreamTransport
 from aiosipreg.net.udp import UdpTransport
 from aiosipreg.ports import NoTransport
 from aiosipreg.timetable import Timetable
@@ -28,18 +29,21 @@ if TYPE_CHECKING:
     from aiosipreg.engine.pacing import Pacing
     from aiosipreg.engine.targets import Target
     from aiosipreg.engine.timers import RetryPolicy, SipTimers
+    from aiosipreg.net.handler import MessageHandler
     from aiosipreg.net.stats import Stats
-    from aiosipreg.ports import Expectant
-    from aiosipreg.settings import DnsParams, TransportParams
+    from aiosipreg.ports import Carrier, Expectant
+    from aiosipreg.settings import DnsParams, TlsParams, TransportParams
     from aiosipreg.wire import Request, SipUri
 
     RequestHandler: TypeAlias = Callable[[IncomingRequest], Awaitable[Response | None]]
+    Reply: TypeAlias = Callable[[bytes, tuple[str, int]], None]
 
 __all__ = ["Hub"]
 
 logger = logging.getLogger("aiosipreg.core")
 
-_TRANSPORTS = (Transport.UDP,)
+# What a sips URI means by its transport parameter (RFC 5630 3.1.4, RFC 7118 5.2).
+_SECURED = {"": "TLS", "TCP": "TLS", "WS": "WSS"}
 
 
 class _Lane:
@@ -103,7 +107,7 @@ class Hub:
         self.stats = stats
         self._loop = asyncio.get_running_loop()
         self._group = group
-        self._udp = UdpTransport(transports, self, self.stats)
+        self._carriers = _carriers(transports, timers, self, stats)
         self._resolver = Resolver(dns, random=random, stats=self.stats)
         self._timetable: Timetable[Expectant | _Lane] = Timetable(self._loop, lambda item: item.due())
         self._pacing = pacing
@@ -112,6 +116,7 @@ class Hub:
         self._lane_of: dict[Expectant, Target] = {}
         self._marks: Marks[Expectant] = Marks(retry, timers, random)
         self._table: TransactionTable[tuple[Expectant, Flow]] = TransactionTable(timers)
+        self._users: dict[int, set[tuple[Expectant, Flow]]] = {}
         self._uas = UserAgentServer(timers, is_ours, accounts, random)
         self._on_request = on_request
         self._patience = timers.timer_f
@@ -120,10 +125,10 @@ class Hub:
     async def close(self) -> None:
         """Close the sockets and the resolver, and end what the application was asked; idempotent."""
         self._timetable.close()
-        self._udp.close()
         for task in self._consulting:
             task.cancel()
-        await self._resolver.close()
+        carriers = dict.fromkeys(self._carriers.values())
+        await asyncio.gather(self._resolver.close(), *(carrier.close() for carrier in carriers))
 
     # For the runners.
 
@@ -139,12 +144,23 @@ class Hub:
         """Run a coroutine as a task of the core."""
         return self._group.create_task(work)
 
+    def network_changed(self) -> None:
+        """Forget what belongs to the network as it was (REG-35): addresses, routes, connections."""
+        self._marks.network_changed(self.now())
+        self._resolver.forget()
+        for carrier in dict.fromkeys(self._carriers.values()):
+            carrier.forget()
+
     async def locate(self, uri: SipUri) -> Sequence[Target]:
         """Resolve a URI; raises `ResolutionFailed`, and `NoTransport` when none of ours leads there."""
-        wanted = (uri.params.get("transport") or "udp").upper()
-        if uri.secure or wanted not in {transport.value for transport in _TRANSPORTS}:
-            raise NoTransport(f"{uri}: UDP is the only transport yet")
-        targets = (await self._resolver.locate(uri, _TRANSPORTS)).targets
+        transports = tuple(self._carriers)
+        wanted = (uri.params.get("transport") or "").upper()
+        if uri.secure:
+            wanted = _SECURED.get(wanted, wanted)
+        names = [transport.value for transport in transports]
+        if wanted and wanted not in names:
+            raise NoTransport(f"{uri} wants {wanted}, and there is only {', '.join(names)}")
+        targets = (await self._resolver.locate(uri, transports)).without_descent()
         return self._marks.order(targets, self.now())
 
     def refusal(self, runner: Expectant, target: Target, *, insist: bool) -> Refusal | None:
@@ -154,11 +170,6 @@ class Hub:
     def target_failed(self, runner: Expectant, failure: TargetFailed) -> None:
         """An attempt of the runner at a target came to nothing."""
         self._marks.failed(failure, runner, runner.identity)
-
-    def network_changed(self) -> None:
-        """Forget what was true in the network that we were in."""
-        self._marks.network_changed(self.now())
-        self._resolver.forget()
 
     def forget(self, runner: Expectant) -> None:
         """The runner makes no more attempts."""
@@ -183,17 +194,17 @@ class Hub:
         if self._lanes[target].forget(runner, self.now()):
             del self._lanes[target]
 
-    def flow(self, target: Target) -> Flow | None:
+    def flow(self, target: Target, tls: TlsParams) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""
-        return self._udp.flow(target)
+        return self._carrier(target).flow(target, tls)
 
-    async def open(self, target: Target) -> Flow:
+    async def open(self, target: Target, tls: TlsParams) -> Flow:
         """The flow to a target; raises `OSError`."""
-        return await self._udp.open(target)
+        return await self._carrier(target).open(target, tls)
 
     def send(self, runner: Expectant, send: Send) -> None:
         """Send a request whose answers go to the runner; raises `OSError`."""
-        self._udp.send(send.flow, send.data)
+        self._carriers[send.flow.target.transport].send(send.flow, send.data)
         # Not before: what the system refused waits for no answer, and nobody would ever take it out of the table.
         self._table.open(send.branch, "REGISTER", (runner, send.flow))
         self.stats.sent += 1
@@ -203,9 +214,30 @@ class Hub:
         """No answer to this request is expected any more."""
         self._table.close(branch, self.now())
 
+    def use(self, runner: Expectant, flow: Flow) -> None:
+        """Keep the connection, and call ``runner.flow_lost()`` when it is gone all the same."""
+        users = self._users.setdefault(flow.serial, set())
+        if not users:
+            self._carriers[flow.target.transport].use(flow.serial, in_use=True)
+        users.add((runner, flow))
+
+    def leave(self, runner: Expectant, flow: Flow) -> None:
+        """The runner does not use the connection any more."""
+        users = self._users.get(flow.serial, set())
+        users.discard((runner, flow))
+        if not users and self._users.pop(flow.serial, None) is not None:
+            self._carriers[flow.target.transport].use(flow.serial, in_use=False)
+
+    def _carrier(self, target: Target) -> Carrier:
+        """What leads to a target: not all are switched on, and a large request asks for TCP (TRA-2)."""
+        carrier = self._carriers.get(target.transport)
+        if carrier is None:
+            raise OSError(f"{target.transport.value} is switched off")
+        return carrier
+
     # From the sockets.
 
-    def response_received(self, response: Response, source: tuple[str, int]) -> None:
+    def response_received(self, response: Response, source: tuple[str, int], serial: int) -> None:
         """Hand an answer to the runner that waits for it, or count why not (TXN-9, TXN-10, MSG-22, SEC-15, SEC-16)."""
         dropped = self.stats.dropped
         via, cseq = response.via, response.cseq
@@ -217,8 +249,8 @@ class Hub:
             dropped["repeated" if self._table.is_repeat(via.branch) else "unmatched"] += 1
             return
         runner, flow = owner
-        if source[0] != flow.target.host:
-            # SEC-16: it counts only from the address that the request went to,
+        if source[0] != flow.target.host or serial != flow.serial:
+            # SEC-15, SEC-16: it counts only from the address and on the connection that the request went to,
             dropped["foreign source"] += 1
             return
         if (via.host, via.port) != (flow.host, flow.port):
@@ -241,22 +273,27 @@ class Hub:
         if owner is not None:
             owner[0].failed(cause)
 
-    def request_received(self, request: Request, source: tuple[str, int]) -> None:
+    def connection_lost(self, serial: int, cause: str) -> None:
+        """Tell everybody who uses a connection that it is gone (TRA-13)."""
+        for runner, flow in self._users.pop(serial, ()):
+            runner.flow_lost(flow, cause)
+
+    def request_received(self, request: Request, source: tuple[str, int], reply: Reply) -> None:
         """Answer a request, or hand it to the application (TRA-17)."""
         taken = self._uas.received(request, source, self.now())
         if isinstance(taken, str):
             self.stats.dropped[taken] += 1
         elif isinstance(taken, bytes):
             self.stats.requests += 1
-            self._reply(taken, source)
+            _send(reply, taken, source)
         elif self._on_request is None:
-            self._respond(taken, self._uas.default(taken))
+            self._respond(taken, self._uas.default(taken), reply)
         else:
-            task = self._group.create_task(self._consult(taken, self._on_request))
+            task = self._group.create_task(self._consult(taken, self._on_request, reply))
             self._consulting.add(task)
             task.add_done_callback(self._consulting.discard)
 
-    async def _consult(self, incoming: IncomingRequest, handler: RequestHandler) -> None:
+    async def _consult(self, incoming: IncomingRequest, handler: RequestHandler, reply: Reply) -> None:
         """Ask the application; what it does not answer gets the answer of the table (ROB-8)."""
         response: Response | None = None
         try:
@@ -265,18 +302,32 @@ class Hub:
                 response = await handler(incoming)
         except Exception:
             logger.exception("on_request failed; %s gets the default answer", incoming.request.method)
-        self._respond(incoming, response if isinstance(response, Response) else self._uas.default(incoming))
+        self._respond(incoming, response if isinstance(response, Response) else self._uas.default(incoming), reply)
 
-    def _respond(self, incoming: IncomingRequest, response: Response) -> None:
+    def _respond(self, incoming: IncomingRequest, response: Response, reply: Reply) -> None:
         data = self._uas.answered(incoming, response, self.now())
         if data is None:
             self.stats.dropped["answer too large"] += 1
             return
         self.stats.requests += 1
-        self._reply(data, incoming.source)
+        _send(reply, data, incoming.source)
 
-    def _reply(self, data: bytes, source: tuple[str, int]) -> None:
-        try:
-            self._udp.send_to(data, source)
-        except OSError as error:
-            logger.debug("an answer to %s was not sent: %s", source, error)
+
+def _carriers(
+    params: TransportParams, timers: SipTimers, handler: MessageHandler, stats: Stats
+) -> dict[Transport, Carrier]:
+    """What is enabled, the preferred first (DNS-8)."""
+    streams = StreamTransport(params, timers.timer_f, handler, stats)
+    carriers: dict[Transport, Carrier] = {
+        Transport.TLS: streams,
+        Transport.UDP: UdpTransport(params, handler, stats),
+        Transport.TCP: streams,
+    }
+    return {name: carrier for name, carrier in carriers.items() if getattr(params, name.value.lower()) is not None}
+
+
+def _send(reply: Reply, data: bytes, source: tuple[str, int]) -> None:
+    try:
+        reply(data, source)
+    except OSError as error:
+        logger.debug("an answer to %s was not sent: %s", source, error)

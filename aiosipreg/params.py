@@ -13,6 +13,7 @@ from typing import Any, Self, TypeAlias
 from aiosipreg.auth import AuthInfo, AuthProvider
 from aiosipreg.checks import shares
 from aiosipreg.errors import ConfigError, ParseError
+from aiosipreg.settings import TlsParams
 from aiosipreg.wire import NameAddr, Params, SipUri, is_token
 from aiosipreg.wire.grammar import check_text, parse_quality
 from aiosipreg.wire.host import parse_ip
@@ -126,6 +127,9 @@ class ProxyParams:
         retry_403: Try again slowly after 403 instead of stopping.
         redirect: How far a registrar may send the account elsewhere.
         redirect_hosts: Hosts that it may be sent to besides.
+        udp_only: Keep requests above 1300 octets on UDP, where they may get lost in fragments; else they go by TCP when
+            ``server`` names no transport, and by UDP where TCP is refused.
+        tls: Whom the account trusts, and its certificate; ``None`` for what the core says.
         aor: The identity in its clean form, as it stands in To and From (read only).
         registrar: The registrar's URI without user (read only).
         further_contacts: ``extra_contacts``, read (read only).
@@ -164,6 +168,8 @@ class ProxyParams:
     retry_403: bool = False
     redirect: Redirect = Redirect.SAME_DOMAIN
     redirect_hosts: tuple[str, ...] = ()
+    udp_only: bool = False
+    tls: TlsParams | None = None
     aor: SipUri = field(init=False, repr=False, compare=False)
     registrar: SipUri = field(init=False, repr=False, compare=False)
     sender: SipUri = field(init=False, repr=False, compare=False)
@@ -244,6 +250,7 @@ _KINDS = {
     "unregister_at_stop": bool,
     "strict_binding": bool,
     "retry_403": bool,
+    "udp_only": bool,
 }
 
 
@@ -251,6 +258,8 @@ def _check_scalars(params: ProxyParams) -> None:
     expires = params.expires
     if isinstance(expires, bool) or not isinstance(expires, int) or not 1 <= expires <= LONGEST_EXPIRES:
         raise ConfigError("expires", expires, "a whole number of seconds, 1 to 4294967295")
+    if params.tls is not None and not isinstance(params.tls, TlsParams):
+        raise ConfigError("tls", params.tls, "a TlsParams")
     for name in ("realm", "depends_on", "ref_key", "id", "instance_id"):
         if getattr(params, name) is not None:
             _plain(name, getattr(params, name))

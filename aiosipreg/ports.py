@@ -15,14 +15,39 @@ if TYPE_CHECKING:
     from aiosipreg.engine.session import Session
     from aiosipreg.engine.targets import Target
     from aiosipreg.params import ProxyParams
+    from aiosipreg.settings import TlsParams
     from aiosipreg.states import RegistrationEvent
     from aiosipreg.wire import Response, SipUri
 
-__all__ = ["Account", "Expectant", "Host", "Machine", "NoTransport", "Owner"]
+__all__ = ["Account", "Carrier", "Expectant", "Host", "Machine", "NoTransport", "Owner"]
 
 
 class NoTransport(Exception):
     """A URI asks for a transport that the core does not have."""
+
+
+class Carrier(Protocol):
+    """What brings messages to targets, by one or several transports."""
+
+    def flow(self, target: Target, tls: TlsParams, /) -> Flow | None:
+        """The flow to a target if it takes no waiting; raises `OSError`."""
+        ...
+
+    async def open(self, target: Target, tls: TlsParams, /) -> Flow:
+        """The flow to a target; raises `OSError`."""
+        ...
+
+    def send(self, flow: Flow, data: bytes) -> None:
+        """Send one message; raises `OSError`."""
+
+    def use(self, serial: int, *, in_use: bool) -> None:
+        """Whether anybody uses the flows with this serial."""
+
+    def forget(self) -> None:
+        """The network has changed: what is known of it, and connections over it, are of no use for new flows."""
+
+    async def close(self) -> None:
+        """Close everything; idempotent."""
 
 
 class Expectant(Protocol):
@@ -48,7 +73,7 @@ class Expectant(Protocol):
         """The request did not arrive, or the connection under it was lost: a row of section 8."""
 
     def flow_lost(self, flow: Flow, cause: str) -> None:
-        """A connection is gone."""
+        """A connection that it uses is gone."""
 
     def admitted(self) -> None:
         """It is this one's turn (OVL-8)."""
@@ -92,11 +117,11 @@ class Host(Protocol):
     def forget(self, runner: Expectant) -> None:
         """The runner makes no more attempts."""
 
-    def flow(self, target: Target) -> Flow | None:
+    def flow(self, target: Target, tls: TlsParams) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""
         ...
 
-    async def open(self, target: Target) -> Flow:
+    async def open(self, target: Target, tls: TlsParams) -> Flow:
         """The flow to a target; raises `OSError`."""
         ...
 
@@ -106,6 +131,12 @@ class Host(Protocol):
     def done(self, branch: str) -> None:
         """No answer to this request is expected any more."""
 
+    def use(self, runner: Expectant, flow: Flow) -> None:
+        """Keep the connection, and call ``runner.flow_lost()`` when it is gone all the same."""
+
+    def leave(self, runner: Expectant, flow: Flow) -> None:
+        """The runner does not use the connection any more."""
+
 
 class Account(Protocol):
     """What a runner needs of its account."""
@@ -113,6 +144,11 @@ class Account(Protocol):
     @property
     def identity(self) -> str:
         """The account in log lines."""
+        ...
+
+    @property
+    def tls(self) -> TlsParams:
+        """Whom the account trusts, and how it proves who it is."""
         ...
 
     def report(self, report: Changed | Concluded) -> None:
@@ -143,6 +179,11 @@ class Machine(Protocol):
     @property
     def branch(self) -> str | None:
         """The branch whose answer is awaited."""
+        ...
+
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that carries a binding."""
         ...
 
     def take(self, answer: Answer, now: float) -> list[Effect]:
@@ -179,6 +220,7 @@ class Owner(Protocol):
 
     _auth_provider: AuthProvider | None
     _auth_timeout: float
+    _tls: TlsParams
 
     @property
     def auth_infos(self) -> tuple[AuthInfo, ...]:

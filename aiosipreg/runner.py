@@ -18,6 +18,7 @@ from aiosipreg.engine.effects import (
     Concluded,
     Connect,
     Connected,
+    Flow,
     Locate,
     Located,
     NotConnected,
@@ -26,13 +27,14 @@ from aiosipreg.engine.effects import (
     TargetFailed,
 )
 from aiosipreg.engine.targets import ResolutionFailed
+from aiosipreg.net.failure import TransportFailure
 from aiosipreg.ports import Machine, NoTransport
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
-    from aiosipreg.engine.effects import Answer, Effect, Flow
+    from aiosipreg.engine.effects import Answer, Effect
     from aiosipreg.engine.session import Session
     from aiosipreg.ports import Account, Host
     from aiosipreg.wire import Response
@@ -44,11 +46,15 @@ logger = logging.getLogger("aiosipreg.proxy")
 
 M = TypeVar("M", bound=Machine)
 
+_NO_FLOWS: frozenset[Flow] = frozenset()
+
 
 class Runner(Generic[M]):
     """Drives one machine."""
 
-    __slots__ = ("_account", "_branch", "_host", "_insists", "_machine", "_question", "_queued")
+    __slots__ = (
+        "_account", "_branch", "_host", "_insists", "_machine", "_question", "_queued", "_sent_on", "_used",
+    )  # fmt: skip
 
     def __init__(self, machine: M, account: Account, host: Host) -> None:
         self._machine = machine
@@ -58,6 +64,8 @@ class Runner(Generic[M]):
         self._question: asyncio.Task[None] | None = None
         self._queued: Connect | None = None
         self._insists = False
+        self._sent_on: Flow | None = None
+        self._used = _NO_FLOWS
 
     @property
     def machine(self) -> M:
@@ -121,6 +129,7 @@ class Runner(Generic[M]):
             self._question.cancel()
         self._host.wake(self, None)
         self._expect(None)
+        self._use(_NO_FLOWS)
 
     async def run(self, inquiry: Coroutine[None, None, Answer]) -> None:
         """Wait for the answer to the machine's question, and feed it in."""
@@ -157,6 +166,8 @@ class Runner(Generic[M]):
         if self._branch is None and self._queued is None and self._question is None:
             self._host.release(self)
             self._insists = False
+            self._sent_on = None
+        self._use(_connections(self._machine.flow, self._sent_on))
         self._host.wake(self, self._machine.deadline)
 
     def _tell(self, news: Changed | Concluded | TargetFailed) -> None:
@@ -170,11 +181,21 @@ class Runner(Generic[M]):
             self._host.done(self._branch)
         self._branch = branch
 
+    def _use(self, flows: frozenset[Flow]) -> None:
+        """Tell which connections are needed, in case that they get lost, or idle (TRA-11, TRA-13)."""
+        if flows is not self._used and flows != self._used:
+            for flow in self._used - flows:
+                self._host.leave(self, flow)
+            for flow in flows - self._used:
+                self._host.use(self, flow)
+            self._used = flows
+
     def _send(self, send: Send) -> list[Effect]:
+        self._sent_on = send.flow
         try:
             self._host.send(self, send)
         except OSError as error:
-            return self._machine.failed(str(error), self._host.now())
+            return self._machine.failed(str(error), self._host.now(), _row(error))
         return []
 
     def _connect(self, connect: Connect, *, admitted: bool = False) -> list[Effect]:
@@ -190,9 +211,9 @@ class Runner(Generic[M]):
 
     def _reach(self, connect: Connect) -> list[Effect]:
         try:
-            flow = self._host.flow(connect.target)
+            flow = self._host.flow(connect.target, self._account.tls)
         except OSError as error:
-            return self._machine.take(NotConnected(connect.token, str(error)), self._host.now())
+            return self._machine.take(NotConnected(connect.token, str(error), _row(error)), self._host.now())
         if flow is None:
             self._inquire(self._open(connect))
             return []
@@ -225,6 +246,18 @@ class Runner(Generic[M]):
 
     async def _open(self, connect: Connect) -> Answer:
         try:
-            return Connected(connect.token, await self._host.open(connect.target))
+            return Connected(connect.token, await self._host.open(connect.target, self._account.tls))
         except OSError as error:
-            return NotConnected(connect.token, str(error))
+            return NotConnected(connect.token, str(error), _row(error))
+
+
+def _connections(bound: Flow | None, sent_on: Flow | None) -> frozenset[Flow]:
+    """Those of two flows that are connections."""
+    if (bound is None or not bound.serial) and (sent_on is None or not sent_on.serial):
+        return _NO_FLOWS
+    return frozenset(flow for flow in (bound, sent_on) if flow is not None and flow.serial)
+
+
+def _row(error: OSError) -> str:
+    """The row of section 8 that decides what an error means."""
+    return error.row if isinstance(error, TransportFailure) else "RSP-REF"

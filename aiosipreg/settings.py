@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire.host import parse_hostport, parse_ip
+from aiosipreg.wire.host import check_host, parse_hostport, parse_ip
 
-__all__ = ["DnsParams", "TransportParams"]
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["DnsParams", "TlsParams", "TransportParams"]
+
+_PIN = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportParams:
-    """Local sockets.
+    """Local sockets, and which transports are used at all.
 
     Attributes:
-        udp: Local UDP port, 0 for any.
+        udp: Local UDP port; 0 for any, ``None`` to use no UDP.
+        tcp: Local port of TCP connections; 0 for any, which is a new one for each; ``None`` to use no TCP.
+        tls: Local port of TLS connections, like ``tcp``; ``None`` to use no TLS, which leaves ``sips`` accounts without
+            any transport.
         bind: Local addresses to use, at most one per address family; empty for whichever the system routes through.
         dscp: DSCP mark of what is sent, 0 to 63 (RFC 2474).
 
@@ -25,13 +35,19 @@ class TransportParams:
         ConfigError: A value is out of range.
     """
 
-    udp: int = 0
+    udp: int | None = 0
+    tcp: int | None = 0
+    tls: int | None = 0
     bind: tuple[str, ...] = ()
     dscp: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.udp <= 65535:
-            raise ConfigError("udp", self.udp, "a port, 0 to 65535")
+        for name in ("udp", "tcp", "tls"):
+            port = getattr(self, name)
+            if port is not None and not 0 <= port <= 65535:
+                raise ConfigError(name, port, "a port, 0 to 65535")
+        if self.udp is None and self.tcp is None and self.tls is None:
+            raise ConfigError("udp", None, "at least one transport to be left on")
         if not 0 <= self.dscp <= 63:
             raise ConfigError("dscp", self.dscp, "a DSCP value, 0 to 63")
         versions = []
@@ -46,6 +62,105 @@ class TransportParams:
     def local_address(self, version: int) -> str | None:
         """The address to use for IP version 4 or 6, ``None`` if any will do."""
         return next((address for address in self.bind if ipaddress.ip_address(address).version == version), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsParams:
+    """How a server proves over TLS who it is, and how we do.
+
+    The name that a certificate must be for is the domain of the account's server, or of its first route: never what
+    DNS made of it (RFC 5922 7.3). It is checked before anything is sent.
+
+    Attributes:
+        ca_file: File with the certificates (PEM) of the authorities to trust, instead of those of the system.
+        ca_data: The same as PEM text.
+        context: An `ssl.SSLContext` of your own, which decides on trust, ciphers and our certificate instead of the
+            settings for these; names and usage are checked all the same.
+        wildcards: Whether ``*.example.org`` in a certificate stands for ``sip.example.org``; False is the letter of
+            RFC 5922 7.2.
+        extra_names: Names that are as good as the server's own, such as the host name that SRV records lead to.
+        common_name: Whether the name may stand in the common name of a certificate without any subjectAltName.
+        strict_usage: Refuse certificates for web servers only (extended key usage ``serverAuth``), which is what public
+            authorities issue; without, RFC 5924 is relaxed to allow them.
+        pins: SHA-256 of public keys (of the SubjectPublicKeyInfo), 64 hex digits each: the server's must be among them.
+        pins_suffice: A pinned key is all that is asked for: authority, dates and names do not matter.
+        client_cert: Our certificate, with the chain behind it: path of a PEM file, or PEM text.
+        client_key: Its private key, likewise; ``None`` when it stands beside the certificate. Never shown.
+        key_password: What the key is encrypted with. Never shown.
+        insecure_skip_verify: Talk to whoever answers. Logs a warning each time.
+
+    Raises:
+        ConfigError: A value cannot work, or two exclude each other.
+    """
+
+    ca_file: str | None = None
+    ca_data: str | None = field(default=None, repr=False)
+    context: ssl.SSLContext | None = None
+    wildcards: bool = True
+    extra_names: tuple[str, ...] = ()
+    common_name: bool = False
+    strict_usage: bool = False
+    pins: tuple[str, ...] = ()
+    pins_suffice: bool = False
+    client_cert: str | None = field(default=None, repr=False)
+    client_key: str | None = field(default=None, repr=False)
+    key_password: str | None = field(default=None, repr=False)
+    insecure_skip_verify: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("wildcards", "common_name", "strict_usage", "pins_suffice", "insecure_skip_verify"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(name, getattr(self, name), "a bool")
+        object.__setattr__(self, "extra_names", _names("extra_names", self.extra_names))
+        object.__setattr__(self, "pins", tuple(pin.lower() for pin in _texts("pins", self.pins)))
+        for pin in self.pins:
+            if not _PIN.fullmatch(pin):
+                raise ConfigError("pins", pin, "SHA-256 of a public key, 64 hex digits")
+        if self.pins_suffice and not self.pins:
+            raise ConfigError("pins_suffice", True, "pins beside it")
+        self._check_material()
+
+    def _check_material(self) -> None:
+        own = ("ca_file", "ca_data", "client_cert", "client_key", "key_password")
+        for name in own:
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, str) or not value.strip()):
+                raise ConfigError(name, "(hidden)", "text that is not empty")
+        if self.ca_data is not None and not is_pem(self.ca_data):
+            raise ConfigError("ca_data", "(hidden)", "certificates as PEM text; a path is a `ca_file`")
+        if self.client_cert is None and (self.client_key is not None or self.key_password is not None):
+            raise ConfigError("client_cert", None, "a certificate, because there is a key")
+        if self.context is None:
+            return
+        if given := [name for name in own if getattr(self, name) is not None]:
+            raise ConfigError("context", self.context, f"either a context of your own, or {given[0]}")
+        required = getattr(self.context, "verify_mode", None)
+        if required is None or (not required and not self.pins_suffice and not self.insecure_skip_verify):
+            raise ConfigError("context", self.context, "an ssl.SSLContext that verifies certificates (CERT_REQUIRED)")
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, checked like a new one.
+
+        Raises:
+            ConfigError: A value cannot work.
+            TypeError: There is no such field.
+        """
+        return replace(self, **changes)
+
+
+def is_pem(text: str) -> bool:
+    """Whether this is PEM text, and not the path of a file."""
+    return "-----BEGIN " in text
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(entry, str) for entry in value):
+        raise ConfigError(name, value, "a tuple of texts")
+    return tuple(value)
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    return tuple(check_host(name, entry).lower().removesuffix(".") for entry in _texts(name, value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,11 @@ from typing import Final
 __all__ = ["OPEN_ROWS"]
 
 _WAITING: Final = {
-    "Connections come with TCP and TLS.": "TRA-1 TRA-8 TRA-10 TRA-11 TRA-14 TRA-15 SEC-25",
-    "A request can only change to a connection for its size once there is TCP.": "TRA-2 TRA-3 TRA-4",
-    "Compact header names are a way to save octets, which comes with the limits of size, with TCP.": "MSG-8",
-    "Certificates come with TCP and TLS.": (
-        "TLS-1 TLS-2 TLS-3 TLS-4 TLS-5 TLS-6 TLS-7 TLS-8 TLS-9 TLS-10 TLS-11 SEC-6 SEC-18 SEC-19"
+    "Compact header names would save octets, and a request that is too large goes by TCP instead.": "MSG-8",
+    "The realm of a challenge is not compared with the names of a certificate yet.": "SEC-6",
+    "Warnings 380 and 381, and what sips means for From and To, come with the next look at sips.": (
+        "SIPS-2 SIPS-3 SIPS-4"
     ),
-    "No account can use sips before there is TLS; it comes with TCP and TLS.": "SIPS-2 SIPS-3 SIPS-4 SIPS-7",
     "WebSocket is a transport of its own, which comes after TCP and TLS.": "WS-1 WS-2 WS-3 WS-4 WS-5 WS-6 WS-7 WS-8",
     "Keep-alives are for flows that live on, and come with outbound flows.": (
         "KA-1 KA-2 KA-3 KA-4 KA-5 KA-6 KA-7 KA-8 KA-9 KA-10 KA-11 KA-12 KA-13 SEC-29"

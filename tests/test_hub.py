@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from aiosipreg import DnsParams, IncomingRequest, Pacing, RetryPolicy, SipTimers, Stats, TransportParams
+from aiosipreg import DnsParams, IncomingRequest, Pacing, RetryPolicy, SipTimers, Stats, TlsParams, TransportParams
 from aiosipreg.engine.effects import Flow, Send, TargetFailed
 from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.engine.targets import Located, Target, Transport
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.virtual_clock
 
+TLS = TlsParams()
 _numbers = itertools.count(1)
 
 
@@ -52,7 +53,7 @@ class Waiter:
             raise self.error
 
     def failed(self, cause: str, row: str = "RSP-REF") -> None:
-        self.log.append(("failed", cause))
+        self.log.append(("failed", cause, row))
 
     def flow_lost(self, flow: Flow, cause: str) -> None:
         self.log.append(("flow lost", flow, cause))
@@ -102,7 +103,7 @@ class World:
 
     async def flow_to(self, peer: Peer) -> Flow:
         host, port = peer.address
-        return await self.hub.open(Target(host, port, Transport.UDP, host))
+        return await self.hub.open(Target(host, port, Transport.UDP, host), TLS)
 
     async def ask(self, peer: Peer, data: bytes, pause: float = 0.01) -> None:
         """Have the peer send a message to the hub."""
@@ -112,13 +113,15 @@ class World:
 
 
 @asynccontextmanager
-async def world(on_request: Any = None, pacing: Pacing | None = None) -> AsyncIterator[World]:
+async def world(
+    on_request: Any = None, pacing: Pacing | None = None, transports: TransportParams | None = None
+) -> AsyncIterator[World]:
     stats = Stats()
     async with asyncio.TaskGroup() as group:
         hub = Hub(
             group,
             stats=stats,
-            transports=TransportParams(),
+            transports=transports or TransportParams(),
             dns=DnsParams(hosts_file=None),
             timers=SipTimers(),
             retry=RetryPolicy(),
@@ -247,7 +250,7 @@ class TestAnswers:
             it.hub.send(waiter, Send(await it.flow_to(peer), b"one", "z9hG4bK1"))
             it.hub.request_lost("z9hG4bKother", "Connection refused")
             it.hub.request_lost("z9hG4bK1", "Connection refused")
-            assert waiter.log == [("failed", "Connection refused")]
+            assert waiter.log == [("failed", "Connection refused", "RSP-REF")]
 
 
 class TestRequests:
@@ -373,9 +376,120 @@ class TestRequests:
             peer = await it.peer()
             message = parse_message(request())
             assert not isinstance(message, Response)
-            it.hub.request_received(message, ("127.0.0.1", 5060))
+
+            def reply(data: bytes, source: tuple[str, int]) -> None:
+                raise OSError("the socket is closed")
+
+            it.hub.request_received(message, ("127.0.0.1", 5060), reply)
             assert peer.got == []
             assert it.stats.requests == 1
+
+
+class Line:
+    """A carrier with two connections to one place; notes whether anybody uses them."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[Any, ...]] = []
+
+    def flow(self, target: Target, tls: TlsParams) -> Flow | None:
+        assert tls is TLS
+        return Flow(target, "127.0.0.1", 5062, 7)
+
+    async def open(self, target: Target, tls: TlsParams) -> Flow:
+        assert tls is TLS
+        return Flow(target, "127.0.0.1", 5064, 8)
+
+    def send(self, flow: Flow, data: bytes) -> None:
+        if data == b"refuse":
+            raise OSError("too many messages wait")
+        self.log.append((flow.serial, data))
+
+    def use(self, serial: int, *, in_use: bool) -> None:
+        self.log.append((serial, in_use))
+
+    def forget(self) -> None:
+        self.log.append(("forget",))
+
+    async def close(self) -> None:
+        self.log.append(("closed",))
+
+
+class TestConnections:
+    TARGET = Target("192.0.2.1", 5060, Transport.TCP, "titi.com")
+    ONE = Flow(TARGET, "127.0.0.1", 5062, 7)
+    OTHER = Flow(TARGET, "127.0.0.1", 5064, 8)
+
+    async def test_each_transport_has_its_carrier(self) -> None:
+        async with world() as it:
+            line = it.hub._carriers[Transport.TCP] = Line()
+            assert (it.hub.flow(self.TARGET, TLS), await it.hub.open(self.TARGET, TLS)) == (self.ONE, self.OTHER)
+            it.hub.send(Waiter(), Send(self.ONE, b"one", "z9hG4bK1"))
+            assert line.log == [(7, b"one")]
+        assert line.log[1:] == [("closed",)] * 2
+
+    async def test_REG_35_what_belongs_to_the_network_as_it_was_is_forgotten(self) -> None:
+        async with world() as it:
+            line = it.hub._carriers[Transport.TCP] = Line()
+            it.hub.network_changed()
+            assert line.log == [("forget",)]
+
+    async def test_TRA_1_a_transport_that_is_switched_off(self) -> None:
+        async with world(transports=TransportParams(tcp=None)) as it:
+            with pytest.raises(OSError, match="TCP is switched off"):
+                it.hub.flow(self.TARGET, TLS)
+            with pytest.raises(OSError, match="TCP is switched off"):
+                await it.hub.open(self.TARGET, TLS)
+
+    async def test_TRA_8_SEC_15_an_answer_counts_only_on_the_connection_of_its_request(self) -> None:
+        async with world() as it:
+            it.hub._carriers[Transport.TCP] = Line()
+            waiter = Waiter()
+            it.hub.send(waiter, Send(self.ONE, b"one", "z9hG4bK1"))
+            response = parse_message(answer(sent_by="127.0.0.1:5062"))
+            assert isinstance(response, Response)
+            for serial in (8, 0):
+                it.hub.response_received(response, ("192.0.2.1", 5060), serial)
+            assert (waiter.log, it.stats.dropped) == ([], {"foreign source": 2})
+            it.hub.response_received(response, ("192.0.2.1", 5060), 7)
+            assert waiter.log == [("received", 200)]
+
+    async def test_a_request_that_was_not_sent_is_not_waited_for(self) -> None:
+        async with world() as it:
+            it.hub._carriers[Transport.TCP] = Line()
+            with pytest.raises(OSError, match="too many"):
+                it.hub.send(Waiter(), Send(self.ONE, b"refuse", "z9hG4bK1"))
+            assert len(it.hub._table) == 0
+            assert it.stats.sent == 0
+
+    async def test_TRA_11_a_connection_is_in_use_from_its_first_user_to_its_last(self) -> None:
+        async with world() as it:
+            line = it.hub._carriers[Transport.TCP] = Line()
+            one, other = Waiter(), Waiter()
+            renamed = Flow(Target("192.0.2.1", 5060, Transport.TCP, "tata.com"), "127.0.0.1", 5062, 7)
+            it.hub.use(one, self.ONE)
+            it.hub.use(other, self.ONE)
+            it.hub.use(one, renamed)
+            it.hub.leave(one, self.ONE)
+            it.hub.leave(other, self.ONE)
+            assert line.log == [(7, True)]
+            it.hub.leave(one, renamed)
+            it.hub.leave(one, renamed)
+            assert line.log == [(7, True), (7, False)]
+            assert it.hub._users == {}
+
+    async def test_TRA_13_its_loss_is_told_to_all_who_use_it(self) -> None:
+        async with world() as it:
+            line = it.hub._carriers[Transport.TCP] = Line()
+            one, other, third = Waiter(), Waiter(), Waiter()
+            it.hub.use(one, self.ONE)
+            it.hub.use(other, self.ONE)
+            it.hub.use(third, self.OTHER)
+            it.hub.connection_lost(7, "closed by the server")
+            it.hub.connection_lost(7, "closed by the server")
+            assert one.log == other.log == [("flow lost", self.ONE, "closed by the server")]
+            assert third.log == []
+            it.hub.leave(one, self.ONE)
+            assert line.log == [(7, True), (8, True)]
 
 
 class TestTurns:
@@ -493,18 +607,27 @@ class TestPlaces:
             (target,) = await it.hub.locate(SipUri.parse("sip:127.0.0.1:5070"))
             assert str(target) == "udp:127.0.0.1:5070"
 
-    @pytest.mark.parametrize("uri", ["sip:127.0.0.1;transport=tcp", "sips:127.0.0.1"])
-    async def test_a_transport_that_there_is_not(self, uri: str) -> None:
-        async with world() as it:
-            with pytest.raises(NoTransport, match="only transport"):
+    @pytest.mark.parametrize(
+        ("uri", "wants"),
+        [
+            ("sip:127.0.0.1;transport=tcp", "wants TCP, and there is only UDP"),
+            ("sip:127.0.0.1;transport=sctp", "wants SCTP, and there is only UDP"),
+            ("sips:127.0.0.1", "wants TLS, and there is only UDP"),
+            ("sips:127.0.0.1;transport=tcp", "wants TLS, and there is only UDP"),
+            ("sips:127.0.0.1;transport=ws", "wants WSS, and there is only UDP"),
+        ],
+    )
+    async def test_TRA_1_a_transport_that_there_is_not(self, uri: str, wants: str) -> None:
+        async with world(transports=TransportParams(tcp=None, tls=None)) as it:
+            with pytest.raises(NoTransport, match=wants):
                 await it.hub.locate(SipUri.parse(uri))
 
     async def test_a_flow_is_at_hand_once_it_was_opened(self) -> None:
         async with world() as it:
             target = Target("127.0.0.1", 5070, Transport.UDP, "titi.com")
-            assert it.hub.flow(target) is None
-            flow = await it.hub.open(target)
-            assert it.hub.flow(target) == flow
+            assert it.hub.flow(target, TLS) is None
+            flow = await it.hub.open(target, TLS)
+            assert it.hub.flow(target, TLS) == flow
 
     async def test_a_task_belongs_to_the_group(self) -> None:
         ended = []

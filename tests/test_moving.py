@@ -52,5 +52,5 @@ def test_every_name_on_the_right_is_there(page: Path) -> None:
 
 
 def test_a_name_that_is_not_there_is_found() -> None:
-    text = "| `x.y` | `core.pause()`, `Core(tls=...)`, `proxies.z`, `Core(dns=...)`, `await proxy.refresh()` |"
-    assert [code for code in promised(text) if broken(code)] == ["core.pause()", "Core(tls=...)", "proxies.z"]
+    text = "| `x.y` | `core.pause()`, `Core(ssl=...)`, `proxies.z`, `Core(dns=...)`, `await proxy.refresh()` |"
+    assert [code for code in promised(text) if broken(code)] == ["core.pause()", "Core(ssl=...)", "proxies.z"]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from aiosipreg.auth import AuthInfo
 from aiosipreg.errors import ConfigError
 from aiosipreg.params import SETTABLE, ExpiresIn, NatMode, ProxyParams, Redirect, auth_source
+from aiosipreg.settings import TlsParams
 from aiosipreg.wire import NameAddr, SipUri
 
 if TYPE_CHECKING:
@@ -589,3 +590,10 @@ def test_SEC_19_backup_servers_that_cannot_work(changes: dict[str, Any]) -> None
 def test_REG_30_lr_is_added_unless_strict_routers_are_wanted() -> None:
     assert ProxyParams(TOTO, routes=("sip:a.example",)).routes == ("sip:a.example;lr",)
     assert ProxyParams(TOTO, routes=("sip:a.example",), loose_routing=False).routes == ("sip:a.example",)
+
+
+def test_tls_is_a_value_of_its_own() -> None:
+    assert ProxyParams("sip:toto@titi.com", tls=TlsParams(wildcards=False)).tls == TlsParams(wildcards=False)
+    wrong: Any = "ca.pem"
+    with pytest.raises(ConfigError, match="expected a TlsParams"):
+        ProxyParams("sip:toto@titi.com", tls=wrong)

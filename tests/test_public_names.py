@@ -21,7 +21,7 @@ NAMES = {
         AiosipregError AuthChallenge AuthInfo AuthProvider AuthenticationFailed Binding ConfigError Core CoreClosedError
         DigestPolicy DnsParams Draft ExpiresIn IncomingRequest NatMode Pacing ParseError ProxyConfig ProxyParams Reason
         Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState RegistrationTimeout
-        RetryPolicy ServerUnreachable SipTimers Stats TransportParams
+        RetryPolicy ServerUnreachable SipTimers Stats TlsParams TransportParams
     """,
     "aiosipreg.wire": """
         CSeq Challenge Framer Headers Message NameAddr OtherUri ParamValue Params ParseError Ping Request Response
@@ -60,7 +60,7 @@ MEMBERS: dict[object, str] = {
 
 ARGUMENTS = {
     aiosipreg.Core: """
-        auth user_agent transports dns timers retry digest auth_timeout shutdown_timeout on_request
+        auth user_agent transports tls dns timers retry digest auth_timeout shutdown_timeout on_request
     """,
     aiosipreg.ProxyParams: """
         identity server routes register expires realm auth contact_params contact_uri_params headers supported
@@ -69,7 +69,8 @@ ARGUMENTS = {
     aiosipreg.AuthInfo: "username userid password ha1 algorithm realm domain",
     aiosipreg.SipTimers: "t1 t2 t4",
     aiosipreg.RetryPolicy: "base max jitter max_attempts",
-    aiosipreg.TransportParams: "udp bind dscp",
+    aiosipreg.TransportParams: "udp tcp tls bind dscp",
+    aiosipreg.TlsParams: "ca_file ca_data context wildcards",
     aiosipreg.DnsParams: "nameservers timeout",
     aiosipreg.testing.Registrar: "users host port",
 }

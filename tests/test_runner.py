@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from aiosipreg import AuthInfo
+from aiosipreg import AuthInfo, TlsParams
 from aiosipreg.engine.effects import (
     Answer,
     Answered,
@@ -29,6 +29,7 @@ from aiosipreg.engine.marks import Refusal
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.engine.targets import ResolutionFailed, Target, Transport
+from aiosipreg.net.failure import TransportFailure
 from aiosipreg.ports import NoTransport
 from aiosipreg.runner import Runner
 from aiosipreg.wire import Response, SipUri
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 URI = SipUri.parse("sip:titi.com")
 TARGET = Target("192.0.2.1", 5060, Transport.UDP, "titi.com")
 FLOW = Flow(TARGET, "192.0.2.9", 5062)
+CONNECTION = Flow(TARGET, "192.0.2.9", 5062, 7)
 SEND = Send(FLOW, b"REGISTER", "z9hG4bK1")
 DONE = Concluded(Outcome(TROUBLES["INTERNAL"]))
 
@@ -54,6 +56,7 @@ class Machine:
         self.session = cast("Session", object())
         self.deadline: float | None = None
         self.branch: str | None = None
+        self.flow: Flow | None = None
         self.given: list[tuple[Any, ...]] = []
         self.says: list[list[Effect] | Exception] = []
 
@@ -91,6 +94,7 @@ class World:
     """The core and the account in one."""
 
     identity = "sip:toto@sip.titi.com"
+    tls = TlsParams()
 
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []
@@ -142,12 +146,14 @@ class World:
     def forget(self, runner: Expectant) -> None:
         self.log.append(("forget",))
 
-    def flow(self, target: Target) -> Flow | None:
+    def flow(self, target: Target, tls: TlsParams) -> Flow | None:
+        assert tls is self.tls
         if isinstance(self.at_hand, Exception):
             raise self.at_hand
         return self.at_hand
 
-    async def open(self, target: Target) -> Flow:
+    async def open(self, target: Target, tls: TlsParams) -> Flow:
+        assert tls is self.tls
         flow: Flow = await self._later(self.opened)
         return flow
 
@@ -158,6 +164,12 @@ class World:
 
     def done(self, branch: str) -> None:
         self.log.append(("done", branch))
+
+    def use(self, runner: Expectant, flow: Flow) -> None:
+        self.log.append(("use", flow))
+
+    def leave(self, runner: Expectant, flow: Flow) -> None:
+        self.log.append(("leave", flow))
 
     def report(self, report: Changed | Concluded) -> None:
         self.log.append(("report", report))
@@ -252,6 +264,38 @@ async def test_TRA_12_a_request_that_is_reported_lost(runner: Runner[Machine], m
     ]
 
 
+async def test_TRA_11_a_connection_is_used_while_an_attempt_runs_on_it_and_while_it_carries_a_binding(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    machine.branch = SEND.branch
+    do(runner, Send(CONNECTION, b"REGISTER", SEND.branch))
+    assert world.log == [("send", Send(CONNECTION, b"REGISTER", SEND.branch)), ("use", CONNECTION), ("wake", None)]
+    machine.branch = None
+    do(runner, Locate(1, URI))
+    assert world.took("leave") == []
+    machine.flow = CONNECTION
+    await asyncio.sleep(2)
+    assert (world.took("use"), world.took("leave")) == ([("use", CONNECTION)], [])
+    machine.flow = other = Flow(TARGET, "192.0.2.9", 5064, 8)
+    do(runner)
+    assert world.log[-4:] == [("release",), ("leave", CONNECTION), ("use", other), ("wake", None)]
+    machine.flow = FLOW
+    do(runner)
+    assert world.took("leave") == [("leave", CONNECTION), ("leave", other)]
+    machine.flow = CONNECTION
+    do(runner)
+    runner.close()
+    assert world.log[-1] == ("leave", CONNECTION)
+
+
+async def test_RSP_CLOSE_a_connection_that_is_gone_when_something_is_to_be_sent(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    world.send_error = TransportFailure("closed by the server", "RSP-CLOSE")
+    do(runner, Send(CONNECTION, b"REGISTER", SEND.branch))
+    assert machine.given == [("failed", "closed by the server", "RSP-CLOSE")]
+
+
 @pytest.mark.parametrize(
     ("targets", "answer"),
     [
@@ -283,7 +327,11 @@ async def test_a_flow_that_is_there_is_used_in_the_same_turn(
 
 @pytest.mark.parametrize(
     ("opened", "answer"),
-    [(FLOW, Connected(2, FLOW)), (OSError("address in use"), NotConnected(2, "address in use"))],
+    [
+        (FLOW, Connected(2, FLOW)),
+        (OSError("address in use"), NotConnected(2, "address in use")),
+        (TransportFailure("for another name", "TLS-1"), NotConnected(2, "for another name", "TLS-1")),
+    ],
 )
 async def test_a_flow_is_opened(
     runner: Runner[Machine], machine: Machine, world: World, opened: Any, answer: Answer

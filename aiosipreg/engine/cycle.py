@@ -30,7 +30,8 @@ from aiosipreg.engine.redirects import Detour
 from aiosipreg.engine.register import mapped_address, read_grant
 from aiosipreg.engine.repairs import repair
 from aiosipreg.engine.replies import TROUBLES, Then, decide
-from aiosipreg.engine.report import clean
+from aiosipreg.engine.report import all_realms
+from aiosipreg.engine.size import stream_for
 from aiosipreg.engine.transaction import ClientTransaction, TransactionState, new_branch
 from aiosipreg.engine.walk import Walk
 from aiosipreg.errors import ParseError
@@ -75,7 +76,7 @@ class Cycle:
 
     __slots__ = (
         "_challenge", "_contact", "_detour", "_ends_at", "_flow", "_last", "_repaired", "_session", "_target",
-        "_token", "_transaction", "outcome", "purpose", "requests", "started_at", "step", "walk",
+        "_token", "_transaction", "_widened", "outcome", "purpose", "requests", "started_at", "step", "walk",
     )  # fmt: skip
 
     def __init__(self, session: Session, purpose: Purpose, now: float) -> None:
@@ -95,6 +96,7 @@ class Cycle:
         self._contact: NameAddr | None = None
         self._challenge: Response | None = None
         self._repaired: set[str] = set()
+        self._widened: set[Target] = set()  # Where TCP was tried for the size of a request.
         self._last = False
         self._detour = Detour(session.params, session.hop)
         session.authenticator.begin()
@@ -137,9 +139,11 @@ class Cycle:
             case NotLocated():
                 return self._not_located(answer, now)
             case Connected(flow=flow):
-                self._flow = flow
+                self._flow, self._target = flow, flow.target
                 return self._transmit(now)
             case NotConnected(cause=cause, until=until):
+                if self._flow is not None and self._flow.target in self._widened and self._flow.target == self._target:
+                    return self._transmit(now)  # TRA-3: TCP was there for the size alone.
                 return self._leave(TROUBLES[answer.row], cause, now, until=until)
             case Answered(info=info):
                 return self._authenticate(self._session.authenticator.supply(info), now)
@@ -276,25 +280,21 @@ class Cycle:
             return self._end(TROUBLES["RSP-LOC"])
         if flow is None:
             return self._connect()
+        session.series.registrar = self._detour.registrar
+        removing = self.purpose in (Purpose.REMOVE, Purpose.CLEAR)
+        contact = (session.contact if removing else None) or session.contact_on(flow)
+        branch = new_branch(session.random)
+        data = session.render(self.purpose, flow, branch, contact)
+        stream = stream_for(flow.target, len(data), self._detour.next_hop, session.params)
+        if stream is not None and flow.target not in self._widened:
+            session.series.cseq -= 1
+            self._widened.add(flow.target)
+            return [Connect(self._put(Step.CONNECTING), stream)]
         if self.requests == 0:
             # 128 s with the default timers (DNS-19).
             self._ends_at = now + 4 * session.timers.timer_f
         self.requests += 1
         self.step = Step.TRYING
-        session.series.registrar = self._detour.registrar
-        removing = self.purpose in (Purpose.REMOVE, Purpose.CLEAR)
-        contact = (session.contact if removing else None) or session.contact_on(flow)
-        branch = new_branch(session.random)
-        server = flow.target.name
-        data = session.series.render(
-            self.purpose,
-            flow,
-            branch,
-            contact=contact,
-            lifetime=session.lifetime,
-            authorizations=session.authenticator.authorizations("REGISTER", session.series.request_uri, server),
-            stale=session.stale(self.purpose, contact),
-        )
         self._contact = contact
         if self.purpose is Purpose.REGISTER:
             session.contact = contact
@@ -344,9 +344,7 @@ class Cycle:
             return self._transmit(now)
         challenge = self._challenge
         assert challenge is not None  # noqa: S101
-        realms = dict.fromkeys(row.realm for row in challenge.challenges)
-        cause = ", ".join(f"realm {clean(realm)}" for realm in realms)
-        return self._end(TROUBLES[verdict.value], challenge, cause=cause)
+        return self._end(TROUBLES[verdict.value], challenge, cause=all_realms(challenge))
 
     def _repair(self, row: Row, response: Response, now: float) -> list[Effect]:
         """Send again with what the answer objects to changed, once for each kind of objection."""

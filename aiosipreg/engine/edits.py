@@ -59,6 +59,8 @@ EDITS: Final[Mapping[str, Edit]] = MappingProxyType({
     "retry_403": Edit.NOTHING,
     "redirect": Edit.NOTHING,
     "redirect_hosts": Edit.NOTHING,
+    "tls": Edit.REFRESH,
+    "udp_only": Edit.NOTHING,
 })  # fmt: skip
 """What each field causes when it differs; ``register`` starts instead of stopping when it turns on."""
 

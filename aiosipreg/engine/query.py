@@ -43,6 +43,11 @@ class Query:
         """The branch whose answer is awaited."""
         return self._cycle.branch
 
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that carries a binding: a query makes none."""
+        return None
+
     def start(self, now: float) -> list[Effect]:
         """Begin."""
         return self._follow(lambda cycle: cycle.start(now))

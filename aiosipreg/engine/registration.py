@@ -51,6 +51,11 @@ class Registration(Course):
         """The branch whose answer is awaited."""
         return self._cycle.branch if self._cycle is not None else None
 
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that carries the binding, ``None`` without one."""
+        return self.session.flow if self.lease.binding is not None else None
+
     # What the application wants.
 
     def register(self, now: float) -> list[Effect]:

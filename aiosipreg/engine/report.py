@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.transitions import Transition
+    from aiosipreg.wire import Response
 
-__all__ = ["clean", "sentence", "told"]
+__all__ = ["all_realms", "clean", "sentence", "told"]
 
 _LONGEST = 512
 _BRIEF = 30.0
@@ -54,6 +55,11 @@ def _visible(character: str) -> str:
         return character
     octets = character.encode("utf-8", "surrogateescape")
     return "".join(f"\\x{octet:02x}" for octet in octets)
+
+
+def all_realms(response: Response) -> str:
+    """The realms of a challenge."""
+    return ", ".join(f"realm {clean(realm)}" for realm in dict.fromkeys(row.realm for row in response.challenges))
 
 
 def sentence(

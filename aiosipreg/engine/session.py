@@ -150,6 +150,19 @@ class Session:
         held = [*([self.bound] if self.bound is not None else []), *self.bound_extras]
         return [entry for entry in held if entry.uri not in kept] if purpose is Purpose.REGISTER else []
 
+    def render(self, purpose: Purpose, flow: Flow, branch: str, contact: NameAddr) -> bytes:
+        """The next REGISTER, with what answers the challenges that are known."""
+        uri, server = self.series.request_uri, flow.target.name
+        return self.series.render(
+            purpose,
+            flow,
+            branch,
+            contact=contact,
+            lifetime=self.lifetime,
+            authorizations=self.authenticator.authorizations("REGISTER", uri, server),
+            stale=self.stale(purpose, contact),
+        )
+
     def mismatch(self, response: Response) -> str | None:
         """Which header shows that an answer is not to our last request, ``None`` if none (MSG-22)."""
         return self.series.mismatch(response, self.series.cseq)

@@ -142,6 +142,15 @@ class Located:
     ttl: float
     secured: bool | None = None
 
+    def without_descent(self) -> tuple[Target, ...]:
+        """The targets without those in clear text that come after a secure one (SEC-19).
+
+        Or whoever breaks a handshake on its way would get the request in clear text.
+        """
+        secure = [target.transport.secure for target in self.targets]
+        first = secure.index(True) if True in secure else len(secure)
+        return self.targets[:first] + tuple(target for target in self.targets[first:] if target.transport.secure)
+
 
 class ResolutionFailed(Exception):
     """No target was found; the text says for which name, and what to check.

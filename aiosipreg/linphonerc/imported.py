@@ -77,7 +77,7 @@ _WITHOUT_SWITCH = {
         "nothing is ever sent while core.network_reachable is False; it is True unless the application changes it"
     ),
 }
-_BUILT_TRANSPORTS = ("udp",)
+_BUILT_TRANSPORTS = ("udp", "tcp", "tls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +231,7 @@ def _check_transport(file: File, section: str, params: ProxyParams) -> None:
     key, hop = ("reg_route", SipUri.parse(params.routes[0])) if params.routes else ("reg_proxy", params.registrar)
     transport = "tls" if hop.secure else (hop.params.get("transport") or "udp").lower()
     if transport not in _BUILT_TRANSPORTS:
-        file.problem(section, key, "asks for another transport than UDP, which is not built yet; it cannot register")
+        file.problem(section, key, f"asks for {transport.upper()}, which is not built yet; it cannot register")
 
 
 def _auth_info(file: File, section: str) -> AuthInfo | None:

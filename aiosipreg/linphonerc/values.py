@@ -142,12 +142,10 @@ def nat_mode(text: str) -> NatMode:
     return NatMode.AUTO if flag(text) else NatMode.OFF
 
 
-def udp_port(text: str) -> int:
-    """A local port; any (-1) and none bound (-2) are the same to us."""
+def udp_port(text: str) -> int | None:
+    """A local port; 0 switches UDP off, any (-1) and none bound (-2) are the same to us."""
     port = number(text)
-    if port == 0:
-        raise _unfit("a port, or -1 for any: UDP cannot be switched off")
-    return 0 if port in (-1, -2) else port
+    return None if port == 0 else 0 if port in (-1, -2) else port
 
 
 def minimum_algorithm(text: str) -> str:

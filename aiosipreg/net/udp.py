@@ -6,42 +6,31 @@ import asyncio
 import logging
 import re
 import socket
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiosipreg.engine.effects import Flow
 from aiosipreg.errors import ParseError
+from aiosipreg.net.handler import hand_over
 from aiosipreg.net.icmp import ErrorQueue
-from aiosipreg.wire import Request, Response, parse_message
+from aiosipreg.net.sockets import any_host, bound_socket, family_of, mark, plain_host, version_of
+from aiosipreg.wire import parse_message
 
 if TYPE_CHECKING:
     from aiosipreg.engine.targets import Target
+    from aiosipreg.net.handler import MessageHandler
+    from aiosipreg.net.sockets import Address
     from aiosipreg.net.stats import Stats
-    from aiosipreg.settings import TransportParams
+    from aiosipreg.settings import TlsParams, TransportParams
 
-__all__ = ["MessageHandler", "UdpTransport"]
+__all__ = ["UdpTransport"]
 
 logger = logging.getLogger("aiosipreg.udp")
 
-Address = tuple[str, int]
-
-_FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _LONGEST: Final = 65_535
+_UNBROKEN: Final = {4: 1472, 6: 1452}  # what an Ethernet frame has room for
 _ROUTE_KEPT: Final = 1.0
+_CLOSED: Final = "the socket is closed"
 _BRANCH: Final = re.compile(rb";branch=(z9hG4bK[0-9a-z]+)")
-_ANY: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the socket listens; what is written in messages is looked up
-
-
-class MessageHandler(Protocol):
-    """Who takes what the sockets receive."""
-
-    def response_received(self, response: Response, source: Address) -> None:
-        """An answer came in."""
-
-    def request_received(self, request: Request, source: Address) -> None:
-        """A request came in."""
-
-    def request_lost(self, branch: str, cause: str) -> None:
-        """The request with this branch did not arrive and will not."""
 
 
 class UdpTransport:
@@ -54,23 +43,23 @@ class UdpTransport:
         self._endpoints: dict[int, _Endpoint] = {}
         self._opening: dict[int, asyncio.Lock] = {}
 
-    def flow(self, target: Target) -> Flow | None:
+    def flow(self, target: Target, _tls: TlsParams | None = None) -> Flow | None:
         """The flow to a target whose socket is open, ``None`` if `open` has to be awaited first.
 
         Raises:
             OSError: There is no route to the target.
         """
-        version = _version(target.host)
+        version = version_of(target.host)
         endpoint = self._endpoints.get(version)
         return endpoint.flow(target) if endpoint is not None else None
 
-    async def open(self, target: Target) -> Flow:
+    async def open(self, target: Target, _tls: TlsParams | None = None) -> Flow:
         """The flow to a target, opening the socket if need be.
 
         Raises:
             OSError: The socket cannot be bound, or there is no route to the target.
         """
-        version = _version(target.host)
+        version = version_of(target.host)
         async with self._opening.setdefault(version, asyncio.Lock()):
             if version not in self._endpoints:
                 self._endpoints[version] = await self._bind(version)
@@ -80,55 +69,41 @@ class UdpTransport:
         """Send one datagram.
 
         Raises:
-            OSError: The system refused it at once.
-        """
-        self.send_to(data, (flow.target.host, flow.target.port))
-
-    def send_to(self, data: bytes, address: Address) -> None:
-        """Send one datagram to an address.
-
-        Raises:
             OSError: The system refused it at once, or the socket is closed.
         """
-        endpoint = self._endpoints.get(_version(address[0]))
+        endpoint = self._endpoints.get(version_of(flow.target.host))
         if endpoint is None:
-            raise OSError("the socket is closed")
-        endpoint.send(data, address)
+            raise OSError(_CLOSED)
+        endpoint.send(data, (flow.target.host, flow.target.port))
 
-    def close(self) -> None:
+    def use(self, serial: int, *, in_use: bool) -> None:
+        """A socket is kept for as long as the core runs, so it does not matter who uses it."""
+
+    def forget(self) -> None:
+        """Ask anew which local address leads to a target: the network has changed."""
+        for endpoint in self._endpoints.values():
+            endpoint.forget()
+
+    async def close(self) -> None:
         """Close the sockets."""
         for endpoint in self._endpoints.values():
             endpoint.transport.close()
         self._endpoints.clear()
 
     async def _bind(self, version: int) -> _Endpoint:
-        local = self._params.local_address(version) or _ANY[version], self._params.udp
+        local = self._params.local_address(version) or any_host(version), self._params.udp or 0
         loop = asyncio.get_running_loop()
 
         def make() -> _Endpoint:
             return _Endpoint(version, self._params, self._handler, self._stats)
 
         if local[1]:
-            sock = _bound(version, local)
+            sock = bound_socket(version, socket.SOCK_DGRAM, local)
             try:
                 return (await loop.create_datagram_endpoint(make, sock=sock))[1]
             except NotImplementedError:
                 sock.close()  # The network of the tests has no real sockets.
         return (await loop.create_datagram_endpoint(make, local_addr=local))[1]
-
-
-def _bound(version: int, local: Address) -> socket.socket:
-    sock = socket.socket(_FAMILIES[version], socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        if version == 6:
-            # Or it takes the port of IPv4 along, and of the two sockets only the first could be opened.
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(local)
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 class _Endpoint(asyncio.DatagramProtocol):
@@ -158,11 +133,7 @@ class _Endpoint(asyncio.DatagramProtocol):
             reading.max_size = _LONGEST
         self._port = transport.get_extra_info("sockname")[1]
         sock = transport.get_extra_info("socket")
-        if self._dscp and sock is not None:
-            level, option = (
-                (socket.IPPROTO_IP, socket.IP_TOS) if self._version == 4 else (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
-            )
-            sock.setsockopt(level, option, self._dscp << 2)
+        mark(sock, self._version, self._dscp)
         self._errors = ErrorQueue.of(sock, self._version)
 
     def flow(self, target: Target) -> Flow:
@@ -176,13 +147,21 @@ class _Endpoint(asyncio.DatagramProtocol):
             flow = self._routes[target] = Flow(target, self._bound or self._local_address(target), self._port)
         return flow
 
+    def forget(self) -> None:
+        """Drop what is known of routes."""
+        self._routes_until = 0.0
+
     def _local_address(self, target: Target) -> str:
-        with socket.socket(_FAMILIES[self._version], socket.SOCK_DGRAM) as probe:
+        with socket.socket(family_of(self._version), socket.SOCK_DGRAM) as probe:
             # Connecting a datagram socket sends nothing; it only makes the system choose a route.
             probe.connect((target.host, target.port))
-            return str(probe.getsockname()[0]).partition("%")[0]
+            return plain_host(probe.getsockname())
 
     def send(self, data: bytes, address: Address) -> None:
+        if self.transport.is_closing():
+            raise OSError(_CLOSED)
+        if len(data) > _UNBROKEN[self._version]:
+            logger.info("%d octets to %s go in fragments, which get lost easily", len(data), address)
         # asyncio reports what sendto() raised through error_received, within the call.
         self._refusal, self._interrupted = None, False
         self.transport.sendto(data, address)
@@ -211,7 +190,7 @@ class _Endpoint(asyncio.DatagramProtocol):
             self._errors.close()
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        source = (addr[0].partition("%")[0], addr[1])
+        source = plain_host(addr), addr[1]
         if not data.strip(b"\r\n\0"):
             self._stats.dropped["keep-alive"] += 1
             return
@@ -225,20 +204,4 @@ class _Endpoint(asyncio.DatagramProtocol):
             self._stats.dropped["malformed"] += 1
             logger.debug("dropped %d octets from %s: %s", len(data), source, error)
             return
-        try:
-            if isinstance(message, Response):
-                self._handler.response_received(message, source)
-            else:
-                self._handler.request_received(message, source)
-        except ParseError as error:
-            self._stats.dropped["malformed"] += 1
-            logger.debug("dropped a message from %s: %s", source, error)
-        except Exception:
-            # ROB-8: an error of ours must not get into the event loop.
-            self._stats.dropped["error"] += 1
-            logger.exception("unexpected error over a message from %s", source)
-
-
-def _version(host: str) -> int:
-    """4 or 6, of an IP literal."""
-    return 6 if ":" in host else 4
+        hand_over(message, source, 0, self.send, handler=self._handler, stats=self._stats, logger=logger)

@@ -10,6 +10,7 @@ import pytest
 from aiosipreg.auth import AuthChallenge, AuthInfo
 from aiosipreg.engine.edits import EDITS, Edit, compare, plan
 from aiosipreg.params import SETTABLE, ExpiresIn, NatMode, ProxyParams, Redirect
+from aiosipreg.settings import TlsParams
 
 NOTHING, REFRESH, MOVE, START, STOP = Edit
 TOTO = ProxyParams(
@@ -49,6 +50,8 @@ TABLE: dict[str, tuple[Any, Edit]] = {
     "retry_403": (True, NOTHING),
     "redirect": (Redirect.NEVER, NOTHING),
     "redirect_hosts": (("edge.example.net",), NOTHING),
+    "udp_only": (True, NOTHING),
+    "tls": (TlsParams(wildcards=False), REFRESH),  # over a connection to which the new settings agree
 }
 
 

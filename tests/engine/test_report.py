@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.register import Binding, Grant
 from aiosipreg.engine.replies import TROUBLES, decide
-from aiosipreg.engine.report import clean, sentence, told
+from aiosipreg.engine.report import all_realms, clean, sentence, told
 from aiosipreg.engine.transitions import TRANSITIONS
 from aiosipreg.states import Reason, RegistrationState
 from aiosipreg.wire import NameAddr, Response, parse_message
@@ -157,3 +157,8 @@ def test_SEC_38_cause_that_quotes_the_network_is_escaped_and_cut() -> None:
 def test_REG_40_strict_account_is_told_why_a_2xx_failed() -> None:
     outcome = replace(GRANTED, row=TROUBLES["RSP-200A"])
     assert say("F-06", outcome, wait=30) == f"{TROUBLES['RSP-200A'].advice} (200 OK); next attempt in 30 s"
+
+
+def test_each_realm_is_told_once_and_made_fit_to_be_shown() -> None:
+    rows = [("WWW-Authenticate", f'Digest realm="{realm}", nonce="n"') for realm in ("a", "b", "a", "\u202e")]
+    assert all_realms(Response(401, "Who", rows)) == "realm a, realm b, realm \\xe2\\x80\\xae"

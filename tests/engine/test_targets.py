@@ -695,3 +695,20 @@ def test_whatever_is_answered_the_search_ends_and_stays_as_secure_as_asked(
         assert target.transport.secure or not uri.startswith("sips")
         assert 0 < target.port <= 65535
     assert asked <= 64
+
+
+@pytest.mark.parametrize(
+    ("transports", "left"),
+    [
+        ((), ()),
+        ((UDP, TCP), (UDP, TCP)),
+        ((TLS, UDP, TCP), (TLS,)),
+        ((UDP, TLS, TCP), (UDP, TLS)),
+        ((TLS, TCP, WSS, WS, TLS), (TLS, WSS, TLS)),
+    ],
+)
+def test_SEC_19_nothing_in_clear_text_comes_after_a_secure_target(
+    transports: tuple[Transport, ...], left: tuple[Transport, ...]
+) -> None:
+    targets = tuple(Target("192.0.2.1", 5060 + number, name, "h.example") for number, name in enumerate(transports))
+    assert tuple(target.transport for target in Located(targets, 60.0).without_descent()) == left

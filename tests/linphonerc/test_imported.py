@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import example, given
@@ -18,6 +18,8 @@ from aiosipreg import (
     ProxyParams,
     RegistrationState,
     RetryPolicy,
+    SipTimers,
+    Stats,
     TransportParams,
     hub,
     linphonerc,
@@ -28,6 +30,8 @@ from aiosipreg.testing import Registrar
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from aiosipreg.net.handler import MessageHandler
 
 UUID = "11111111-2222-3333-4444-555555555555"
 HA1 = "0123456789abcdef0123456789abcdef"
@@ -226,16 +230,17 @@ def test_a_bad_default_is_told_where_it_stands() -> None:
 @pytest.mark.parametrize(
     ("server", "told"),
     [
-        ("sip:titi.com", False),
-        ("sip:titi.com;transport=UDP", False),
-        ("sip:titi.com;transport", False),
-        ("sip:titi.com;transport=tcp", True),
-        ("sip:titi.com;transport=TLS", True),
-        ("sips:titi.com", True),
+        ("sip:titi.com", ""),
+        ("sip:titi.com;transport=UDP", ""),
+        ("sip:titi.com;transport", ""),
+        ("sip:titi.com;transport=tcp", ""),
+        ("sip:titi.com;transport=TLS", ""),
+        ("sips:titi.com", ""),
+        ("sip:titi.com;transport=dtls", "DTLS"),
     ],
 )
-def test_a_transport_that_is_not_built_is_told(server: str, told: bool) -> None:
-    sentence = "asks for another transport than UDP, which is not built yet; it cannot register"
+def test_a_transport_that_is_not_built_is_told(server: str, told: str) -> None:
+    sentence = f"asks for {told}, which is not built yet; it cannot register"
     imported = parse(f"[proxy_0]\nreg_identity=sip:toto@titi.com\nreg_proxy=<{server}>\n")
     assert imported.problems == ((f"[proxy_0] reg_proxy: {sentence}",) if told else ())
     routed = parse(f"[proxy_0]\n{ACCOUNT}reg_route=<{server}>,<sip:second.titi.com;transport=tcp>\n")
@@ -243,8 +248,9 @@ def test_a_transport_that_is_not_built_is_told(server: str, told: bool) -> None:
     assert [len(imported.accounts), len(routed.accounts)] == [1, 1]
 
 
-def test_the_transports_that_are_built_are_those_of_the_hub() -> None:
-    assert {transport.value.lower() for transport in hub._TRANSPORTS} == set(_BUILT_TRANSPORTS)
+async def test_the_transports_that_are_built_are_those_of_the_hub() -> None:
+    carriers = hub._carriers(TransportParams(), SipTimers(), cast("MessageHandler", None), Stats())
+    assert {transport.value.lower() for transport in carriers} == set(_BUILT_TRANSPORTS)
 
 
 def accounts(*more: str) -> str:
@@ -338,7 +344,6 @@ def test_of_password_and_ha1_the_password_is_taken() -> None:
 @pytest.mark.parametrize(
     ("section", "line", "sentence"),
     [
-        ("sip", "sip_port=0", "expected a port, or -1 for any: UDP cannot be switched off"),
         ("sip", "sip_port=99999", "expected a port, 0 to 65535"),
         ("sip", "bind_address=localhost", "expected an IP address of this machine"),
         ("sip", "dscp=64", "expected a DSCP value, 0 to 63"),

@@ -58,6 +58,7 @@ GOOD: list[tuple[Callable[[str], object], str, object]] = [
     (values.udp_port, "5060", 5060),
     (values.udp_port, "-1", 0),
     (values.udp_port, "-2", 0),
+    (values.udp_port, "0", None),
     (values.minimum_algorithm, "1", "MD5"),
     (values.minimum_algorithm, "0", "SHA-256"),
     (values.retry_base, "60000", RetryPolicy().base),
@@ -78,7 +79,6 @@ BAD: list[tuple[Callable[[str], object], str]] = [
     (values.uri_params, "a=b>"),
     *((values.instance_id, text) for text in ("1", "urn:uuid:11111111-2222-3333-4444-55555555aaaa", "a" * 36)),
     *((values.window, text) for text in ("90", "-5", "a-b", "80-", "90-1000", "90-80", "0-90", "90-100")),
-    (values.udp_port, "0"),
     *((values.retry_base, text) for text in ("0", "-1", "1800001", "1m")),
 ]
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -36,14 +36,19 @@ class Recorder:
         self.error: Exception | None = None
         self.seen: asyncio.Queue[tuple[object, ...]] = asyncio.Queue()
 
-    def response_received(self, response: Response, source: tuple[str, int]) -> None:
+    def response_received(self, response: Response, source: tuple[str, int], serial: int) -> None:
+        assert serial == 0
         self._take(response.status, source)
 
-    def request_received(self, request: Request, source: tuple[str, int]) -> None:
+    def request_received(self, request: Request, source: tuple[str, int], reply: Any) -> None:
+        reply(b"answer", source)
         self._take(request.method, source)
 
     def request_lost(self, branch: str, cause: str) -> None:
         self._take(branch, cause)
+
+    def connection_lost(self, serial: int, cause: str) -> None:
+        raise AssertionError("there are no connections")
 
     def _take(self, *seen: object) -> None:
         self.seen.put_nowait(seen)
@@ -77,7 +82,7 @@ async def opened(params: TransportParams, handler: Recorder, stats: Stats) -> As
     try:
         yield udp
     finally:
-        udp.close()
+        await udp.close()
         await asyncio.sleep(0)
 
 
@@ -123,6 +128,8 @@ async def test_REG_11_who_asks_at_the_same_time_gets_the_same_answer(handler: Re
         again = udp.flow(target("127.0.0.1", 5060))
         assert again == first
         assert again is not first
+        udp.forget()
+        assert udp.flow(target("127.0.0.1", 5060)) is not again
 
 
 async def test_a_bound_address_is_used_for_its_family(handler: Recorder, stats: Stats, peer: socket.socket) -> None:
@@ -199,20 +206,34 @@ async def test_what_the_system_refuses_raises_and_the_next_datagram_leaves(
     assert stats.dropped == {}
 
 
+@pytest.mark.parametrize(("host", "most"), [("127.0.0.1", 1472), ("::1", 1452)])
+async def test_TRA_4_a_datagram_that_does_not_fit_a_frame_is_logged(
+    udp: UdpTransport, caplog: pytest.LogCaptureFixture, host: str, most: int
+) -> None:
+    caplog.set_level(logging.INFO, "aiosipreg")
+    flow = await udp.open(target(host, 9))
+    udp.send(flow, b"x" * most)
+    assert caplog.records == []
+    udp.send(flow, b"x" * (most + 1))
+    assert f"{most + 1} octets to ('{host}', 9) go in fragments" in caplog.text
+
+
 async def test_a_closed_transport_sends_nothing(udp: UdpTransport) -> None:
     flow = await udp.open(target("127.0.0.1", 5060))
-    udp.close()
-    udp.close()
+    (endpoint,) = udp._endpoints.values()
+    await udp.close()
+    await udp.close()
     with pytest.raises(OSError, match="closed"):
         udp.send(flow, b"hello")
     with pytest.raises(OSError, match="closed"):
-        udp.send_to(b"hello", ("::1", 5060))
+        endpoint.send(b"hello", ("127.0.0.1", 5060))
 
 
 async def test_messages_are_told_apart(udp: UdpTransport, handler: Recorder, peer: socket.socket) -> None:
     flow = await udp.open(target(*peer.getsockname()))
     peer.sendto(REQUEST, (flow.host, flow.port))
     assert await handler.next() == ("OPTIONS", peer.getsockname())
+    assert (await asyncio.to_thread(peer.recvfrom, 100))[0] == b"answer"
     peer.sendto(RESPONSE, (flow.host, flow.port))
     assert await handler.next() == (200, peer.getsockname())
 

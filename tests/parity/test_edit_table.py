@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiosipreg import AuthChallenge, AuthInfo, ConfigError, Core, CoreClosedError, ExpiresIn, NatMode, Reason, Redirect
+from aiosipreg import (
+    AuthChallenge,
+    AuthInfo,
+    ConfigError,
+    Core,
+    CoreClosedError,
+    ExpiresIn,
+    NatMode,
+    Reason,
+    Redirect,
+    TlsParams,
+)
 from aiosipreg.params import SETTABLE
 from aiosipreg.testing import Faults, Registrar
 from tests.accounts import AOR, CLEARED, FAILED, NONE, OK, PROGRESS, REFRESHING, account
@@ -155,6 +166,8 @@ CHANGES: dict[str, Change] = {
     "retry_403": Change(True, NOTHING),
     "redirect": Change(Redirect.NEVER, NOTHING),
     "redirect_hosts": Change(("edge.titi.com",), NOTHING),
+    "tls": Change(TlsParams(wildcards=False), REFRESH),
+    "udp_only": Change(True, NOTHING),
 }
 FIXED = {"id": "another", "depends_on": "another"}
 

@@ -7,19 +7,22 @@ Its users are ``toto`` with the password ``secret``, and ``user0000`` to ``user9
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import glob
 import http.client
 import json
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.peers import Process, free_port, require, running
+from tests.certificates import authority
+from tests.peers import Process, free_port, give_up, require, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONFIG = Path(__file__).with_name("kamailio.cfg")
+MODULES = "/usr/lib/*/kamailio/modules"
 READY_WITHIN = 10.0
 POLL = 0.02
 STALE = 16  # flag of the auth module's challenge functions, as are the qop values
@@ -37,6 +40,8 @@ class Options:
         max_expires: Seconds; a longer lifetime is cut to it.
         gruu: Whether a Contact with an instance id gets a public and a temporary GRUU (RFC 5627).
         qualify: Whether it sends an OPTIONS to each contact, about every second.
+        tls: Whether it listens for TLS too, with a certificate for its address and titi.com.
+        wants_certificate: Whether it wants one of the test authority from its clients.
     """
 
     algorithm: str = "MD5"
@@ -47,8 +52,10 @@ class Options:
     gruu: bool = False
     qualify: bool = False
     realm: str = "kamailio.test"
+    tls: bool = False
+    wants_certificate: bool = False
 
-    def definitions(self) -> Iterator[str]:
+    def definitions(self, directory: Path) -> Iterator[str]:
         qop = 1 if self.qop else 0
         for value in (
             f'ALGORITHM="{self.algorithm}"',
@@ -61,8 +68,19 @@ class Options:
             f"MAX_EXPIRES={self.max_expires}",
             f"GRUU={int(self.gruu)}",
             *(["WITH_QUALIFY"] if self.qualify else []),
+            *(self._tls(directory) if self.tls else []),
         ):
             yield from ("-A", value)
+
+    def _tls(self, directory: Path) -> Iterator[str]:
+        identity = authority().issue(dns=["titi.com"], addresses=["127.0.0.1"])
+        certificate, key = identity.files(directory)
+        (directory / "ca.pem").write_text(authority().pem)
+        yield "WITH_TLS"
+        yield f'CERTIFICATE="{certificate}"'
+        yield f'PRIVATE_KEY="{key}"'
+        yield f'CLIENT_CA="{directory / "ca.pem"}"'
+        yield f"VERIFY_CLIENT={int(self.wants_certificate)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +116,24 @@ class Kamailio:
 
     host = "127.0.0.1"
 
-    def __init__(self, port: int, process: Process, options: Options) -> None:
+    def __init__(self, port: int, tls_port: int, process: Process, options: Options) -> None:
         self.port = port
+        self.tls_port = tls_port
         self.process = process
         self.options = options
 
     @property
     def uri(self) -> str:
         return f"sip:{self.host}:{self.port}"
+
+    @property
+    def tcp_uri(self) -> str:
+        return f"{self.uri};transport=tcp"
+
+    @property
+    def tls_uri(self) -> str:
+        """With ``Options.tls`` only."""
+        return f"sips:{self.host}:{self.tls_port}"
 
     async def rpc(self, method: str, *params: object) -> Any:
         """Call a command (``core.echo``) and give its result; ``RuntimeError`` tells what it objects to."""
@@ -125,6 +153,23 @@ class Kamailio:
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
         return answer["result"]
+
+    async def connections(self, transport: str) -> list[int]:
+        """The numbers of the connections that it has by ``tcp`` or ``tls``, without those of these questions."""
+        port = self.tls_port if transport == "tls" else self.port
+        ours = {binding.contact.rpartition(":")[2].partition(";")[0] for binding in await self.bindings()}
+        found = [entry for entry in await self.rpc("core.tcp_list") if entry["dst_port"] == port]
+        return [entry["id"] for entry in found if str(entry["src_port"]) in ours]
+
+    async def hang_up(self, connection: int) -> None:
+        """Close one of these."""
+
+        def ask() -> None:
+            with contextlib.closing(http.client.HTTPConnection(self.host, self.port, timeout=10)) as http_connection:
+                http_connection.request("GET", f"/hangup/{connection}")
+                assert http_connection.getresponse().status == 200
+
+        await asyncio.to_thread(ask)
 
     async def bindings(self, user: str | None = None) -> tuple[StoredBinding, ...]:
         """What is registered now, of all users or of one."""
@@ -155,18 +200,20 @@ def stored_binding(user: str, contact: dict[str, Any]) -> StoredBinding:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def kamailio_running(directory: Path, options: Options) -> Iterator[Kamailio]:
     """Start one with files in ``directory``, wait until it answers, stop it at the end."""
     program = require("kamailio")
-    port = free_port()
+    port, tls_port = free_port(), free_port()
+    if options.tls and not glob.glob(f"{MODULES}/tls.so"):
+        give_up("Kamailio has no TLS (Debian package kamailio-tls-modules)")
     command = [
         *(program, "-DD", "-E", "-f", str(CONFIG), "-Y", str(directory), "-m", "256", "-M", "32"),
-        *("-A", f"PORT={port}"),
-        *options.definitions(),
+        *("-A", f"PORT={port}", "-A", f"TLS_PORT={tls_port}"),
+        *options.definitions(directory),
     ]
     with running(command, directory / "kamailio.log") as process:
-        kamailio = Kamailio(port, process, options)
+        kamailio = Kamailio(port, tls_port, process, options)
         wait_until_ready(kamailio)
         yield kamailio
 

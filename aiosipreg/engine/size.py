@@ -1,0 +1,32 @@
+"""Which requests are too large for a datagram (RFC 3261 18.1.1): pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from aiosipreg.engine.targets import Target, Transport
+
+if TYPE_CHECKING:
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.wire import SipUri
+
+__all__ = ["LARGEST_DATAGRAM", "stream_for"]
+
+LARGEST_DATAGRAM: Final = 1300
+"""Octets of a request that may go in a datagram while nobody knows the path's MTU (TRA-2)."""
+
+
+def stream_for(target: Target, size: int, hop: SipUri, params: ProxyParams) -> Target | None:
+    """Where a request of this size goes instead, ``None`` if it may stay where it is (TRA-2, TRA-4).
+
+    Args:
+        target: Where it would go.
+        size: Its octets.
+        hop: What was resolved to the target: a transport that stands there is what was asked for.
+        params: The account's settings.
+    """
+    fits = target.transport is not Transport.UDP or size <= LARGEST_DATAGRAM
+    if fits or params.udp_only or hop.params.get("transport"):
+        return None
+    return replace(target, transport=Transport.TCP)

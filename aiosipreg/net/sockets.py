@@ -1,0 +1,67 @@
+"""Local ends of sockets (floor 3)."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+__all__ = ["Address", "bound_socket", "mark", "plain_host", "version_of"]
+
+Address = tuple[str, int]
+
+_FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+_TRAFFIC_CLASS: Final = {4: (socket.IPPROTO_IP, socket.IP_TOS), 6: (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)}
+_ANY: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the socket listens; what is written in messages is looked up
+
+
+def version_of(host: str) -> int:
+    """4 or 6, of an IP literal."""
+    return 6 if ":" in host else 4
+
+
+def family_of(version: int) -> socket.AddressFamily:
+    """The address family of IP version 4 or 6."""
+    return _FAMILIES[version]
+
+
+def any_host(version: int) -> str:
+    """The address that stands for every local one."""
+    return _ANY[version]
+
+
+def plain_host(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """The host of a socket address, without the zone of a link-local one."""
+    return address[0].partition("%")[0]
+
+
+def bound_socket(version: int, kind: socket.SocketKind, local: Address, *, shared: bool = False) -> socket.socket:
+    """A socket on a fixed local port.
+
+    Args:
+        version: IP version, 4 or 6.
+        kind: Datagrams or a stream.
+        local: Address and port.
+        shared: Whether other sockets of ours may have the same port, each toward another target.
+
+    Raises:
+        OSError: The address cannot be used.
+    """
+    sock = socket.socket(_FAMILIES[version], kind)
+    try:
+        sock.setblocking(False)
+        if version == 6:
+            # Or it takes the port of IPv4 along, and of the two sockets only the first could be opened.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(local)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def mark(sock: socket.socket | None, version: int, dscp: int) -> None:
+    """Mark what a socket sends (RFC 2474); the network of the tests has no sockets to mark."""
+    if dscp and sock is not None:
+        sock.setsockopt(*_TRAFFIC_CLASS[version], dscp << 2)

@@ -1,0 +1,267 @@
+"""TCP and TLS: the connections of a core, each shared by all accounts that may share it (floor 3; RFC 3261 18)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from aiosipreg.engine.targets import Transport
+from aiosipreg.net.connection import CLOSED_WITHIN, Connection
+from aiosipreg.net.failure import TransportFailure
+from aiosipreg.net.sockets import any_host, bound_socket, mark, version_of
+from aiosipreg.net.tls import Contexts, TlsError, handshake_failure, unverifying_context, verify
+from aiosipreg.settings import TlsParams
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from aiosipreg.engine.effects import Flow
+    from aiosipreg.engine.targets import Target
+    from aiosipreg.net.handler import MessageHandler
+    from aiosipreg.net.stats import Stats
+    from aiosipreg.settings import TransportParams
+
+__all__ = ["StreamTransport"]
+
+logger = logging.getLogger("aiosipreg.stream")
+
+CONNECTED_WITHIN: Final = 5.0
+"""Seconds for the connection (TRA-14)."""
+
+SECURED_WITHIN: Final = 5.0
+"""Seconds for the TLS handshake (TRA-14)."""
+
+MOST_CONNECTIONS: Final = 10_000
+
+_Place = tuple[Transport, str, int, TlsParams | None]
+"""What connections have in common that accounts may share, if the certificate is for both their servers (TRA-10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A connection, the name it was opened for, and whether its certificate is for another name as well (TLS-7)."""
+
+    connection: Connection
+    name: str
+    is_for: Callable[[str], bool]
+
+    def serves(self, name: str) -> bool:
+        return self.connection.usable and (name == self.name or self.is_for(name))
+
+
+class StreamTransport:
+    """Opens connections when they are needed, and knows those that are there.
+
+    Args:
+        params: Local addresses.
+        idle: Seconds after its last use that a connection is kept when nobody uses it (TRA-11).
+        handler: Takes what comes in.
+        stats: Counters to keep.
+    """
+
+    def __init__(self, params: TransportParams, idle: float, handler: MessageHandler, stats: Stats) -> None:
+        self._params = params
+        self._idle = idle
+        self._handler = handler
+        self._stats = stats
+        self._loop = asyncio.get_running_loop()
+        self._serials = itertools.count(1)
+        self._contexts = Contexts()
+        self._connections: dict[int, Connection] = {}
+        self._lines: dict[_Place, list[_Line]] = {}
+        self._opening: dict[tuple[_Place, str], asyncio.Task[Connection]] = {}
+        self._tasks: set[asyncio.Task[Connection]] = set()
+
+    def flow(self, target: Target, tls: TlsParams) -> Flow | None:
+        """The flow to a target that is connected, ``None`` if `open` has to be awaited first."""
+        lines = self._lines.get(_place(target, tls), ())
+        return next((line.connection.flow(target) for line in lines if line.serves(target.name)), None)
+
+    async def open(self, target: Target, tls: TlsParams) -> Flow:
+        """The flow to a target, connecting if need be. Cancelling the wait leaves the attempt to others who wait.
+
+        Raises:
+            OSError: There is no connection within the time limits, or no more may be opened.
+        """
+        flow = self.flow(target, tls)
+        if flow is not None:
+            return flow
+        task = self._opening.get(_attempt(target, tls)) or self._start(target, tls)
+        # `wait` cancels nothing when it ends: the task is shared.
+        await asyncio.wait((task,))
+        if task.cancelled():
+            raise OSError("the transport is closed")
+        return task.result().flow(target)
+
+    def send(self, flow: Flow, data: bytes) -> None:
+        """Send one message.
+
+        Raises:
+            OSError: The connection is gone, or it takes no more.
+        """
+        connection = self._connections.get(flow.serial)
+        if connection is None:
+            raise TransportFailure("the connection is closed", "RSP-CLOSE")
+        connection.send(data)
+
+    def use(self, serial: int, *, in_use: bool) -> None:
+        """Note whether anybody uses a connection: one that nobody uses is closed after a while (TRA-11)."""
+        connection = self._connections.get(serial)
+        if connection is not None:
+            connection.use(in_use=in_use)
+
+    def forget(self) -> None:
+        """Give nobody the connections that there are: they belong to the network as it was; who uses one may go on."""
+        self._lines, self._opening = {}, {}
+
+    async def close(self) -> None:
+        """Close all connections, politely but within a second; idempotent."""
+        connections, opening = list(self._connections.values()), list(self._tasks)
+        for task in opening:
+            task.cancel()
+        try:
+            for connection in connections:
+                connection.close("the transport is closed")
+            ends: list[asyncio.Future[Any]] = [*opening, *(connection.gone for connection in connections)]
+            if ends:
+                await asyncio.wait(ends)
+        finally:
+            for connection in connections:
+                connection.fail("the transport is closed")
+
+    def _start(self, target: Target, tls: TlsParams) -> asyncio.Task[Connection]:
+        if len(self._connections) + len(self._tasks) >= MOST_CONNECTIONS:
+            raise OSError(f"there are {MOST_CONNECTIONS} connections already")
+        attempt, opening = _attempt(target, tls), self._opening
+        task = opening[attempt] = self._loop.create_task(self._connect(target, tls, self._lines))
+        self._tasks.add(task)
+
+        def done(task: asyncio.Task[Connection]) -> None:
+            del opening[attempt]
+            self._tasks.discard(task)
+            if not task.cancelled():
+                task.exception()  # Or it counts as not seen by anybody, when all who waited have been cancelled.
+
+        task.add_done_callback(done)
+        return task
+
+    async def _connect(self, target: Target, tls: TlsParams, lines: dict[_Place, list[_Line]]) -> Connection:
+        place = _place(target, tls)
+
+        def make() -> Connection:
+            return Connection(
+                next(self._serials),
+                (target.host, target.port),
+                idle=self._idle,
+                handler=self._handler,
+                stats=self._stats,
+                lost=lambda connection, cause: self._lost(place, connection, cause),
+            )
+
+        if target.transport is Transport.TLS:
+            transport, connection, is_for = await self._secure(target, tls, make)
+        else:
+            connection, is_for = make(), _anybody
+            transport = await self._dial(target, connection)
+        try:
+            connection.begin(transport)
+        except OSError:
+            transport.abort()
+            raise
+        logger.debug("connection %d to %s is open", connection.serial, target)
+        self._connections[connection.serial] = connection
+        lines.setdefault(place, []).append(_Line(connection, target.name, is_for))
+        return connection
+
+    async def _secure(
+        self, target: Target, tls: TlsParams, make: Callable[[], Connection]
+    ) -> tuple[asyncio.Transport, Connection, Callable[[str], bool]]:
+        """Connect by TLS, and see who is there (TLS-1); also gives which other names may use the connection."""
+        context, connection, authorities = self._contexts.get(tls, target.name), make(), None
+        try:
+            transport = await self._shake_hands(target, connection, context)
+        except TlsError as error:
+            if not error.wrong_purpose or tls.context is not None:
+                raise
+            connection, authorities = make(), context
+            transport = await self._shake_hands(target, connection, unverifying_context())
+        try:
+            certificate = verify(transport.get_extra_info("ssl_object"), target.name, tls, authorities)
+        except BaseException:
+            transport.abort()
+            raise
+        return transport, connection, lambda name: not tls.insecure_skip_verify and certificate.is_for(name, tls)
+
+    async def _shake_hands(
+        self, target: Target, protocol: asyncio.Protocol, context: ssl.SSLContext
+    ) -> asyncio.Transport:
+        # What comes before the handshake is nothing that the server said: it goes to nobody.
+        plain = await self._dial(target, asyncio.Protocol())
+        try:
+            secured = await self._loop.start_tls(
+                plain,
+                protocol,
+                context,
+                server_hostname=target.name,
+                ssl_handshake_timeout=SECURED_WITHIN,
+                ssl_shutdown_timeout=CLOSED_WITHIN,
+            )
+        except OSError as error:
+            raise handshake_failure(error, target.name) from error
+        if secured is None:
+            raise handshake_failure(ConnectionResetError(), target.name)
+        return secured
+
+    async def _dial(self, target: Target, protocol: asyncio.Protocol) -> asyncio.Transport:
+        """Connect by TCP (TRA-14)."""
+        version = version_of(target.host)
+        host = self._params.local_address(version)
+        port = self._params.tls if target.transport is Transport.TLS else self._params.tcp
+        try:
+            async with asyncio.timeout(CONNECTED_WITHIN):
+                if port:
+                    transport = await self._dial_from((host or any_host(version), port), target, protocol)
+                else:
+                    local = (host, 0) if host else None
+                    transport, _ = await self._loop.create_connection(
+                        lambda: protocol, target.host, target.port, local_addr=local
+                    )
+        except TimeoutError:
+            raise OSError(f"no connection within {CONNECTED_WITHIN:g} s") from None
+        mark(transport.get_extra_info("socket"), version, self._params.dscp)
+        return transport
+
+    async def _dial_from(self, local: tuple[str, int], target: Target, protocol: asyncio.Protocol) -> asyncio.Transport:
+        """Connect from a fixed port, which connections to different targets share."""
+        sock = bound_socket(version_of(target.host), socket.SOCK_STREAM, local, shared=True)
+        try:
+            await self._loop.sock_connect(sock, (target.host, target.port))
+            return (await self._loop.create_connection(lambda: protocol, sock=sock))[0]
+        except BaseException:
+            sock.close()
+            raise
+
+    def _lost(self, place: _Place, connection: Connection, cause: str) -> None:
+        self._connections.pop(connection.serial, None)
+        lines = [line for line in self._lines.pop(place, ()) if line.connection is not connection]
+        if lines:
+            self._lines[place] = lines
+        self._handler.connection_lost(connection.serial, cause)
+
+
+def _place(target: Target, tls: TlsParams) -> _Place:
+    return target.transport, target.host, target.port, tls if target.transport is Transport.TLS else None
+
+
+def _attempt(target: Target, tls: TlsParams) -> tuple[_Place, str]:
+    return _place(target, tls), target.name if target.transport is Transport.TLS else ""
+
+
+def _anybody(_name: str) -> bool:
+    """Over TCP nobody proves who he is, so one connection is as good for all."""
+    return True
