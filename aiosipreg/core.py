@@ -19,17 +19,19 @@ from aiosipreg.hub import Hub
 from aiosipreg.net.stats import Stats
 from aiosipreg.params import ProxyParams, auth_source
 from aiosipreg.proxy import ProxyConfig
+from aiosipreg.roaming import Roaming
 from aiosipreg.settings import DnsParams, TlsParams, TransportParams
 from aiosipreg.states import RegistrationState
 from aiosipreg.streams import Broadcast
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection
+    from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 
     from aiosipreg.auth import AuthInfo, AuthProvider
     from aiosipreg.engine.effects import Effect
     from aiosipreg.hub import RequestHandler
     from aiosipreg.params import AuthSource
+    from aiosipreg.runner import Runner
     from aiosipreg.states import RegistrationEvent
 
 __all__ = ["Core"]
@@ -329,6 +331,7 @@ class Core:
                 retry=self._retry, random=self._random, is_ours=self._is_ours, accounts=lambda: len(self._proxies),
                 on_request=self._on_request, pacing=self._pacing,
             )  # fmt: skip
+            roaming = Roaming(self._hub, self._transports, self._runners)
             try:
                 await self._stopping.wait()
                 leaving = [proxy for proxy in self.proxy_configs if proxy.params.unregister_at_stop]
@@ -336,6 +339,7 @@ class Core:
             finally:
                 # Within the group: it ends when its last task has ended, and these are what keeps tasks busy.
                 self._stopping.set()
+                roaming.close()
                 self._close()
                 await self._hub.close()
 
@@ -377,6 +381,9 @@ class Core:
     def _enter_all(self, make: Callable[[Registration, float], list[Effect]], *, insist: bool = False) -> None:
         for proxy in self.proxy_configs:
             proxy._enter(make, insist=insist)
+
+    def _runners(self) -> Iterator[Runner[Registration]]:
+        return (runner for proxy in self._proxies.values() for runner in proxy._runners)
 
     def _is_ours(self, user: str) -> bool:
         return any(proxy.params.aor.user == user for proxy in self._proxies.values())

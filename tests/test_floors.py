@@ -42,6 +42,7 @@ FLOORS: dict[str, int] = {
     "standing": 4,
     "hub": 4,
     "proxy": 4,
+    "roaming": 4,
     "core": 5,
     "": 6,  # aiosipreg/__init__.py
     "__main__": 6,
@@ -57,6 +58,7 @@ SIDEWAYS: dict[str, set[str]] = {
     "engine": {"params", "settings"},
     "params": {"settings"},
     "hub": {"runner"},
+    "roaming": {"hub", "runner"},
     "fetch": {"runner"},
     "dependents": {"proxy"},
     "proxy": {"desk", "draft", "fetch", "runner", "standing"},

@@ -116,6 +116,11 @@ class Cycle:
         return self._transaction.branch if self.step is Step.TRYING and self._transaction is not None else None
 
     @property
+    def flow(self) -> Flow | None:
+        """Where its requests go, ``None`` before that is known."""
+        return self._flow
+
+    @property
     def binds(self) -> bool:
         """Whether a registration is out that the registrar may have taken already."""
         return self.purpose is Purpose.REGISTER and self.step is Step.TRYING
@@ -159,7 +164,7 @@ class Cycle:
             return self._connect()  # What the far end has long forgotten looks open until something is sent on it.
         return self._leave(TROUBLES[row], cause, now)
 
-    def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
+    def flow_lost(self, flow: Flow | None, cause: str, now: float) -> list[Effect]:
         """A connection is gone: so is the request that waits for its answer on it, and the next needs another one."""
         if self._flow != flow:
             return []

@@ -166,6 +166,19 @@ class Registration(Course):
         self.lease.retry_at = None
         return []
 
+    def network_changed(self, now: float) -> list[Effect]:
+        """Our address, or the way to the server, is another one (REG-35; F-13, F-17, F-31, F-39)."""
+        cycle = self._cycle
+        if self._held or self.intent is Intent.UNREGISTER:
+            # A removal is as good from the old address; without a network there is nothing to do it with.
+            return []
+        self.session.leave(None)
+        if cycle is not None:
+            return self._feed(now, lambda cycle: cycle.flow_lost(cycle.flow, "the network changed", now))
+        self.lease.refresh_at = None
+        self._resume(now)
+        return [self.lease.move("F-17")] if self.state is OK else []
+
     def notified(self, notice: Notice, now: float) -> list[Effect]:
         """The registrar told what became of our Contact (F-18 to F-22, F-45)."""
         if self.intent is not Intent.REGISTER or self.state not in (OK, REFRESHING):

@@ -25,7 +25,7 @@ _PLAIN: Final[Mapping[str, str]] = {
     "F-14": "refreshing the binding",
     "F-15": "registering the changed settings",
     "F-19": "the registrar dropped the binding; registering again",
-    "F-17": "there is no network; the binding is kept until it runs out",
+    "F-17": "the network changed; registering from where we are now",
     "F-23": "unregistering",
     "F-24": "the binding ran out",
     "F-29": "the binding ran out while it was being renewed",
@@ -80,7 +80,7 @@ def sentence(
     if binding is not None and transition.target is RegistrationState.OK:
         brief = ", which is very brief" if binding.expires < _BRIEF else ""
         return f"registered for {binding.expires:.0f} s{brief}"
-    if transition.id in _PLAIN or outcome is None:
+    if outcome is None or (transition.id in _PLAIN and outcome.row.id != "RSP-NET"):
         return _PLAIN.get(transition.id, "registering")
     if wait is None:
         return told(outcome)

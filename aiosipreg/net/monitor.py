@@ -12,10 +12,12 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Final
 
+from aiosipreg.net.sockets import local_address
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NetworkMonitor", "local_address"]
+__all__ = ["AWAY", "NetworkMonitor", "way_to"]
 
 logger = logging.getLogger("aiosipreg.net")
 
@@ -25,21 +27,13 @@ _GROUPS: Final = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 _SETTLE: Final = 0.5
 _POLL: Final = 5.0
 # Reserved for documentation (RFC 5737, RFC 3849): somewhere in the world, and nothing is sent there.
-_AWAY: Final = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+AWAY: Final = ("192.0.2.1", "2001:db8::1")
 
 
-def local_address(host: str) -> str | None:
-    """The address that the system would use toward a host, ``None`` when there is no way to it.
-
-    Args:
-        host: An IP address without brackets.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def way_to(host: str) -> str | None:
+    """The address that the system would use toward a host, ``None`` when there is no way to it."""
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            # Connecting a datagram socket sends nothing; it only makes the system choose a route.
-            probe.connect((host, 9))
-            return str(probe.getsockname()[0]).partition("%")[0]
+        return local_address(host)
     except OSError:
         return None
 
@@ -96,7 +90,7 @@ class NetworkMonitor:
 
 
 def _addresses() -> tuple[str | None, ...]:
-    return tuple(local_address(host) for host in _AWAY.values())
+    return tuple(way_to(host) for host in AWAY)
 
 
 def _netlink() -> socket.socket | None:

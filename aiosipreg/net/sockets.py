@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Final
 
-__all__ = ["Address", "bound_socket", "mark", "plain_host", "version_of"]
+__all__ = ["Address", "bound_socket", "local_address", "mark", "plain_host", "version_of"]
 
 Address = tuple[str, int]
 
@@ -32,6 +32,21 @@ def any_host(version: int) -> str:
 def plain_host(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     """The host of a socket address, without the zone of a link-local one."""
     return address[0].partition("%")[0]
+
+
+def local_address(host: str) -> str:
+    """The address that the system would use toward a host (REG-11).
+
+    Args:
+        host: An IP address without brackets.
+
+    Raises:
+        OSError: There is no way to it.
+    """
+    with socket.socket(_FAMILIES[6 if ":" in host else 4], socket.SOCK_DGRAM) as probe:
+        # Connecting a datagram socket sends nothing; it only makes the system choose a route.
+        probe.connect((host, 9))
+        return plain_host(probe.getsockname())
 
 
 def bound_socket(version: int, kind: socket.SocketKind, local: Address, *, shared: bool = False) -> socket.socket:

@@ -12,7 +12,7 @@ from aiosipreg.engine.effects import Flow
 from aiosipreg.errors import ParseError
 from aiosipreg.net.handler import hand_over
 from aiosipreg.net.icmp import ErrorQueue
-from aiosipreg.net.sockets import any_host, bound_socket, family_of, mark, plain_host, version_of
+from aiosipreg.net.sockets import any_host, bound_socket, local_address, mark, plain_host, version_of
 from aiosipreg.wire import parse_message
 
 if TYPE_CHECKING:
@@ -144,18 +144,12 @@ class _Endpoint(asyncio.DatagramProtocol):
             self._routes, self._routes_until = {}, now + _ROUTE_KEPT
         flow = self._routes.get(target)
         if flow is None:
-            flow = self._routes[target] = Flow(target, self._bound or self._local_address(target), self._port)
+            flow = self._routes[target] = Flow(target, self._bound or local_address(target.host), self._port)
         return flow
 
     def forget(self) -> None:
         """Drop what is known of routes."""
         self._routes_until = 0.0
-
-    def _local_address(self, target: Target) -> str:
-        with socket.socket(family_of(self._version), socket.SOCK_DGRAM) as probe:
-            # Connecting a datagram socket sends nothing; it only makes the system choose a route.
-            probe.connect((target.host, target.port))
-            return plain_host(probe.getsockname())
 
     def send(self, data: bytes, address: Address) -> None:
         if self.transport.is_closing():

@@ -286,6 +286,9 @@ class Driver:
     def network(self, *, up: bool) -> None:
         self.enter(lambda machine, now: machine.network(now, reachable=up))
 
+    def network_changed(self) -> None:
+        self.enter(lambda machine, now: machine.network_changed(now))
+
     def wake(self) -> None:
         self.enter(lambda machine, now: machine.wake(now))
 

@@ -1290,3 +1290,74 @@ def test_F_26_a_binding_that_lives_needs_no_other_end() -> None:
     driver.refresh()
     driver.run(START + 42)
     assert (driver.moves[-1], driver.lease.residual_until) == ("F-26", None)
+
+
+# The network is another one
+
+
+def test_F_17_REG_35_a_binding_is_made_anew_from_the_new_address_and_the_old_one_removed() -> None:
+    driver = registered()
+    driver.now += 100
+    driver.local = "198.51.100.8"
+    driver.network_changed()
+    assert (driver.moves[-1], driver.state, driver.waits(0, 2)) == ("F-17", REFRESHING, True)
+    assert driver.event.message == "the network changed; registering from where we are now"
+    driver.step()
+    assert driver.last.contacts == [
+        "<sip:alice@198.51.100.8:5060>;expires=3600",
+        "<sip:alice@198.51.100.7:5060>;expires=0",
+    ]
+    assert driver.last.request.call_id == driver.requests[0].request.call_id
+    driver.ok()
+    assert driver.moves[-1] == "F-25"
+
+
+def test_F_13_an_attempt_goes_on_from_the_new_address() -> None:
+    driver = started()
+    driver.local = "198.51.100.8"
+    driver.network_changed()
+    assert [sent.flow.host for sent in driver.requests] == ["198.51.100.7", "198.51.100.8"]
+    assert (driver.state, driver.moves) == (PROGRESS, ["F-01"])
+    driver.ok()
+    assert driver.state is OK
+
+
+def test_F_13_before_anything_was_sent_nothing_has_to_be_sent_again() -> None:
+    driver = Driver()
+    driver.by_hand.add(Locate)
+    driver.register()
+    driver.network_changed()
+    assert (driver.questions[Locate], driver.sent) == (1, [])
+    driver.locate(target())
+    assert len(driver.requests) == 1
+
+
+def test_F_31_a_refresh_that_waits_does_not_wait_in_a_new_network() -> None:
+    driver = waiting()
+    driver.network_changed()
+    assert (driver.waits(0, 2), driver.moves[-1]) == (True, "F-26")
+
+
+def test_F_39_a_failed_account_tries_in_a_new_network() -> None:
+    driver = failed()
+    failures = driver.lease.failures
+    driver.network_changed()
+    assert (driver.waits(0, 2), driver.lease.failures) == (True, failures)
+    driver.step()
+    assert driver.moves[-1] == "F-36"
+
+
+def test_F_39_not_so_one_that_is_idle_or_has_no_network() -> None:
+    driver = cleared()
+    driver.network_changed()
+    assert driver.machine.deadline is None
+    driver = failed()
+    driver.network(up=False)
+    driver.network_changed()
+    assert driver.machine.deadline is None
+
+
+def test_a_removal_goes_on_whatever_the_network_is() -> None:
+    driver = removing()
+    driver.network_changed()
+    assert (driver.state, len(driver.requests)) == (PROGRESS, 2)

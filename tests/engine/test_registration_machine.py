@@ -154,6 +154,12 @@ class World(RuleBasedStateMachine):
         if not up:
             assert self.driver.machine.branch is None
 
+    @rule(local=st.sampled_from(["198.51.100.7", "198.51.100.8"]))
+    def network_changed(self, local: str) -> None:
+        self.driver.local = local
+        self.over = self.over or self.driver.machine.intent is Intent.REGISTER
+        self.driver.network_changed()
+
     @rule(crash=st.booleans())
     def end(self, crash: bool) -> None:
         self.wanted = False

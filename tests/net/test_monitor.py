@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aiosipreg.net import monitor
-from aiosipreg.net.monitor import NetworkMonitor, local_address
+from aiosipreg.net.monitor import NetworkMonitor, way_to
 from tests.namespaces import cable, needs_namespaces, run_in
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Noted:
 
 @pytest.mark.parametrize(("host", "address"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1")])
 def test_REG_11_the_address_toward_a_host(host: str, address: str) -> None:
-    assert local_address(host) == address
+    assert way_to(host) == address
 
 
 def test_REG_35_addresses_and_links_that_go_and_come_are_told_once() -> None:
@@ -57,7 +57,7 @@ def test_REG_35_addresses_and_links_that_go_and_come_are_told_once() -> None:
                 await asyncio.to_thread(change)
                 await noted.again()
                 assert len(noted.times) == number
-                seen.append(local_address("10.9.0.9"))
+                seen.append(way_to("10.9.0.9"))
             watching.close()
             watching.close()
             return seen
@@ -86,7 +86,7 @@ async def test_REG_35_without_netlink_the_addresses_are_looked_at(
 ) -> None:
     caplog.set_level("INFO")
     addresses = {"192.0.2.1": "10.0.0.1", "2001:db8::1": None}
-    monkeypatch.setattr(monitor, "local_address", addresses.__getitem__)
+    monkeypatch.setattr(monitor, "way_to", addresses.__getitem__)
     monkeypatch.setattr(socket, "socket", Refusing)
     noted = Noted()
     watching = NetworkMonitor(noted)
