@@ -239,9 +239,11 @@ class Cycle:
 
     def _not_located(self, answer: NotLocated, now: float) -> list[Effect]:
         cause = self.walk.unlocated(self._detour.next_hop, answer.cause)
-        # That a redirect names a place which nobody finds, or by a transport that we lack, is no fault of the settings.
-        hop = self._detour.hop
-        row, response = (TROUBLES[answer.row], None) if hop is None or hop.ours else self.walk.why
+        hop, row, response = self._detour.hop, TROUBLES[answer.row], None
+        if hop is not None and (answer.hopeless or not hop.ours):
+            # That a redirect names a place which nobody finds, or by a transport that we lack, is no fault of the
+            # settings; and a backup server that cannot be used is no reason to give up the others.
+            row, response = self.walk.why
         return self._fail(row, now, response, cause=cause)
 
     def _leave(

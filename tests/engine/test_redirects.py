@@ -522,6 +522,19 @@ def test_DNS_15_what_a_server_refuses_is_not_asked_of_the_next(status: int) -> N
     assert (looked_up(driver), driver.state) == (["sip:example.org"], FAILED)
 
 
+def test_a_backup_server_by_a_transport_that_there_is_not_is_passed_over() -> None:
+    driver = with_backups()
+    driver.register()
+    begun(driver, 1)
+    driver.lost()
+    assert isinstance(driver.question, Locate)
+    driver.answer(NotLocated(driver.question.token, "no such transport", absent=True, hopeless=True))
+    begun(driver, 3)
+    driver.lost()
+    assert looked_up(driver)[-1] == "sip:c.test"
+    assert (driver.moves[-1], driver.event.reason) == ("F-06", Reason.IO_ERROR)
+
+
 def test_when_no_server_is_there_all_are_told_of() -> None:
     driver = with_backups()
     driver.register()
