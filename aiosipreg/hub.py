@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiosipreg.engine.marks import Marks
 from aiosipreg.engine.pacing import Pacer
 from aiosipreg.engine.replies import Then, decide
-from aiosipreg.engine.targets import Transport
+from aiosipreg.engine.targets import Transport, without_descent
 from aiosipreg.engine.transaction import TransactionTable
 from aiosipreg.engine.uas import IncomingRequest, UserAgentServer
 from aiosipreg.net.resolver import Resolver
@@ -160,8 +160,9 @@ class Hub:
         names = [transport.value for transport in transports]
         if wanted and wanted not in names:
             raise NoTransport(f"{uri} wants {wanted}, and there is only {', '.join(names)}")
-        targets = (await self._resolver.locate(uri, transports)).without_descent()
-        return self._marks.order(targets, self.now())
+        located = await self._resolver.locate(uri, transports)
+        # Before and after: what stands in front because a target failed must not open a way down either.
+        return without_descent(self._marks.order(without_descent(located.targets), self.now()))
 
     def refusal(self, runner: Expectant, target: Target, *, insist: bool) -> Refusal | None:
         """Why nothing is to be sent to a target now, as far as attempts of any account have shown (DNS-17, OVL-7)."""

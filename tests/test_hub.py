@@ -564,6 +564,28 @@ class TestMarks:
             await asyncio.sleep(61)
             assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == targets
 
+    async def test_SEC_19_a_target_that_failed_opens_no_way_from_tls_to_clear_text(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        udp = silence(1).target
+        tls = Target("192.0.2.2", 5061, Transport.TLS, "titi.com")
+        offered: list[Target] = []
+
+        async def locate(_: Resolver, uri: SipUri, transports: Sequence[Transport]) -> Located:
+            return Located(tuple(offered), 60.0)
+
+        monkeypatch.setattr(Resolver, "locate", locate)
+        async with world() as it:
+            for answer, left in (([udp, tls], [udp, tls]), ([tls, udp], [tls])):
+                offered[:] = answer
+                assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == left
+            it.hub.target_failed(Waiter(), silence(1))
+            offered[:] = [udp, tls]
+            assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == [tls]
+            it.hub.target_failed(Waiter(), TargetFailed(tls, TROUBLES["RSP-TLS"], None, 0.0))
+            offered[:] = [tls, udp]
+            assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == [tls]
+
     @pytest.mark.parametrize("status", [100, 200, 401, 403, 500, 408, 503])
     async def test_OVL_7_an_answer_wakes_those_who_wait_unless_it_is_a_bad_one(self, status: int) -> None:
         async with world() as it:

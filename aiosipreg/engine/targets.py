@@ -43,6 +43,7 @@ __all__ = [
     "Transport",
     "select_targets",
     "weighted_order",
+    "without_descent",
 ]
 
 # SEC-30. One NAPTR, 16 SRV and twice 16 address questions stay below 64 look-ups without counting them.
@@ -142,15 +143,6 @@ class Located:
     ttl: float
     secured: bool | None = None
 
-    def without_descent(self) -> tuple[Target, ...]:
-        """The targets without those in clear text that come after a secure one (SEC-19).
-
-        Or whoever breaks a handshake on its way would get the request in clear text.
-        """
-        secure = [target.transport.secure for target in self.targets]
-        first = secure.index(True) if True in secure else len(secure)
-        return self.targets[:first] + tuple(target for target in self.targets[first:] if target.transport.secure)
-
 
 class ResolutionFailed(Exception):
     """No target was found; the text says for which name, and what to check.
@@ -210,6 +202,16 @@ def select_targets(
     if not targets:
         raise inquiry.failure()
     return Located(targets, inquiry.ttl, inquiry.secured)
+
+
+def without_descent(targets: Sequence[Target]) -> list[Target]:
+    """Targets without those in clear text that come after a secure one (SEC-19).
+
+    Or whoever breaks a handshake on its way would get the request in clear text.
+    """
+    secure = [target.transport.secure for target in targets]
+    first = secure.index(True) if True in secure else len(secure)
+    return [target for number, target in enumerate(targets) if number < first or target.transport.secure]
 
 
 def weighted_order(records: Iterable[Srv], random: Random) -> list[Srv]:

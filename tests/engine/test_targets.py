@@ -22,6 +22,7 @@ from aiosipreg.engine.targets import (
     Transport,
     select_targets,
     weighted_order,
+    without_descent,
 )
 from aiosipreg.wire import SipUri
 
@@ -711,4 +712,4 @@ def test_SEC_19_nothing_in_clear_text_comes_after_a_secure_target(
     transports: tuple[Transport, ...], left: tuple[Transport, ...]
 ) -> None:
     targets = tuple(Target("192.0.2.1", 5060 + number, name, "h.example") for number, name in enumerate(transports))
-    assert tuple(target.transport for target in Located(targets, 60.0).without_descent()) == left
+    assert tuple(target.transport for target in without_descent(targets)) == left
