@@ -103,6 +103,16 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self._virtual.now
 
+    def add_reader(self, fd: Any, callback: Callable[[*_Ts], Any], *args: *_Ts) -> None:
+        """As in asyncio.
+
+        Raises:
+            NotImplementedError: It is a netlink socket: what becomes of the machine's network does not concern ours.
+        """
+        if isinstance(fd, socket.socket) and fd.family == getattr(socket, "AF_NETLINK", None):
+            raise NotImplementedError("the network in memory has no netlink")
+        super().add_reader(fd, callback, *args)
+
     def run_in_executor(self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts) -> asyncio.Future[_T]:
         """As in asyncio; the clock stands still until the work is done."""
         future: asyncio.Future[_T] = super().run_in_executor(executor, func, *args)

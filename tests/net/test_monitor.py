@@ -126,3 +126,10 @@ async def test_a_buffer_that_ran_over_is_a_change_too(monkeypatch: pytest.Monkey
     watching._read()  # for nothing
     watching.close()
     assert len(noted.times) == 1
+
+
+@pytest.mark.virtual_clock
+async def test_a_network_in_memory_is_not_watched() -> None:
+    watching = NetworkMonitor(lambda: None)
+    assert (watching._socket, watching._pending) == (None, None)
+    watching.close()

@@ -172,3 +172,13 @@ def test_ten_thousand_timers_are_quick() -> None:
     started = time.monotonic()
     assert run(main()) == pytest.approx(86_391.36)
     assert time.monotonic() - started < 10.0
+
+
+async def _watch() -> None:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as netlink:
+        asyncio.get_running_loop().add_reader(netlink, print)
+
+
+def test_the_network_of_the_machine_is_not_watched() -> None:
+    with pytest.raises(NotImplementedError, match="no netlink"):
+        run(_watch())
