@@ -29,7 +29,7 @@ NAMES = {
     """,
     "aiosipreg.linphonerc": "Entry Imported load parse",
     "aiosipreg.testing": """
-        Address DeadlockError Faults Hook Link Packet Registrar ScriptedRegistrar StoredBinding VirtualClockLoop
+        Address DeadlockError Faults Flow Hook Link Packet Registrar ScriptedRegistrar StoredBinding VirtualClockLoop
         VirtualNetwork run
     """,
 }

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aiosipreg.testing.bindings import StoredBinding
     from aiosipreg.testing.clock import DeadlockError, VirtualClockLoop, run
+    from aiosipreg.testing.flow import Flow
     from aiosipreg.testing.link import Faults, Link
     from aiosipreg.testing.network import Address, VirtualNetwork
     from aiosipreg.testing.packet import Packet
@@ -37,6 +38,7 @@ else:
         "Address": "network",
         "DeadlockError": "clock",
         "Faults": "link",
+        "Flow": "flow",
         "Hook": "scripted",
         "Link": "link",
         "Packet": "packet",
@@ -63,6 +65,7 @@ __all__ = [
     "Address",
     "DeadlockError",
     "Faults",
+    "Flow",
     "Hook",
     "Link",
     "Packet",

@@ -12,7 +12,7 @@ from aiosipreg.testing.scripted import USERS, Hook, ScriptedRegistrar
 from aiosipreg.wire import Response, parse_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import Unpack
 
@@ -45,6 +45,12 @@ class RegistrarOptions(TypedDict, total=False):
     default_expires: int
     expires_in: ExpiresIn
     hook: Hook | None
+    outbound: bool
+    flow_timer: int | None
+    gruu: bool
+    keep: int | None
+    headers: Iterable[tuple[str, str]]
+    pongs: bool
     history: int
     seed: int
 
@@ -229,7 +235,7 @@ class Registrar(ScriptedRegistrar):
         return self._endpoint
 
     def _datagram(self, data: bytes, source: Address) -> None:
-        self._convey(self.faults, self._take, data, source)
+        self._convey(self.faults, self._came, data, source)
 
     def _send(self, data: bytes, address: Address) -> None:
         self._convey(self.faults_out or self.faults, self._put, data, address)
@@ -261,7 +267,7 @@ class Registrar(ScriptedRegistrar):
     def _put(self, data: bytes, address: Address) -> None:
         self._running().transport.sendto(data, address)
 
-    def _take(self, data: bytes, source: Address) -> None:
+    def _came(self, data: bytes, source: Address) -> None:
         for answer, address in self.receive(data, source, self._running().loop.time()):
             self._send(answer, address)
 
