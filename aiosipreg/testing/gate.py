@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 from aiosipreg.testing.claim import RefusedError
 from aiosipreg.testing.replies import phrase
-from aiosipreg.testing.verify import Outcome, Verdict
+from aiosipreg.testing.verify import DigestGuard, Outcome, Verdict
 
 if TYPE_CHECKING:
-    from aiosipreg.testing.verify import DigestGuard
+    import random
+    from collections.abc import Mapping, Sequence
+
     from aiosipreg.wire import Request
 
 __all__ = ["Gate"]
@@ -20,24 +22,36 @@ class Gate:
 
     def __init__(
         self,
-        guard: DigestGuard | None,
-        *,
+        users: Mapping[str, str] | None,
+        realm: str,
+        algorithms: Sequence[str],
+        qop: Sequence[str],
+        nonce_lifetime: float | None,
+        one_time_nonce: bool,
+        next_nonce: bool,
         challenge: Literal[401, 407],
         wrong_password: Literal[401, 403],
-        next_nonce: bool,
+        chance: random.Random,
     ) -> None:
-        """Make a gate.
+        """See ``ScriptedRegistrar`` for the arguments.
 
-        Args:
-            guard: Who judges credentials; ``None`` lets everybody in.
-            challenge: 401 with WWW-Authenticate, or 407 with Proxy-Authenticate.
-            wrong_password: What a wrong password gets: a new challenge (401 stands for ``challenge``), or 403.
-            next_nonce: Whether a success has an Authentication-Info.
+        Raises:
+            ConfigError: An algorithm or qop that does not exist.
         """
-        self._guard = guard
+        self._guard = None
+        if users is not None:
+            self._guard = DigestGuard(
+                users,
+                realm=realm,
+                algorithms=algorithms,
+                qop=qop,
+                nonce_lifetime=nonce_lifetime,
+                one_time_nonce=one_time_nonce,
+                chance=chance,
+            )
+        self._next_nonce = next_nonce
         self._challenge = challenge
         self._forbids = wrong_password == 403
-        self._next_nonce = next_nonce
 
     def check(self, request: Request, now: float) -> Verdict | None:
         """Let a request in.

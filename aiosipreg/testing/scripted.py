@@ -30,7 +30,6 @@ from aiosipreg.testing.packet import Packet
 from aiosipreg.testing.replies import ExpiresIn, complete, destination, expiry_headers, phrase
 from aiosipreg.testing.stun import binding_response
 from aiosipreg.testing.transactions import Transactions, transaction_key
-from aiosipreg.testing.verify import DigestGuard, Verdict
 from aiosipreg.wire import Framer, ParseError, Request, Response, Via, parse_message
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.testing.flow import Transport
     from aiosipreg.testing.network import Address
+    from aiosipreg.testing.verify import Verdict
 
 __all__ = ["USERS", "Hook", "ScriptedRegistrar"]
 
@@ -146,7 +146,6 @@ class ScriptedRegistrar:
         history: int = 100_000,
         seed: int = 0,
     ) -> None:
-        chance = random.Random(seed)
         self.hook = hook
         self.outbound = outbound
         self.flow_timer = flow_timer
@@ -157,28 +156,16 @@ class ScriptedRegistrar:
         self.mapped: Address | None = None
         self.address: Address = ("127.0.0.1", 5060)
         self.ignored = 0
-        self._chance = chance
-        guard = None
-        if users is not None:
-            guard = DigestGuard(
-                users,
-                realm=realm,
-                algorithms=algorithms,
-                qop=qop,
-                nonce_lifetime=nonce_lifetime,
-                one_time_nonce=one_time_nonce,
-                chance=chance,
-            )
-        self._gate = Gate(guard, challenge=challenge, wrong_password=wrong_password, next_nonce=next_nonce)
+        self._chance = chance = random.Random(seed)
+        self._gate = Gate(
+            users, realm, algorithms, qop, nonce_lifetime, one_time_nonce, next_nonce, challenge, wrong_password, chance
+        )
         self._expires_in: ExpiresIn = expires_in
         self._table = BindingTable(min_expires=min_expires, max_expires=max_expires, default_expires=default_expires)
         self._script: deque[_Scripted] = deque()
         self._transactions = Transactions()
-        self._requests: deque[Packet] = deque(maxlen=history)
-        self._others: deque[Packet] = deque(maxlen=history)
-        self._pings: deque[Packet] = deque(maxlen=history)
-        self._responses: deque[Packet] = deque(maxlen=history)
-        self._answers: deque[Packet] = deque(maxlen=history)
+        records = [deque[Packet](maxlen=history) for _ in range(5)]
+        self._requests, self._others, self._pings, self._responses, self._answers = records
         self._now = 0.0
 
     @property
