@@ -89,7 +89,7 @@ class ScriptedRegistrar:
         gruu: Whether it gives GRUUs to those who ask (RFC 5627).
         keep: Seconds for the ``keep`` of the top Via, where it is asked for (RFC 6223); ``None`` takes no part in it.
         headers: Rows of every 200 beside its own: Service-Route, P-Associated-URI, Feature-Caps, Path and the like.
-        pongs: Whether keep-alives are answered: CRLF on connections, STUN over UDP.
+        pongs: Whether keep-alives are answered: CRLF and ping frames on connections, STUN over UDP.
         mapped: What STUN answers give as the client's address; ``None`` for where it really is.
 
     Args:
@@ -180,7 +180,10 @@ class ScriptedRegistrar:
 
     @property
     def pings(self) -> tuple[Packet, ...]:
-        """Every keep-alive that asks for an answer: CRLF CRLF on a connection, a STUN Binding request over UDP."""
+        """Every keep-alive that asks for an answer, oldest first.
+
+        ``data`` is CRLF CRLF on a connection, a STUN Binding request over UDP, or what a ping frame of WebSocket holds.
+        """
         return tuple(self._pings)
 
     @property
@@ -243,8 +246,7 @@ class ScriptedRegistrar:
         flow = source if isinstance(source, Flow) else Flow(source)
         pong = binding_response(data, self.mapped or flow.peer) if flow.transport == "udp" else _PONGS.get(data)
         if pong is not None:
-            self._pings.append(Packet(now, flow, data))
-            return [(pong, flow.peer)] if self.pongs else []
+            return [(pong, flow.peer)] if self._ping_came(Packet(now, flow, data)) else []
         try:
             message = _readable(data)
         except ParseError:
@@ -308,6 +310,11 @@ class ScriptedRegistrar:
     def _address_on(self, transport: Transport) -> Address:
         """Where it listens for a transport."""
         return self.address
+
+    def _ping_came(self, packet: Packet) -> bool:
+        """Keep a keep-alive; whether it is answered."""
+        self._pings.append(packet)
+        return self.pongs
 
     def _register_came(self, packet: Packet) -> None:
         """For those who wait; called before the REGISTER is processed."""
