@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         if self._phase is not _Phase.OPEN:
             self.abort()
             return
-        waiting = b"".join(write.data for write in self._outbox)
+        waiting = b"".join([*(write.data for write in self._outbox), *self._held])
         self._enter(_Phase.CLOSED)
         self._transport.write(waiting + self._framing.farewell())
         self._transport.close()

@@ -113,13 +113,15 @@ class Listeners:
             OSError: A port is in use.
         """
         asked = dict(self.ports)
-        for tries_left in reversed(range(_MOST_TRIES)):
+        tries_left = _MOST_TRIES
+        while True:
             try:
                 for transport in self.transports:
                     await self._listen(transport, host, chance)
             except OSError as error:
                 await self.close()
                 self.ports = dict(asked)
+                tries_left -= 1
                 # The system gives numbers that are free over one transport; over the other one it may be taken.
                 if asked or error.errno != errno.EADDRINUSE or not tries_left:
                     raise

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response as HttpResponse
-from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -109,9 +108,9 @@ class WebSocketClient(StreamClient):
         return messages
 
     @property
-    def open(self) -> bool:
-        """Whether the handshake is done and nobody has said goodbye."""
-        return self.protocol.state is State.OPEN
+    def goodbye(self) -> int | None:
+        """The code of the close frame that the registrar sent."""
+        return None if self.protocol.close_rcvd is None else self.protocol.close_rcvd.code
 
 
 @asynccontextmanager

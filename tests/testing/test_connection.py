@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiosipreg.testing.breakage import StreamFaults
+from aiosipreg.testing.connection import Connection
 from aiosipreg.testing.registrar import Registrar
-from tests.testing.certificates import server_context
+from tests.testing.certificates import client_context, server_context
 from tests.testing.requests import AOR
-from tests.testing.stream_client import connected, dialled
+from tests.testing.stream_client import StreamClient, WebSocketClient, connected, dialled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,30 +148,36 @@ async def test_reset_after_a_request_loses_the_answer_only(transport: Transport)
 
 @pytest.mark.parametrize("transport", STREAMS)
 async def test_reset_after_the_answer(transport: Transport) -> None:
-    async with serving(transport, stream_faults=StreamFaults(reset="answer")) as registrar:
-        async with connected(registrar, transport) as client:
-            assert (await client.ask(client.register())).status == 200
-            with pytest.raises(ConnectionResetError):
-                await client.message()
+    async with (
+        serving(transport, stream_faults=StreamFaults(reset="answer")) as registrar,
+        connected(registrar, transport) as client,
+    ):
+        assert (await client.ask(client.register())).status == 200
+        with pytest.raises(ConnectionResetError):
+            await client.message()
 
 
 @pytest.mark.parametrize("transport", STREAMS)
 async def test_close_after_the_answer(transport: Transport) -> None:
-    async with serving(transport, stream_faults=StreamFaults(close="answer")) as registrar:
-        async with connected(registrar, transport) as client:
-            assert (await client.ask(client.register())).status == 200
-            with pytest.raises(ConnectionAbortedError):
-                await client.message()
+    async with (
+        serving(transport, stream_faults=StreamFaults(close="answer")) as registrar,
+        connected(registrar, transport) as client,
+    ):
+        assert (await client.ask(client.register())).status == 200
+        with pytest.raises(ConnectionAbortedError):
+            await client.message()
 
 
 async def test_a_half_open_connection_takes_everything_and_says_nothing() -> None:
-    async with serving("tcp", stream_faults=StreamFaults(stall="accept")) as registrar:
-        async with connected(registrar, "tcp") as client:
-            client.send(client.register())
-            with pytest.raises(TimeoutError):
-                await client.message(timeout=0.05)
-            assert registrar.requests == ()
-            assert len(registrar.connections) == 1
+    async with (
+        serving("tcp", stream_faults=StreamFaults(stall="accept")) as registrar,
+        connected(registrar, "tcp") as client,
+    ):
+        client.send(client.register())
+        with pytest.raises(TimeoutError):
+            await client.message(timeout=0.05)
+        assert registrar.requests == ()
+        assert len(registrar.connections) == 1
 
 
 async def test_a_tls_handshake_that_never_finishes() -> None:
@@ -183,86 +190,101 @@ async def test_a_tls_handshake_that_never_finishes() -> None:
 
 @pytest.mark.parametrize("transport", STREAMS)
 async def test_the_buffers_before_a_stalled_registrar_fill(transport: Transport) -> None:
-    async with serving(transport, stream_faults=StreamFaults(stall="answer")) as registrar:
-        async with connected(registrar, transport) as client:
-            assert (await client.ask(client.register())).status == 200
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    while True:
-                        client.send(client.register(body="x" * 60_000))
-                        await client.writer.drain()
-            assert len(registrar.requests) == 1
-            (connection,) = registrar.connections
-            connection.send(b"SIP/2.0 200 OK\r\n\r\n")
-            connection.reset()
-            with pytest.raises(ConnectionResetError):
-                await client.message()
+    async with (
+        serving(transport, stream_faults=StreamFaults(stall="answer")) as registrar,
+        connected(registrar, transport) as client,
+    ):
+        assert (await client.ask(client.register())).status == 200
+
+        async def fill() -> None:
+            while True:
+                client.send(client.register(body="x" * 60_000))
+                await client.writer.drain()
+
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(fill(), 0.1)
+        assert len(registrar.requests) == 1
+        (connection,) = registrar.connections
+        connection.send(b"SIP/2.0 200 OK\r\n\r\n")
+        connection.reset()
+        with pytest.raises(ConnectionResetError):
+            await client.message()
 
 
 @pytest.mark.parametrize("transport", STREAMS)
 async def test_answers_may_be_written_octet_by_octet(transport: Transport) -> None:
-    async with serving(transport, stream_faults=StreamFaults(piece=1)) as registrar:
-        async with dialled(registrar, transport) as client:
-            if transport in ("ws", "wss"):
-                await client.upgrade()  # type: ignore[attr-defined]
-            portions = []
-            read = client.reader.read
+    async with (
+        serving(transport, stream_faults=StreamFaults(piece=1)) as registrar,
+        dialled(registrar, transport) as client,
+    ):
+        if isinstance(client, WebSocketClient):
+            await client.upgrade()
+        portions = []
+        read = client.reader.read
 
-            async def reading(limit: int) -> bytes:
-                portions.append(await read(limit))
-                return portions[-1]
+        async def reading(n: int = -1) -> bytes:
+            portions.append(await read(n))
+            return portions[-1]
 
-            client.reader.read = reading  # type: ignore[method-assign]
-            client.send(client.register(), b"\r\n\r\n")
-            assert (await client.response()).status == 200
-            assert await client.message() == b"\r\n"
-            assert len(portions) > 100
+        client.reader.read = reading  # type: ignore[method-assign]
+        client.send(client.register(), b"\r\n\r\n")
+        assert (await client.response()).status == 200
+        assert await client.message() == b"\r\n"
+        assert len(portions) > 100
 
 
 @pytest.mark.parametrize("transport", STREAMS)
 async def test_answers_may_be_collected_into_one_write(transport: Transport) -> None:
-    async with serving(transport, stream_faults=StreamFaults(merge=3)) as registrar:
-        async with connected(registrar, transport) as client:
-            client.send(client.register(cseq=1), b"\r\n\r\n", client.register(cseq=2))
-            assert await client.message() == b"\r\n"
-            with pytest.raises(TimeoutError):
-                await client.message(timeout=0.02)
-            client.send(client.register(cseq=3))
-            octets = await client.reader.read(65_536)
-            assert [response.count(b"CSeq: ") for response in [octets]] == [3]
+    async with (
+        serving(transport, stream_faults=StreamFaults(merge=3)) as registrar,
+        connected(registrar, transport) as client,
+    ):
+        client.send(client.register(cseq=1), b"\r\n\r\n", client.register(cseq=2))
+        assert await client.message() == b"\r\n"
+        with pytest.raises(TimeoutError):
+            await client.message(timeout=0.02)
+        client.send(client.register(cseq=3))
+        octets = await client.reader.read(65_536)
+        assert octets.count(b"CSeq: ") == 3
 
 
 @pytest.mark.parametrize("text", ["nonsense", "", "99999"])
 async def test_a_content_length_may_be_anything(text: str) -> None:
-    async with serving("tcp", stream_faults=StreamFaults(content_length=text)) as registrar:
-        async with connected(registrar, "tcp") as client:
-            client.send(client.register())
-            octets = await client.reader.read(65_536)
-            assert octets.endswith(f"\r\nContent-Length: {text}\r\n\r\n".encode())
+    async with (
+        serving("tcp", stream_faults=StreamFaults(content_length=text)) as registrar,
+        connected(registrar, "tcp") as client,
+    ):
+        client.send(client.register())
+        octets = await client.reader.read(65_536)
+        assert octets.endswith(f"\r\nContent-Length: {text}\r\n\r\n".encode())
 
 
 async def test_a_delay_keeps_the_order() -> None:
-    async with serving("tcp", stream_faults=StreamFaults(delay=0.05)) as registrar:
-        async with connected(registrar, "tcp") as client:
-            began = asyncio.get_running_loop().time()
-            client.send(client.register(cseq=1))
-            await registrar.wait_for_request()
-            registrar.stream_faults = StreamFaults()
-            client.send(client.register(cseq=2))
-            assert [(await client.response()).cseq.number for _ in range(2)] == [1, 2]  # type: ignore[union-attr]
-            assert asyncio.get_running_loop().time() - began >= 0.05
+    async with (
+        serving("tcp", stream_faults=StreamFaults(delay=0.05)) as registrar,
+        connected(registrar, "tcp") as client,
+    ):
+        began = asyncio.get_running_loop().time()
+        client.send(client.register(cseq=1))
+        await registrar.wait_for_request()
+        registrar.stream_faults = StreamFaults()
+        client.send(client.register(cseq=2))
+        assert [(await client.response()).cseq.number for _ in range(2)] == [1, 2]  # type: ignore[union-attr]
+        assert asyncio.get_running_loop().time() - began >= 0.05
 
 
 async def test_what_waits_is_written_before_a_close() -> None:
-    async with serving("tcp", stream_faults=StreamFaults(delay=60.0)) as registrar:
-        async with connected(registrar, "tcp") as client:
-            client.send(client.register())
-            await registrar.wait_for_request()
-            (connection,) = registrar.connections
-            connection.close()
-            assert (await client.response()).status == 200
-            with pytest.raises(ConnectionAbortedError):
-                await client.message()
+    async with (
+        serving("tcp", stream_faults=StreamFaults(delay=60.0)) as registrar,
+        connected(registrar, "tcp") as client,
+    ):
+        client.send(client.register())
+        await registrar.wait_for_request()
+        (connection,) = registrar.connections
+        connection.close()
+        assert (await client.response()).status == 200
+        with pytest.raises(ConnectionAbortedError):
+            await client.message()
 
 
 async def test_nothing_more_is_looked_at_after_an_end() -> None:
@@ -310,3 +332,99 @@ async def test_an_unfinished_handshake_does_not_keep_a_registrar_from_leaving() 
         await asyncio.sleep(0)
     assert registrar.connections == ()
     writer.transport.abort()
+
+
+async def test_octets_that_come_with_the_end_of_the_tls_handshake_are_not_lost() -> None:
+    async with serving("tls") as registrar:
+        reader, writer = await asyncio.open_connection(registrar.host, registrar.ports["tls"])
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        writer.write(outgoing.read())
+        incoming.write(await reader.read(65_536))
+        tls.do_handshake()
+        tls.write(StreamClient(reader, writer, "tls").register())
+        writer.write(outgoing.read())
+        packet = await registrar.wait_for_request()
+        assert packet.flow.transport == "tls"
+        writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+async def test_an_answer_that_waits_for_others_is_written_before_a_close() -> None:
+    async with (
+        serving("tcp", stream_faults=StreamFaults(merge=2)) as registrar,
+        connected(registrar, "tcp") as client,
+    ):
+        client.send(client.register())
+        await registrar.wait_for_request()
+        registrar.connections[0].close()
+        assert (await client.response()).status == 200
+
+
+async def test_octets_after_the_end_are_not_looked_at() -> None:
+    async with serving("tcp") as registrar, connected(registrar, "tcp") as client:
+        await client.ask(client.register())
+        (connection,) = registrar.connections
+        connection.stall()
+        connection.data_received(client.register(cseq=2))
+        assert len(registrar.requests) == 1
+
+
+async def test_what_is_delayed_does_not_outlive_the_registrar_or_a_stall() -> None:
+    async with (
+        serving("tcp", stream_faults=StreamFaults(delay=0.02)) as registrar,
+        connected(registrar, "tcp") as client,
+    ):
+        client.send(client.register())
+        await registrar.wait_for_request()
+        registrar.connections[0].stall()
+        with pytest.raises(TimeoutError):
+            await client.message(timeout=0.04)
+
+
+async def test_a_connection_may_have_faults_of_its_own() -> None:
+    async with serving("tcp") as registrar:
+        registrar.break_next(StreamFaults(reset="request"), times=2)
+        registrar.break_next(StreamFaults(close="answer"))
+        for cseq, error in enumerate((ConnectionResetError, ConnectionResetError, ConnectionAbortedError), 1):
+            async with connected(registrar, "tcp") as client:
+                client.send(client.register(cseq=cseq))
+                if error is ConnectionAbortedError:
+                    assert (await client.response()).status == 200
+                with pytest.raises(error):
+                    await client.message()
+        async with connected(registrar, "tcp") as client:
+            for cseq in (4, 5):
+                assert (await client.ask(client.register(cseq=cseq))).status == 200
+
+
+async def test_a_tls_client_may_take_its_time() -> None:
+    async with serving("tls") as registrar, connected(registrar, "tls") as client:
+        await until(lambda: registrar.connections and registrar.connections[0]._phase.name == "OPEN")
+        assert (await client.ask(client.register())).status == 200
+
+
+class Plug(asyncio.Transport):
+    """A transport that leads nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("192.0.2.9", 40_000)})
+        self.aborted = 0
+
+    def pause_reading(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.aborted += 1
+
+
+async def test_a_connection_that_ends_before_its_handshake_begins_has_none() -> None:
+    async with serving("tls") as registrar:
+        connection = Connection(registrar._listeners, "tls", 1, server_context(), None)
+        plug = Plug()
+        connection.connection_made(plug)
+        connection.abort()
+        await connection.lost()
+        assert plug.aborted
