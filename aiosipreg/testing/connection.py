@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import re
 import socket
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from aiosipreg.testing.flow import Flow, Transport
 from aiosipreg.testing.framing import StreamFraming, web_socket_framing
 from aiosipreg.testing.packet import Packet
+from aiosipreg.testing.tls import TlsLayer
 
 if TYPE_CHECKING:
     import ssl
@@ -30,7 +30,6 @@ _CONTENT_LENGTH = re.compile(rb"(?<=\r\nContent-Length: )[^\r]*")
 
 
 class _Phase(enum.Enum):
-    HANDSHAKE = enum.auto()
     OPEN = enum.auto()
     STALLED = enum.auto()
     CLOSED = enum.auto()
@@ -65,12 +64,10 @@ class Connection(asyncio.Protocol):
         self._registrar = listeners.registrar
         self._kind: Transport = transport
         self._number = number
-        self._tls = tls
+        self._tls = None if tls is None else TlsLayer(tls)
         self._own = own
         self._loop = asyncio.get_running_loop()
         self._phase = _Phase.OPEN
-        self._handshake: asyncio.Task[None] | None = None
-        self._early = b""
         self._held: list[bytes] = []
         self._outbox: deque[_Write] = deque()
         self._timer: asyncio.Handle | None = None
@@ -90,7 +87,7 @@ class Connection(asyncio.Protocol):
         """End it at once, so that the peer sees ``ECONNRESET``; what is not written yet is lost."""
         if not self.is_open:
             return
-        sock = self._raw.get_extra_info("socket")
+        sock = self._transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_INSTEAD_OF_FIN)
         self.abort()
@@ -101,20 +98,22 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         waiting = b"".join([*(write.data for write in self._outbox), *self._held])
-        self._enter(_Phase.CLOSED)
-        self._transport.write(waiting + self._framing.farewell())
+        self._end(_Phase.CLOSED)
+        self._output(waiting + self._framing.farewell())
+        if self._tls is not None:
+            self._transport.write(self._tls.farewell())
         self._transport.close()
 
     def abort(self) -> None:
         """End it at once."""
-        self._enter(_Phase.CLOSED)
-        self._raw.abort()
+        self._end(_Phase.CLOSED)
+        self._transport.abort()
 
     def stall(self) -> None:
         """Read and write nothing any more, and stay open."""
         if self.is_open:
-            self._enter(_Phase.STALLED)
-            self._raw.pause_reading()
+            self._end(_Phase.STALLED)
+            self._transport.pause_reading()
 
     def send(self, message: bytes) -> None:
         """Write a message, as ``faults`` has it.
@@ -143,23 +142,19 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; asyncio calls this."""
-        self._raw = self._transport = cast("asyncio.Transport", transport)
+        self._transport = cast("asyncio.Transport", transport)
         self.flow = Flow(transport.get_extra_info("peername")[:2], self._kind, self._number)
         self._framing = self._make_framing()
         self._listeners.connected(self)
-        if not self._reached("accept") and self._tls is not None:
-            self._enter(_Phase.HANDSHAKE)
-            self._raw.pause_reading()
-            self._handshake = self._loop.create_task(self._secure(self._tls))
+        self._reached("accept")
 
     def data_received(self, data: bytes) -> None:
         """Take octets; asyncio calls this."""
-        if self._phase is _Phase.HANDSHAKE:
-            # The client may write before the task of the handshake goes on.
-            self._early += data
-            return
         if self._phase is not _Phase.OPEN:
             return
+        if self._tls is not None:
+            data, reply = self._tls.feed(data)
+            self._transport.write(reply)
         messages, reply = self._framing.feed(data)
         self._put(reply)
         for message in messages:
@@ -171,31 +166,14 @@ class Connection(asyncio.Protocol):
             if self._phase is not _Phase.OPEN:
                 return
         self._registrar.ignored += self._framing.broken
-        if self._framing.broken or self._framing.ended:
+        if self._framing.broken or self._framing.ended or (self._tls is not None and self._tls.ended):
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; asyncio calls this."""
-        self._enter(_Phase.CLOSED)
-        if not self._lost.done():
-            self._lost.set_result(None)
-            self._listeners.disconnected(self)
-
-    async def _secure(self, context: ssl.SSLContext) -> None:
-        """The handshake of TLS; whatever ends the connection ends it too."""
-        transport = None
-        if self.is_open:
-            # What the client dislikes about us is the client's to tell.
-            with contextlib.suppress(OSError):
-                transport = await self._loop.start_tls(self._raw, self, context, server_side=True)
-        if transport is None or not self.is_open:
-            self._raw.abort()
-            self.connection_lost(None)
-            return
-        self._transport = transport
-        self._enter(_Phase.OPEN)
-        if self._early:
-            self.data_received(self._early)
+        self._end(_Phase.CLOSED)
+        self._lost.set_result(None)
+        self._listeners.disconnected(self)
 
     def _make_framing(self) -> Framing:
         if self._kind not in ("ws", "wss"):
@@ -205,13 +183,12 @@ class Connection(asyncio.Protocol):
     def _pinged(self, data: bytes) -> bool:
         return self._registrar._ping_came(Packet(self._loop.time(), self.flow, data))
 
-    def _enter(self, phase: _Phase) -> None:
-        if phase in (_Phase.STALLED, _Phase.CLOSED):
-            self._outbox.clear()
-            self._held.clear()
-            if self._timer is not None:
-                self._timer.cancel()
+    def _end(self, phase: _Phase) -> None:
         self._phase = phase
+        self._outbox.clear()
+        self._held.clear()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _reached(self, point: Point) -> bool:
         """Do what the faults say at this point; whether they said anything."""
@@ -241,7 +218,7 @@ class Connection(asyncio.Protocol):
                 self._timer = self._loop.call_at(first.at, self._write)
                 return
             size = self.faults.piece or len(first.data)
-            self._transport.write(first.data[:size])
+            self._output(first.data[:size])
             if len(first.data) > size:
                 self._outbox[0] = replace(first, data=first.data[size:])
                 self._timer = self._loop.call_soon(self._write)
@@ -249,3 +226,6 @@ class Connection(asyncio.Protocol):
             self._outbox.popleft()
             if first.is_answer:
                 self._reached("answer")
+
+    def _output(self, data: bytes) -> None:
+        self._transport.write(data if self._tls is None else self._tls.wrap(data))

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiosipreg.testing.breakage import StreamFaults
-from aiosipreg.testing.connection import Connection
 from aiosipreg.testing.registrar import Registrar
-from tests.testing.certificates import client_context, server_context
+from tests.testing.certificates import server_context
 from tests.testing.requests import AOR
-from tests.testing.stream_client import StreamClient, WebSocketClient, connected, dialled
+from tests.testing.stream_client import WebSocketClient, connected, dialled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -334,24 +333,6 @@ async def test_an_unfinished_handshake_does_not_keep_a_registrar_from_leaving() 
     writer.transport.abort()
 
 
-async def test_octets_that_come_with_the_end_of_the_tls_handshake_are_not_lost() -> None:
-    async with serving("tls") as registrar:
-        reader, writer = await asyncio.open_connection(registrar.host, registrar.ports["tls"])
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
-        with pytest.raises(ssl.SSLWantReadError):
-            tls.do_handshake()
-        writer.write(outgoing.read())
-        incoming.write(await reader.read(65_536))
-        tls.do_handshake()
-        tls.write(StreamClient(reader, writer, "tls").register())
-        writer.write(outgoing.read())
-        packet = await registrar.wait_for_request()
-        assert packet.flow.transport == "tls"
-        writer.transport.abort()
-        await asyncio.sleep(0)
-
-
 async def test_an_answer_that_waits_for_others_is_written_before_a_close() -> None:
     async with (
         serving("tcp", stream_faults=StreamFaults(merge=2)) as registrar,
@@ -398,33 +379,3 @@ async def test_a_connection_may_have_faults_of_its_own() -> None:
         async with connected(registrar, "tcp") as client:
             for cseq in (4, 5):
                 assert (await client.ask(client.register(cseq=cseq))).status == 200
-
-
-async def test_a_tls_client_may_take_its_time() -> None:
-    async with serving("tls") as registrar, connected(registrar, "tls") as client:
-        await until(lambda: registrar.connections and registrar.connections[0]._phase.name == "OPEN")
-        assert (await client.ask(client.register())).status == 200
-
-
-class Plug(asyncio.Transport):
-    """A transport that leads nowhere."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.9", 40_000)})
-        self.aborted = 0
-
-    def pause_reading(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        self.aborted += 1
-
-
-async def test_a_connection_that_ends_before_its_handshake_begins_has_none() -> None:
-    async with serving("tls") as registrar:
-        connection = Connection(registrar._listeners, "tls", 1, server_context(), None)
-        plug = Plug()
-        connection.connection_made(plug)
-        connection.abort()
-        await connection.lost()
-        assert plug.aborted
