@@ -379,3 +379,20 @@ async def test_a_connection_may_have_faults_of_its_own() -> None:
         async with connected(registrar, "tcp") as client:
             for cseq in (4, 5):
                 assert (await client.ask(client.register(cseq=cseq))).status == 200
+
+
+@pytest.mark.virtual_clock(delay=0.05)
+@pytest.mark.parametrize("transport", STREAMS)
+async def test_on_the_virtual_network_it_is_all_the_same(transport: Transport) -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(transport) as registrar, connected(registrar, transport) as client:
+        assert (await client.ask(client.register())).status == 200
+        registrar.stream_faults = StreamFaults(delay=3600.0)
+        client.send(b"\r\n\r\n")
+        began = loop.time()
+        assert await client.message(timeout=4000.0) == b"\r\n"
+        assert loop.time() - began == pytest.approx(3600.1)
+        registrar.kill_connections()
+        with pytest.raises(ConnectionResetError):
+            await client.message()
+        assert registrar.connections == ()
