@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from aiosipreg.wire import Framer, ParseError, Ping
 
@@ -11,17 +11,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Framing", "StreamFraming", "web_socket_framing"]
 
+Framing: TypeAlias = "StreamFraming | WebSocketFraming"
+"""How a connection carries messages."""
 
-class Framing(Protocol):
-    """How a connection carries messages.
+
+class StreamFraming:
+    """TCP and TLS: Content-Length says where a message ends (RFC 3261 18.3).
 
     Attributes:
         broken: Whether the peer broke the rules; the connection must be closed.
         ended: Whether the peer said goodbye, or was refused; the connection must be closed.
     """
 
-    broken: bool
-    ended: bool
+    def __init__(self) -> None:
+        self.broken = False
+        self.ended = False
+        self._framer = Framer()
 
     def feed(self, data: bytes) -> tuple[list[bytes], bytes]:
         """Take octets as they arrive.
@@ -33,24 +38,6 @@ class Framing(Protocol):
             The messages and keep-alives (CRLF CRLF, CRLF) that they complete, and the octets that the framing itself
             has to send.
         """
-
-    def wrap(self, message: bytes) -> bytes:
-        """The octets that carry a message; none before a handshake or after a goodbye."""
-
-    def farewell(self) -> bytes:
-        """What is sent before the connection is closed in good order."""
-
-
-class StreamFraming:
-    """TCP and TLS: Content-Length says where a message ends (RFC 3261 18.3)."""
-
-    def __init__(self) -> None:
-        self.broken = False
-        self.ended = False
-        self._framer = Framer()
-
-    def feed(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """See ``Framing``."""
         try:
             frames = self._framer.feed(data)
         except ParseError:
@@ -59,11 +46,11 @@ class StreamFraming:
         return [frame.value if isinstance(frame, Ping) else bytes(frame) for frame in frames], b""
 
     def wrap(self, message: bytes) -> bytes:
-        """See ``Framing``."""
+        """The octets that carry a message; none before a handshake or after a goodbye."""
         return message
 
     def farewell(self) -> bytes:
-        """See ``Framing``."""
+        """What is sent before the connection is closed in good order."""
         return b""
 
 

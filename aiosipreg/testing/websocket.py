@@ -23,7 +23,12 @@ _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 
 class WebSocketFraming:
-    """WS and WSS: the subprotocol ``sip``, one SIP message in one WebSocket message (RFC 7118)."""
+    """WS and WSS: the subprotocol ``sip``, one SIP message in one WebSocket message (RFC 7118).
+
+    Attributes:
+        broken: See ``StreamFraming``.
+        ended: See ``StreamFraming``.
+    """
 
     def __init__(self, ping: Callable[[bytes], bool], upgrade: int | None = None) -> None:
         """Wait for the handshake.
@@ -40,7 +45,7 @@ class WebSocketFraming:
         self._parts: list[bytes] = []
 
     def feed(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """See ``Framing``."""
+        """See ``StreamFraming``."""
         messages: list[bytes] = []
         unanswered = []
         self._protocol.receive_data(data)
@@ -70,7 +75,7 @@ class WebSocketFraming:
         return True
 
     def wrap(self, message: bytes) -> bytes:
-        """See ``Framing``."""
+        """See ``StreamFraming``."""
         if self._protocol.state is not State.OPEN:
             return b""
         try:
@@ -82,7 +87,7 @@ class WebSocketFraming:
         return self._outgoing()
 
     def farewell(self) -> bytes:
-        """See ``Framing``."""
+        """See ``StreamFraming``."""
         from websockets.frames import CloseCode
 
         if self._protocol.state is State.OPEN:
