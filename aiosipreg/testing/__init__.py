@@ -26,7 +26,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aiosipreg.testing.bindings import StoredBinding
+    from aiosipreg.testing.breakage import StreamFaults
     from aiosipreg.testing.clock import DeadlockError, VirtualClockLoop, run
+    from aiosipreg.testing.connection import Connection
     from aiosipreg.testing.flow import Flow
     from aiosipreg.testing.link import Faults, Link
     from aiosipreg.testing.network import Address, VirtualNetwork
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 else:
     _ROOMS = {
         "Address": "network",
+        "Connection": "connection",
         "DeadlockError": "clock",
         "Faults": "link",
         "Flow": "flow",
@@ -45,6 +48,7 @@ else:
         "Registrar": "registrar",
         "ScriptedRegistrar": "scripted",
         "StoredBinding": "bindings",
+        "StreamFaults": "breakage",
         "VirtualClockLoop": "clock",
         "VirtualNetwork": "network",
         "run": "clock",
@@ -63,6 +67,7 @@ else:
 
 __all__ = [
     "Address",
+    "Connection",
     "DeadlockError",
     "Faults",
     "Flow",
@@ -72,6 +77,7 @@ __all__ = [
     "Registrar",
     "ScriptedRegistrar",
     "StoredBinding",
+    "StreamFaults",
     "VirtualClockLoop",
     "VirtualNetwork",
     "run",

@@ -9,7 +9,7 @@ from aiosipreg.testing.replies import address_of_record, phrase
 from aiosipreg.wire import ParseError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable
 
     from aiosipreg.testing.bindings import StoredBinding
     from aiosipreg.wire import Request
@@ -57,12 +57,12 @@ class Claim:
             raise RefusedError(500, "CSeq Out Of Order")
 
 
-def read_claim(request: Request, understood: Collection[str]) -> Claim:
+def read_claim(request: Request, understands: Callable[[str], bool]) -> Claim:
     """The claim of a REGISTER that can be processed (RFC 3261 8.2 and 10.3 steps 2 and 5).
 
     Args:
         request: Any request.
-        understood: The option tags that it may require.
+        understands: Whether it may require an option tag.
 
     Raises:
         RefusedError: 400 for a mandatory header that is missing or malformed, 405 for another method, 420 for an option
@@ -78,7 +78,7 @@ def read_claim(request: Request, understood: Collection[str]) -> Claim:
         raise RefusedError(400, "CSeq Of Another Method")
     if request.method != "REGISTER":
         raise RefusedError(405, phrase(405), (("Allow", "REGISTER"),))
-    unknown = [tag for tag in request.require if tag not in understood]
+    unknown = [tag for tag in request.require if not understands(tag)]
     if unknown:
         raise RefusedError(420, phrase(420), (("Unsupported", ", ".join(unknown)),))
     return Claim(address_of_record(to.uri), call_id, cseq.number)

@@ -30,7 +30,7 @@ from aiosipreg.testing.packet import Packet
 from aiosipreg.testing.replies import ExpiresIn, complete, destination, expiry_headers, phrase
 from aiosipreg.testing.stun import binding_response
 from aiosipreg.testing.transactions import Transactions, transaction_key
-from aiosipreg.wire import Framer, ParseError, Request, Response, Via, parse_message
+from aiosipreg.wire import Framer, ParseError, Request, Response, parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -253,15 +253,16 @@ class ScriptedRegistrar:
             self.ignored += 1
             return []
         if isinstance(message, Request):
-            return self._process(message, message.vias[0], Packet(now, flow, data))
+            return self._process(message, data, flow, now)
         self._answers.append(Packet(now, flow, data))
         self._answer_came(message)
         return []
 
-    def _process(self, request: Request, via: Via, packet: Packet) -> list[tuple[bytes, Address]]:
+    def _process(self, request: Request, data: bytes, flow: Flow, now: float) -> list[tuple[bytes, Address]]:
+        via = request.vias[0]
         key = transaction_key(request, via)
-        again, answer = self._transactions.recall(key, packet.at)
-        packet = replace(packet, retransmission=again)
+        again, answer = self._transactions.recall(key, now)
+        packet = Packet(now, flow, data, again)
         if request.method == "REGISTER":
             self._requests.append(packet)
             self._register_came(packet)
@@ -271,14 +272,15 @@ class ScriptedRegistrar:
         if request.method == "ACK":
             return []
         if answer is None:
-            reply = self._reply(request, packet.flow, packet.at)
+            reply = self._reply(request, flow, now)
             answer = None if reply is None else bytes(reply)
-            self._transactions.remember(key, answer, packet.at)
+            self._transactions.remember(key, answer, now)
         if answer is None:
             return []
-        back = replace(packet.flow, peer=destination(via, packet.flow))
-        self._responses.append(Packet(packet.at, back, answer, again))
-        return [(answer, back.peer)]
+        address = destination(via, flow)
+        back = flow if address == flow.peer else replace(flow, peer=address)
+        self._responses.append(Packet(now, back, answer, again))
+        return [(answer, address)]
 
     def options_request(self, binding: StoredBinding) -> tuple[bytes, Address]:
         """An OPTIONS request toward a registered contact; what it answers turns up in ``answers``.
@@ -347,9 +349,8 @@ class ScriptedRegistrar:
 
     def _decide(self, request: Request, flow: Flow, now: float) -> _Decision:
         verdict = None
-        understood = {"path": True, "outbound": self.outbound, "gruu": self.gruu}
         try:
-            claim = read_claim(request, [tag for tag, known in understood.items() if known])
+            claim = read_claim(request, self._understands)
             verdict = self._gate.check(request, now)
             bindings = self._table.plan(request, claim, flow, now, outbound=self.outbound)
         except RefusedError as refused:
@@ -365,6 +366,9 @@ class ScriptedRegistrar:
                 rows.append(("Flow-Timer", str(self.flow_timer)))
         rows += self._gate.success_rows(verdict, now)
         return _Decision(Response(200, "OK", [*rows, *self.headers]), verdict, claim.aor, bindings)
+
+    def _understands(self, tag: str) -> bool:
+        return tag == "path" or (tag == "outbound" and self.outbound) or (tag == "gruu" and self.gruu)
 
     def _carry_out(self, decision: _Decision, response: Response) -> None:
         self._gate.accept(decision.verdict)
