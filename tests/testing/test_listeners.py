@@ -140,7 +140,7 @@ async def test_kill_connections_resets_them_all() -> None:
 async def test_options_to_a_binding_of_udp_need_udp() -> None:
     registrar = Registrar(None, transports=["tcp"])
     async with registrar, connected(registrar, "tcp") as client:
-        registrar.receive(client.register(), ("127.0.0.1", 5062), 0.0)
+        registrar.receive(client.register(), ("127.0.0.1", 5062), asyncio.get_running_loop().time())
         with pytest.raises(LookupError, match="does not listen on udp"):
             await registrar.options(AOR)
 
