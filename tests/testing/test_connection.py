@@ -35,7 +35,7 @@ async def until(true: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("transport", STREAMS)
-async def test_TRA_1_register_over_each(transport: Transport) -> None:
+async def test_register_over_each(transport: Transport) -> None:
     async with serving(transport) as registrar, connected(registrar, transport) as client:
         answer = await client.ask(client.register())
         assert answer.status == 200
@@ -76,7 +76,7 @@ async def test_connections_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("transport", STREAMS)
-async def test_KA_5_pings_are_answered_unless_that_is_switched_off(transport: Transport) -> None:
+async def test_pings_are_answered_unless_that_is_switched_off(transport: Transport) -> None:
     async with serving(transport) as registrar, connected(registrar, transport) as client:
         client.send(b"\r\n\r\n")
         assert await client.message() == b"\r\n"
@@ -310,7 +310,7 @@ async def test_ending_twice_is_harmless() -> None:
         await connection.lost()
 
 
-async def test_TLS_1_a_client_that_does_not_trust_us_says_nothing() -> None:
+async def test_a_client_that_does_not_trust_us_says_nothing() -> None:
     async with serving("tls") as registrar:
         with pytest.raises(ssl.SSLCertVerificationError):
             await asyncio.open_connection(registrar.host, registrar.ports["tls"], ssl=ssl.create_default_context())

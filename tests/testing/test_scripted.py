@@ -237,7 +237,7 @@ def test_an_address_alone_is_udp() -> None:
     assert registrar.responses[0].flow == Flow((SOURCE[0], 5062))
 
 
-def test_KA_5_a_ping_on_a_connection_is_answered_and_kept() -> None:
+def test_a_ping_on_a_connection_is_answered_and_kept() -> None:
     registrar = ScriptedRegistrar(None)
     flow = Flow(SOURCE, "tls", 1)
     assert registrar.receive(b"\r\n\r\n", flow, 3.0) == [(b"\r\n", SOURCE)]
@@ -248,14 +248,14 @@ def test_KA_5_a_ping_on_a_connection_is_answered_and_kept() -> None:
     assert registrar.ignored == 0
 
 
-def test_KA_7_neither_kind_of_ping_works_on_the_other_transport() -> None:
+def test_neither_kind_of_ping_works_on_the_other_transport() -> None:
     registrar = ScriptedRegistrar(None)
     assert registrar.receive(b"\r\n\r\n", SOURCE, 0.0) == []
     assert registrar.receive(BINDING_REQUEST, Flow(SOURCE, "tcp", 1), 0.0) == []
     assert (registrar.pings, registrar.ignored) == ((), 2)
 
 
-def test_KA_11_stun_tells_the_address_that_it_is_told_to_tell() -> None:
+def test_stun_tells_the_address_that_it_is_told_to_tell() -> None:
     registrar = ScriptedRegistrar(None)
     assert registrar.receive(BINDING_REQUEST, SOURCE, 0.0) == [(binding_response(BINDING_REQUEST, SOURCE), SOURCE)]
     registrar.mapped = ("198.51.100.1", 1)

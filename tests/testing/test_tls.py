@@ -111,7 +111,7 @@ def test_nothing_is_said_before_the_handshake_is_done() -> None:
     assert server.farewell() == b""
 
 
-def test_TLS_1_a_client_that_does_not_trust_us_ends_it() -> None:
+def test_a_client_that_does_not_trust_us_ends_it() -> None:
     client, server = TlsClient(ssl.create_default_context()), TlsLayer(server_context())
     _, octets = server.feed(client.hello())
     with pytest.raises(ssl.SSLCertVerificationError):

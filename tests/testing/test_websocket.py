@@ -26,14 +26,14 @@ async def served(registrar: Registrar | None = None) -> AsyncIterator[tuple[Regi
         yield running, client
 
 
-async def test_WS_1_the_subprotocol_is_sip() -> None:
+async def test_the_subprotocol_is_sip() -> None:
     async with Registrar(None, transports=["ws"]) as registrar, dialled(registrar, "ws") as client:
         assert isinstance(client, WebSocketClient)
         answer = await client.upgrade()
         assert (answer.status_code, answer.headers["Sec-WebSocket-Protocol"]) == (101, "sip")
 
 
-async def test_WS_1_a_client_without_the_subprotocol_is_refused() -> None:
+async def test_a_client_without_the_subprotocol_is_refused() -> None:
     async with Registrar(None, transports=["ws"]) as registrar, dialled(registrar, "ws") as client:
         assert isinstance(client, WebSocketClient)
         client.protocol.available_subprotocols = None
@@ -42,7 +42,7 @@ async def test_WS_1_a_client_without_the_subprotocol_is_refused() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 503])
-async def test_WS_1_a_handshake_may_be_refused(status: int) -> None:
+async def test_a_handshake_may_be_refused(status: int) -> None:
     registrar = Registrar(None, transports=["ws"], stream_faults=StreamFaults(upgrade=status))
     async with registrar, dialled(registrar, "ws") as client:
         assert isinstance(client, WebSocketClient)
@@ -52,7 +52,7 @@ async def test_WS_1_a_handshake_may_be_refused(status: int) -> None:
         assert (registrar.ignored, registrar.connections) == (0, ())
 
 
-async def test_WS_1_a_handshake_may_leave_the_subprotocol_out() -> None:
+async def test_a_handshake_may_leave_the_subprotocol_out() -> None:
     registrar = Registrar(None, transports=["ws"], stream_faults=StreamFaults(upgrade=101))
     async with registrar, dialled(registrar, "ws") as client:
         assert isinstance(client, WebSocketClient)
@@ -69,7 +69,7 @@ async def test_what_is_no_handshake_is_refused_and_counted(data: bytes, answer: 
         assert registrar.ignored == 1
 
 
-async def test_WS_2_two_messages_in_one_break_the_connection() -> None:
+async def test_two_messages_in_one_break_the_connection() -> None:
     async with served() as (registrar, client):
         client.send(client.register() + client.register(cseq=2))
         with pytest.raises(ConnectionAbortedError):
@@ -78,7 +78,7 @@ async def test_WS_2_two_messages_in_one_break_the_connection() -> None:
         assert (registrar.ignored, registrar.requests) == (1, ())
 
 
-async def test_WS_2_a_part_of_a_message_breaks_the_connection() -> None:
+async def test_a_part_of_a_message_breaks_the_connection() -> None:
     async with served() as (registrar, client):
         client.send(client.register(body="body")[:-1])
         with pytest.raises(ConnectionAbortedError):
@@ -86,12 +86,12 @@ async def test_WS_2_a_part_of_a_message_breaks_the_connection() -> None:
         assert (registrar.ignored, registrar.requests) == (1, ())
 
 
-async def test_WS_2_content_length_may_be_left_out() -> None:
+async def test_content_length_may_be_left_out() -> None:
     async with served() as (_, client):
         assert (await client.ask(client.register().replace(b"Content-Length: 0\r\n", b""))).status == 200
 
 
-async def test_WS_3_text_and_binary_frames_are_taken() -> None:
+async def test_text_and_binary_frames_are_taken() -> None:
     async with served() as (_, client):
         client.send(client.register(to=f'"Jörg" <{AOR}>'))
         assert 'To: "Jörg" <'.encode() in await client.message()
@@ -101,7 +101,7 @@ async def test_WS_3_text_and_binary_frames_are_taken() -> None:
         assert [frame.opcode for frame in client.frames] == [Opcode.TEXT, Opcode.TEXT]
 
 
-async def test_WS_3_what_is_no_utf8_is_sent_as_binary() -> None:
+async def test_what_is_no_utf8_is_sent_as_binary() -> None:
     async with served() as (_, client):
         client.protocol.send_binary(client.register().replace(b"To: ", b'To: "J\xf6rg" '))
         client.flush()
@@ -119,7 +119,7 @@ async def test_a_message_may_come_in_several_frames() -> None:
         assert (await client.response()).status == 200
 
 
-async def test_WS_7_ping_frames_are_answered_unless_that_is_switched_off() -> None:
+async def test_ping_frames_are_answered_unless_that_is_switched_off() -> None:
     async with served() as (registrar, client):
         client.protocol.send_ping(b"one")
         client.flush()
