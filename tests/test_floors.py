@@ -89,10 +89,12 @@ THIRD_PARTY: dict[str, set[str]] = {
     "click": {"cli"},
     "rich": {"cli"},
     "uvloop": {"cli"},
+    "websockets": {"testing/websocket.py"},
     "pytest": {"testing/plugin.py"},
     "pytest_asyncio": {"testing/plugin.py"},
 }
-EDGES = {"socket": {"net", "testing"}, "ssl": {"net"}}  # testing/ has a network of its own, without sockets
+# testing/ has a network of its own, without sockets, and a TLS of its own on the caller's context.
+EDGES = {"socket": {"net", "testing"}, "ssl": {"net", "testing/tls.py"}}
 
 FILE_LINES = 400
 FUNCTION_LINES = 50
@@ -367,7 +369,7 @@ def test_the_rules_accept_a_house_in_order() -> None:
         ),
         ("params.py", "from aiosipreg.net.udp import Flow", "upwards"),
         ("errors.py", "from aiosipreg.states import Reason", "sideways"),
-        ("settings.py", "import ssl", "only net may"),
+        ("settings.py", "import ssl", "only net, testing/tls.py may"),
         ("timetable.py", "from aiosipreg.streams import Stream", "sideways"),
         ("timetable.py", "import socket", "only net, testing may"),
         ("net/udp.py", "from aiosipreg.proxy import ProxyConfig", "upwards"),

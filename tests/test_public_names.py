@@ -29,8 +29,8 @@ NAMES = {
     """,
     "aiosipreg.linphonerc": "Entry Imported load parse",
     "aiosipreg.testing": """
-        Address DeadlockError Faults Hook Link Packet Registrar ScriptedRegistrar StoredBinding VirtualClockLoop
-        VirtualNetwork run
+        Address Connection DeadlockError Faults Flow Hook Link Packet Registrar ScriptedRegistrar StoredBinding
+        StreamFaults VirtualClockLoop VirtualNetwork run
     """,
 }
 
@@ -55,7 +55,10 @@ MEMBERS: dict[object, str] = {
         associated_uris body call_id challenges contacts cseq expires headers min_expires path reason retry_after
         service_route status via vias __bytes__
     """,
-    aiosipreg.testing.Registrar: "bindings host port requests uri __aenter__ __aexit__",
+    aiosipreg.testing.Registrar: """
+        answer_next bindings break_next connections host kill_connections options pings port ports requests
+        restart uri uri_of wait_for_request __aenter__ __aexit__
+    """,
 }
 
 ARGUMENTS = {
@@ -72,7 +75,7 @@ ARGUMENTS = {
     aiosipreg.TransportParams: "udp tcp tls bind dscp",
     aiosipreg.TlsParams: "ca_file ca_data context wildcards",
     aiosipreg.DnsParams: "nameservers timeout",
-    aiosipreg.testing.Registrar: "users host port",
+    aiosipreg.testing.Registrar: "users host port transports tls",
 }
 
 FIELDS = {

@@ -337,7 +337,7 @@ class TestHarm:
             seen = sip_registrar.responses[-1]
             forged = seen.data.replace(b"SIP/2.0 200 OK", b"SIP/2.0 403 Forbidden")
             for data in (seen.data, forged, forged.replace(b"z9hG4bK", b"z9hG4bKx")):
-                sip_registrar._put(data, seen.peer)
+                sip_registrar._listeners.send_datagram(data, seen.peer)
             await asyncio.sleep(1)
             assert proxy.state is OK
             assert proxy.core.stats.dropped == {"repeated": 2, "unmatched": 1}
@@ -357,7 +357,7 @@ class TestHarm:
             for _ in range(5):
                 packet = await sip_registrar.wait_for_request(len(sip_registrar.requests) + 1)
                 for header in KEPT:
-                    sip_registrar._put(muddled(packet.request, header), packet.peer)
+                    sip_registrar._listeners.send_datagram(muddled(packet.request, header), packet.peer)
             await asyncio.sleep(0.5)
             assert sum(core.stats.dropped.values()) == 25
             assert len(core.stats.dropped) <= 6

@@ -26,7 +26,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aiosipreg.testing.bindings import StoredBinding
+    from aiosipreg.testing.breakage import StreamFaults
     from aiosipreg.testing.clock import DeadlockError, VirtualClockLoop, run
+    from aiosipreg.testing.connection import Connection
+    from aiosipreg.testing.flow import Flow
     from aiosipreg.testing.link import Faults, Link
     from aiosipreg.testing.network import Address, VirtualNetwork
     from aiosipreg.testing.packet import Packet
@@ -35,14 +38,17 @@ if TYPE_CHECKING:
 else:
     _ROOMS = {
         "Address": "network",
+        "Connection": "connection",
         "DeadlockError": "clock",
         "Faults": "link",
+        "Flow": "flow",
         "Hook": "scripted",
         "Link": "link",
         "Packet": "packet",
         "Registrar": "registrar",
         "ScriptedRegistrar": "scripted",
         "StoredBinding": "bindings",
+        "StreamFaults": "breakage",
         "VirtualClockLoop": "clock",
         "VirtualNetwork": "network",
         "run": "clock",
@@ -61,14 +67,17 @@ else:
 
 __all__ = [
     "Address",
+    "Connection",
     "DeadlockError",
     "Faults",
+    "Flow",
     "Hook",
     "Link",
     "Packet",
     "Registrar",
     "ScriptedRegistrar",
     "StoredBinding",
+    "StreamFaults",
     "VirtualClockLoop",
     "VirtualNetwork",
     "run",

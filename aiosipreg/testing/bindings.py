@@ -5,31 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aiosipreg.testing.claim import RefusedError
+from aiosipreg.testing.extensions import asks_for_outbound, instance_of, reg_id_of
 from aiosipreg.wire import ParseError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from aiosipreg.testing.claim import Claim
+    from aiosipreg.testing.flow import Flow
     from aiosipreg.testing.network import Address
     from aiosipreg.wire import NameAddr, Request
 
-__all__ = ["BindingTable", "Claim", "RefusedError", "StoredBinding"]
-
-
-class RefusedError(Exception):
-    """A REGISTER that is answered with an error.
-
-    Attributes:
-        status: SIP status code.
-        reason: Reason phrase.
-        headers: Headers that belong to that answer.
-    """
-
-    def __init__(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(status, reason)
-        self.status = status
-        self.reason = reason
-        self.headers = headers
+__all__ = ["BindingTable", "StoredBinding"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +30,11 @@ class StoredBinding:
         call_id: Call-ID of the REGISTER that set it last.
         cseq: CSeq number of that REGISTER.
         user_agent: Its User-Agent, ``None`` without one.
-        source: Where that REGISTER came from.
+        flow: Over which transport and connection that REGISTER came, and from which address.
+        reg_id: Its reg-id, where outbound was agreed on; such a binding is replaced by the next one with the same
+            instance-id and reg-id, whatever its URI is (RFC 5626 6).
+        pub_gruu: The public GRUU of its instance, if the client asked for GRUUs.
+        temp_gruu: The newest temporary one.
     """
 
     contact: NameAddr
@@ -50,7 +42,20 @@ class StoredBinding:
     call_id: str
     cseq: int
     user_agent: str | None
-    source: Address
+    flow: Flow
+    reg_id: int | None = None
+    pub_gruu: str | None = None
+    temp_gruu: str | None = None
+
+    @property
+    def source(self) -> Address:
+        """Where the REGISTER that set it last came from."""
+        return self.flow.peer
+
+    @property
+    def instance_id(self) -> str | None:
+        """The instance-id of its contact without brackets, ``None`` if it has none."""
+        return instance_of(self.contact)
 
     @property
     def params(self) -> Mapping[str, str | None]:
@@ -60,30 +65,6 @@ class StoredBinding:
     def remaining(self, now: float) -> int:
         """Whole seconds left, at least 1: what an answer lists."""
         return max(1, round(self.expires_at - now))
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a REGISTER speaks for, and what tells a later one from an earlier one (RFC 3261 10.3 step 7).
-
-    Attributes:
-        aor: Address-of-record.
-        call_id: Its Call-ID.
-        cseq: Its CSeq number.
-    """
-
-    aor: str
-    call_id: str
-    cseq: int
-
-    def check(self, binding: StoredBinding) -> None:
-        """Refuse what comes out of claim.
-
-        Raises:
-            RefusedError: The binding was set by the same Call-ID with this CSeq or a higher one.
-        """
-        if self.call_id == binding.call_id and self.cseq <= binding.cseq:
-            raise RefusedError(500, "CSeq Out Of Order")
 
 
 class BindingTable:
@@ -134,14 +115,17 @@ class BindingTable:
         """Forget all bindings."""
         self._by_aor.clear()
 
-    def plan(self, request: Request, claim: Claim, source: Address, now: float) -> tuple[StoredBinding, ...]:
+    def plan(
+        self, request: Request, claim: Claim, flow: Flow, now: float, *, outbound: bool = False
+    ) -> tuple[StoredBinding, ...]:
         """The bindings that there would be after a REGISTER.
 
         Args:
             request: The REGISTER.
             claim: What it speaks for.
-            source: Where it came from.
+            flow: Where it came from.
             now: The time in seconds.
+            outbound: Whether contacts with a reg-id are told apart by that (RFC 5626).
 
         Raises:
             RefusedError: 400 for a wrong ``*`` or a malformed Contact, 423 for a lifetime too brief, 500 for a CSeq
@@ -152,11 +136,15 @@ class BindingTable:
         if any(contact.is_star for contact in contacts):
             _check_star(request, claim, current)
             return ()
-        # A list, not a mapping by URI: comparison by RFC 3261 19.1.4 is what finds a binding.
+        lifetimes = [self._granted(request, contact) for contact in contacts]
+        outbound = outbound and asks_for_outbound(request)
+        # RFC 5626 6: one flow can be bound to one contact only.
+        if outbound and sum(lifetime > 0 for lifetime in lifetimes) > 1:
+            raise RefusedError(400, "Several Contacts With Reg-Id")
         planned = list(current)
-        for contact in contacts:
-            lifetime = self._granted(request, contact)
-            known = next((n for n, binding in enumerate(planned) if binding.contact.uri == contact.uri), None)
+        for contact, lifetime in zip(contacts, lifetimes, strict=True):
+            reg_id = reg_id_of(contact) if outbound else None
+            known = _find(planned, contact, reg_id)
             if known is not None:
                 claim.check(planned[known])
             if lifetime == 0:
@@ -169,7 +157,8 @@ class BindingTable:
                 call_id=claim.call_id,
                 cseq=claim.cseq,
                 user_agent=request.headers.get("User-Agent"),
-                source=source,
+                flow=flow,
+                reg_id=reg_id,
             )
             if known is None:
                 planned.append(updated)
@@ -183,6 +172,19 @@ class BindingTable:
         if self._min_expires is not None and 0 < lifetime < self._min_expires:
             raise RefusedError(423, "Interval Too Brief", (("Min-Expires", str(self._min_expires)),))
         return lifetime if self._max_expires is None else min(lifetime, self._max_expires)
+
+
+def _find(bindings: Sequence[StoredBinding], contact: NameAddr, reg_id: int | None) -> int | None:
+    """Which binding a contact is about: the one of its instance-id and reg-id, or without them the one of its URI."""
+    for number, binding in enumerate(bindings):
+        if reg_id is None:
+            # A list, not a mapping by URI: comparison by RFC 3261 19.1.4 is what finds a binding.
+            found = binding.contact.uri == contact.uri
+        else:
+            found = (binding.reg_id, binding.instance_id) == (reg_id, instance_of(contact))
+        if found:
+            return number
+    return None
 
 
 def _contacts(request: Request) -> tuple[NameAddr, ...]:

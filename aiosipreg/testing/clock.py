@@ -3,10 +3,12 @@
 ``VirtualClockLoop.time()`` moves only when nothing is ready: it jumps to the next timer. ``asyncio.sleep``,
 ``asyncio.timeout``, ``loop.call_later`` and everything else that asks the loop for the time follow it.
 
-Not virtual are: ``time.time()``, ``time.monotonic()`` and ``datetime.now()``; real sockets other than UDP (they work,
-but no timer waits for them); threads that the loop does not know, such as the one inside a DNS library (they may call
-``call_soon_threadsafe``, but the clock may jump meanwhile). Work given to ``run_in_executor``, ``asyncio.to_thread``
-and ``loop.getaddrinfo`` is waited for: the clock stands still until it is done.
+UDP and TCP are virtual too: whoever is on the loop meets whoever else is on it, and nobody outside.
+
+Not virtual are: ``time.time()``, ``time.monotonic()`` and ``datetime.now()``; real sockets (they work when the loop is
+given them as such, but no timer waits for them); threads that the loop does not know, such as the one inside a DNS
+library (they may call ``call_soon_threadsafe``, but the clock may jump meanwhile). Work given to ``run_in_executor``,
+``asyncio.to_thread`` and ``loop.getaddrinfo`` is waited for: the clock stands still until it is done.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
-from aiosipreg.testing.network import Address, VirtualNetwork, literal
+from aiosipreg.testing.network import Address, VirtualNetwork, literal, source_host
+from aiosipreg.testing.stream_network import StreamNetwork, VirtualServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -86,7 +89,8 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
     ``run_until_complete`` and ``run_forever`` raise ``DeadlockError`` where a real loop would hang.
 
     Attributes:
-        network: What carries the datagrams of ``create_datagram_endpoint``.
+        network: What carries the datagrams of ``create_datagram_endpoint`` and the connections of
+            ``create_connection`` and ``create_server``.
     """
 
     def __init__(self, network: VirtualNetwork | None = None) -> None:
@@ -98,6 +102,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._virtual = _JumpingSelector(self)
         self.network = VirtualNetwork() if network is None else network
         super().__init__(self._virtual)
+        self._streams = StreamNetwork(self, self.network)
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
@@ -162,6 +167,64 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         # One turn, so that connection_made has been called when the caller goes on.
         await asyncio.sleep(0)
         return transport, protocol
+
+    async def create_connection(
+        self,
+        protocol_factory: Callable[[], _ProtocolT],
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        ssl: Any = None,
+        family: int = 0,
+        sock: socket.socket | None = None,
+        local_addr: tuple[str, int] | None = None,
+        server_hostname: str | None = None,
+        **options: Any,
+    ) -> tuple[asyncio.Transport, _ProtocolT]:
+        """Connect on ``network``; the arguments mean what they mean in asyncio. A ``sock`` is real and stays so.
+
+        Raises:
+            OSError: Nobody listens there, no path leads there, or the TLS handshake failed.
+        """
+        protocol = protocol_factory()
+        if sock is not None:
+            named = {"sock": sock, "ssl": ssl, "server_hostname": server_hostname, **options}
+            return await super().create_connection(lambda: protocol, **named)
+        remote = await self._resolve((host or "localhost", port or 0), family)
+        wildcard = "::" if ":" in remote[0] else "0.0.0.0"  # noqa: S104
+        local = (wildcard, 0) if local_addr is None else await self._resolve(local_addr, family)
+        local = (source_host(local[0], remote[0]), local[1])
+        if ssl is None:
+            return await self._streams.connect(protocol, local, remote), protocol
+        plain = await self._streams.connect(asyncio.Protocol(), local, remote)
+        limits = {name: value for name, value in options.items() if name.startswith("ssl_")}
+        name = server_hostname or host
+        secured = cast("asyncio.Transport", await self.start_tls(plain, protocol, ssl, server_hostname=name, **limits))
+        protocol.connection_made(secured)
+        return secured, protocol
+
+    async def create_server(  # type: ignore[override]  # a virtual server is no asyncio.Server, and has its methods
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str | None = None,
+        port: int = 0,
+        *,
+        ssl: Any = None,
+        family: int = 0,
+        sock: socket.socket | None = None,
+        **options: Any,
+    ) -> VirtualServer | asyncio.Server:
+        """Listen on ``network``; the arguments mean what they mean in asyncio. A ``sock`` is real and stays so.
+
+        Raises:
+            NotImplementedError: ``ssl`` was given.
+            OSError: The address is in use.
+        """
+        if sock is not None:
+            return await super().create_server(protocol_factory, sock=sock, ssl=ssl, **options)
+        if ssl is not None:
+            raise NotImplementedError("a virtual server has no TLS of its own")
+        return self._streams.listen(protocol_factory, await self._resolve((host or "0.0.0.0", port), family))  # noqa: S104
 
     async def _resolve(self, address: tuple[str, int], family: int) -> Address:
         host, port = address

@@ -1,7 +1,7 @@
 """Losing, delaying, doubling and disordering datagrams, without I/O and with plain numbers as time.
 
 ``arrivals`` is the only place of this package where a packet is lost; ``Link``, ``VirtualNetwork`` and ``Registrar``
-all decide by it, so that "30 % loss" means the same everywhere.
+all decide by it, so that "30 % loss" means the same everywhere. What can go wrong with connections is in ``breakage``.
 """
 
 from __future__ import annotations

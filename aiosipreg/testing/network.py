@@ -1,4 +1,4 @@
-"""A datagram network in memory, deterministic by its seed, for ``VirtualClockLoop``.
+"""A network in memory, deterministic by its seed, for ``VirtualClockLoop``; its connections are in ``stream_network``.
 
 One host that owns every IP address: whatever address is bound exists, and a socket on ``0.0.0.0`` or ``::`` is
 reachable under every address of its family on which nobody else listens.
@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from aiosipreg.testing.link import Delay, Faults, arrivals
 
-__all__ = ["Address", "VirtualNetwork"]
+__all__ = ["Address", "VirtualNetwork", "literal", "socket_address", "source_host"]
 
 Address: TypeAlias = tuple[str, int]
 """An IP address as text, without brackets, and a port."""
@@ -47,7 +47,10 @@ def _is_at(end: str | Address | None, address: Address) -> bool:
 
 
 class VirtualNetwork:
-    """Carries datagrams between the endpoints of one ``VirtualClockLoop``.
+    """Carries datagrams and connections between the endpoints of one ``VirtualClockLoop``.
+
+    Connections feel its faults as TCP does: what is lost comes later, nothing is doubled or out of order, and a path
+    that stays silent ends them after a quarter of an hour.
 
     The same seed and the same program give the same losses, delays and order.
 
@@ -136,7 +139,7 @@ class VirtualNetwork:
         """
         host, port = local
         if remote is not None and host in _WILDCARDS:
-            host = _source_host(host, remote[0])
+            host = source_host(host, remote[0])
         address = (host, port or self._free_port(host))
         if address in self._endpoints:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
@@ -156,6 +159,16 @@ class VirtualNetwork:
     def _close(self, transport: VirtualDatagramTransport) -> None:
         del self._endpoints[transport.address]
 
+    def arrivals(self, source: Address, destination: Address, now: float) -> tuple[float, ...]:
+        """When what is sent now from one address to another arrives; empty when it never does.
+
+        Args:
+            source: Where it comes from.
+            destination: Where it goes.
+            now: Time of sending in seconds.
+        """
+        return arrivals(self._faults_on(source, destination), self._chance, now)
+
     def _faults_on(self, source: Address, destination: Address) -> Faults:
         for path in reversed(self._paths):
             if path.covers(source, destination):
@@ -164,9 +177,9 @@ class VirtualNetwork:
 
     def _carry(self, sender: VirtualDatagramTransport, data: bytes, destination: Address) -> None:
         loop = sender.loop
-        source = (_source_host(sender.address[0], destination[0]), sender.address[1])
+        source = (source_host(sender.address[0], destination[0]), sender.address[1])
         now = loop.time()
-        times = arrivals(self._faults_on(source, destination), self._chance, now)
+        times = self.arrivals(source, destination, now)
         self.sent += 1
         self.lost += not times
         for at in times:
@@ -181,7 +194,7 @@ class VirtualNetwork:
             wildcard = "::" if ":" in destination[0] else "0.0.0.0"  # noqa: S104
             receiver = self._endpoints.get((wildcard, destination[1]))
         if receiver is not None and receiver.remote in (None, source):
-            receiver.protocol.datagram_received(data, _socket_address(source))
+            receiver.protocol.datagram_received(data, socket_address(source))
         elif sender.remote is not None and not sender.is_closing():
             # Only a connected socket is told about the ICMP message.
             sender.protocol.error_received(ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED)))
@@ -205,9 +218,9 @@ class VirtualDatagramTransport(asyncio.DatagramTransport):
         address: Address,
         remote: Address | None,
     ) -> None:
-        extra: dict[str, Any] = {"sockname": _socket_address(address)}
+        extra: dict[str, Any] = {"sockname": socket_address(address)}
         if remote is not None:
-            extra["peername"] = _socket_address(remote)
+            extra["peername"] = socket_address(remote)
         super().__init__(extra)
         self.loop = loop
         self.protocol = protocol
@@ -265,13 +278,13 @@ class VirtualDatagramTransport(asyncio.DatagramTransport):
         return self.protocol
 
 
-def _socket_address(address: Address) -> tuple[Any, ...]:
+def socket_address(address: Address) -> tuple[Any, ...]:
     """The tuple that a real socket reports: four entries for IPv6."""
     return (*address, 0, 0) if ":" in address[0] else address
 
 
 @lru_cache(maxsize=1024)
-def _source_host(bound: str, destination: str) -> str:
+def source_host(bound: str, destination: str) -> str:
     """The address that the kernel chooses for a socket on a wildcard when it sends to an address of its own host."""
     if bound not in _WILDCARDS:
         return bound

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiosipreg.wire import Request, Response, parse_message
 
 if TYPE_CHECKING:
+    from aiosipreg.testing.flow import Flow
     from aiosipreg.testing.network import Address
 
 __all__ = ["Packet"]
@@ -19,15 +20,20 @@ class Packet:
 
     Attributes:
         at: When, in the seconds that the registrar is given as ``now``.
-        peer: Where it came from, or went to.
-        data: The datagram.
+        flow: Over which transport and connection, and the peer's address.
+        data: The datagram, or the message cut from its connection, with Content-Length as its last row.
         retransmission: Whether the same transaction was seen before.
     """
 
     at: float
-    peer: Address
+    flow: Flow
     data: bytes
     retransmission: bool = False
+
+    @property
+    def peer(self) -> Address:
+        """Where it came from, or went to."""
+        return self.flow.peer
 
     @property
     def request(self) -> Request:

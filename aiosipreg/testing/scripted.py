@@ -1,8 +1,9 @@
-"""A SIP registrar without I/O: datagrams and the time go in, datagrams come out.
+"""A SIP registrar without I/O: messages and the time go in, messages come out.
 
-It follows RFC 3261 10.3 and can be told to do otherwise, answer by answer. What it decides for a datagram, in order:
+It follows RFC 3261 10.3, with outbound (RFC 5626) and GRUU (RFC 5627) for those who ask, and can be told to do
+otherwise, answer by answer. What it decides for a datagram, or for a message of a connection, in order:
 
-1. Keep-alives and what is not SIP are ignored and counted.
+1. Keep-alives get their own answer; what is not SIP is ignored and counted.
 2. A retransmission (same branch) gets the answer that its first copy got, and changes nothing.
 3. An answer queued by ``answer_next`` is given to a REGISTER before anything else is looked at.
 4. Otherwise the registrar works out its own answer, which ``hook`` may replace.
@@ -16,20 +17,27 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from aiosipreg.testing.bindings import BindingTable, Claim, RefusedError, StoredBinding
+from aiosipreg.testing.bindings import BindingTable, StoredBinding
+from aiosipreg.testing.claim import RefusedError, read_claim
+from aiosipreg.testing.extensions import asks_for_outbound, echoed_path, with_gruus
+from aiosipreg.testing.flow import Flow
+from aiosipreg.testing.gate import Gate
 from aiosipreg.testing.packet import Packet
-from aiosipreg.testing.replies import ExpiresIn, address_of_record, complete, destination, expiry_headers, phrase
-from aiosipreg.testing.verify import DigestGuard, Outcome, Verdict
-from aiosipreg.wire import ParseError, Request, Response, Via, parse_message
+from aiosipreg.testing.replies import ExpiresIn, complete, destination, expiry_headers, phrase
+from aiosipreg.testing.stun import binding_response
+from aiosipreg.testing.transactions import Transactions, transaction_key
+from aiosipreg.wire import Framer, ParseError, Request, Response, parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from aiosipreg.testing.flow import Transport
     from aiosipreg.testing.network import Address
+    from aiosipreg.testing.verify import Verdict
 
 __all__ = ["USERS", "Hook", "ScriptedRegistrar"]
 
@@ -42,20 +50,13 @@ A bare ``Response(503, "Service Unavailable")`` is enough: Via, From, To, Call-I
 USERS: Mapping[str, str] = MappingProxyType({"toto": "secret"})
 """Whom a registrar knows unless it is told."""
 
-_COOKIE = "z9hg4bk"
-_TIMER_J = 32.0
+_PONGS: Mapping[bytes, bytes] = MappingProxyType({Framer.PING.value: Framer.PONG.value})
 
 
 @dataclass(slots=True)
 class _Scripted:
     response: Response | None
     times: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    until: float
-    answer: tuple[bytes, Address] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,15 @@ class ScriptedRegistrar:
     Attributes:
         hook: May replace any answer, of any method; see ``Hook``. May be set at any time.
         address: Host and port that it writes into what it sends by itself.
-        ignored: How many datagrams were neither request nor response.
+        ignored: How many datagrams and messages were neither request nor response nor keep-alive.
+        outbound: Whether it takes part in RFC 5626: ``Require: outbound``, and one binding for each instance-id and
+            reg-id. May be set at any time, like all that follow.
+        flow_timer: Seconds for the Flow-Timer of an answer with ``Require: outbound``; ``None`` leaves it out.
+        gruu: Whether it gives GRUUs to those who ask (RFC 5627).
+        keep: Seconds for the ``keep`` of the top Via, where it is asked for (RFC 6223); ``None`` takes no part in it.
+        headers: Rows of every 200 beside its own: Service-Route, P-Associated-URI, Feature-Caps, Path and the like.
+        pongs: Whether keep-alives are answered: CRLF and ping frames on connections, STUN over UDP.
+        mapped: What STUN answers give as the client's address; ``None`` for where it really is.
 
     Args:
         users: Passwords by digest user name, read at each request; ``None`` lets everybody in without a challenge.
@@ -98,6 +107,12 @@ class ScriptedRegistrar:
         default_expires: Lifetime in seconds for contacts that ask for none.
         expires_in: Where a 200 writes the granted lifetimes.
         hook: See the attribute.
+        outbound: See the attribute.
+        flow_timer: See the attribute.
+        gruu: See the attribute.
+        keep: See the attribute.
+        headers: See the attribute.
+        pongs: See the attribute.
         history: How many packets ``requests`` and ``responses`` keep, each.
         seed: Where nonces and tags come from.
 
@@ -122,38 +137,35 @@ class ScriptedRegistrar:
         default_expires: int = 3600,
         expires_in: ExpiresIn = "contact",
         hook: Hook | None = None,
+        outbound: bool = True,
+        flow_timer: int | None = None,
+        gruu: bool = True,
+        keep: int | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        pongs: bool = True,
         history: int = 100_000,
         seed: int = 0,
     ) -> None:
-        chance = random.Random(seed)
         self.hook = hook
+        self.outbound = outbound
+        self.flow_timer = flow_timer
+        self.gruu = gruu
+        self.keep = keep
+        self.headers = tuple(headers)
+        self.pongs = pongs
+        self.mapped: Address | None = None
         self.address: Address = ("127.0.0.1", 5060)
         self.ignored = 0
-        self._chance = chance
-        self._challenge: int = challenge
-        self._wrong_password = challenge if wrong_password == 401 else wrong_password
-        self._next_nonce = next_nonce
-        self._expires_in: ExpiresIn = expires_in
-        self._guard = (
-            None
-            if users is None
-            else DigestGuard(
-                users,
-                realm=realm,
-                algorithms=algorithms,
-                qop=qop,
-                nonce_lifetime=nonce_lifetime,
-                one_time_nonce=one_time_nonce,
-                chance=chance,
-            )
+        self._chance = chance = random.Random(seed)
+        self._gate = Gate(
+            users, realm, algorithms, qop, nonce_lifetime, one_time_nonce, next_nonce, challenge, wrong_password, chance
         )
+        self._expires_in: ExpiresIn = expires_in
         self._table = BindingTable(min_expires=min_expires, max_expires=max_expires, default_expires=default_expires)
         self._script: deque[_Scripted] = deque()
-        self._memory: dict[tuple[str, ...], _Remembered] = {}
-        self._requests: deque[Packet] = deque(maxlen=history)
-        self._others: deque[Packet] = deque(maxlen=history)
-        self._responses: deque[Packet] = deque(maxlen=history)
-        self._answers: deque[Packet] = deque(maxlen=history)
+        self._transactions = Transactions()
+        records = [deque[Packet](maxlen=history) for _ in range(5)]
+        self._requests, self._others, self._pings, self._responses, self._answers = records
         self._now = 0.0
 
     @property
@@ -165,6 +177,14 @@ class ScriptedRegistrar:
     def other_requests(self) -> tuple[Packet, ...]:
         """Every request of another method received."""
         return tuple(self._others)
+
+    @property
+    def pings(self) -> tuple[Packet, ...]:
+        """Every keep-alive that asks for an answer, oldest first.
+
+        ``data`` is CRLF CRLF on a connection, a STUN Binding request over UDP, or what a ping frame of WebSocket holds.
+        """
+        return tuple(self._pings)
 
     @property
     def responses(self) -> tuple[Packet, ...]:
@@ -208,54 +228,59 @@ class ScriptedRegistrar:
     def restart(self) -> None:
         """Forget bindings, nonces and transactions, as a server does that was restarted without a store."""
         self._table.clear()
-        self._memory.clear()
-        if self._guard is not None:
-            self._guard.forget()
+        self._transactions.clear()
+        self._gate.forget()
 
-    def receive(self, data: bytes, source: Address, now: float) -> list[tuple[bytes, Address]]:
-        """Take a datagram.
+    def receive(self, data: bytes, source: Address | Flow, now: float) -> list[tuple[bytes, Address]]:
+        """Take a datagram, or what one connection carries: a message cut from it, or CRLF CRLF.
 
         Args:
-            data: The datagram.
-            source: Where it came from.
+            data: The datagram or message.
+            source: Where it came from; an address alone means UDP.
             now: The time in seconds; it never goes back.
 
         Returns:
-            The datagrams to send, each with its destination.
+            The messages to send, each with its destination; what came over a connection is answered over it.
         """
         self._now = now
+        flow = source if isinstance(source, Flow) else Flow(source)
+        pong = binding_response(data, self.mapped or flow.peer) if flow.transport == "udp" else _PONGS.get(data)
+        if pong is not None:
+            return [(pong, flow.peer)] if self._ping_came(Packet(now, flow, data)) else []
         try:
-            message = parse_message(data)
-            if isinstance(message, Response):
-                self._answers.append(Packet(now, source, data))
-                self._answer_came(message)
-                return []
-            via = _top_via(message)
+            message = _readable(data)
         except ParseError:
             self.ignored += 1
             return []
-        key = _transaction(message, via)
-        remembered = self._recall(key, now)
-        packet = Packet(now, source, data, remembered is not None)
-        if message.method == "REGISTER":
+        if isinstance(message, Request):
+            return self._process(message, data, flow, now)
+        self._answers.append(Packet(now, flow, data))
+        self._answer_came(message)
+        return []
+
+    def _process(self, request: Request, data: bytes, flow: Flow, now: float) -> list[tuple[bytes, Address]]:
+        via = request.vias[0]
+        key = transaction_key(request, via)
+        again, answer = self._transactions.recall(key, now)
+        packet = Packet(now, flow, data, again)
+        if request.method == "REGISTER":
             self._requests.append(packet)
             self._register_came(packet)
         else:
             self._others.append(packet)
         # An ACK is never answered (RFC 3261 17.2.1).
-        if message.method == "ACK":
+        if request.method == "ACK":
             return []
-        answer = remembered.answer if remembered else None
         if answer is None:
-            reply = self._reply(message, source, now)
-            answer = None if reply is None else (bytes(reply), destination(via, source))
-            # Taken out first, so that the newest entry is the last one.
-            self._memory.pop(key, None)
-            self._memory[key] = _Remembered(now + _TIMER_J, answer)
+            reply = self._reply(request, flow, now)
+            answer = None if reply is None else bytes(reply)
+            self._transactions.remember(key, answer, now)
         if answer is None:
             return []
-        self._responses.append(Packet(now, answer[1], answer[0], remembered is not None))
-        return [answer]
+        address = destination(via, flow)
+        back = flow if address == flow.peer else replace(flow, peer=address)
+        self._responses.append(Packet(now, back, answer, again))
+        return [(answer, address)]
 
     def options_request(self, binding: StoredBinding) -> tuple[bytes, Address]:
         """An OPTIONS request toward a registered contact; what it answers turns up in ``answers``.
@@ -264,21 +289,34 @@ class ScriptedRegistrar:
             binding: Whom to ask.
 
         Returns:
-            The datagram and its destination, which is where the binding was registered from.
+            The message and its destination, which is where the binding was registered from: over UDP an address, else
+            the other end of that connection.
         """
-        host, port = self.address
+        flow = binding.flow
+        host, port = self._address_on(flow.transport)
         literal = f"[{host}]" if ":" in host else host
+        param = "" if flow.transport == "udp" else f";transport={flow.transport}"
         contact = str(binding.contact.uri)
+        branch = f"z9hG4bK{self._random_text()}"
         headers = [
-            ("Via", f"SIP/2.0/UDP {literal}:{port};branch=z9hG4bK{self._random_text()};rport"),
+            ("Via", f"SIP/2.0/{flow.transport.upper()} {literal}:{port};branch={branch};rport"),
             ("Max-Forwards", "70"),
             ("From", f"<sip:{literal}:{port}>;tag={self._random_text()}"),
             ("To", f"<{contact}>"),
             ("Call-ID", self._random_text()),
             ("CSeq", "1 OPTIONS"),
-            ("Contact", f"<sip:{literal}:{port}>"),
+            ("Contact", f"<sip:{literal}:{port}{param}>"),
         ]
-        return bytes(Request("OPTIONS", contact, headers)), binding.source
+        return bytes(Request("OPTIONS", contact, headers)), flow.peer
+
+    def _address_on(self, transport: Transport) -> Address:
+        """Where it listens for a transport."""
+        return self.address
+
+    def _ping_came(self, packet: Packet) -> bool:
+        """Keep a keep-alive; whether it is answered."""
+        self._pings.append(packet)
+        return self.pongs
 
     def _register_came(self, packet: Packet) -> None:
         """For those who wait; called before the REGISTER is processed."""
@@ -289,27 +327,18 @@ class ScriptedRegistrar:
     def _random_text(self) -> str:
         return f"{self._chance.getrandbits(64):016x}"
 
-    def _recall(self, key: tuple[str, ...], now: float) -> _Remembered | None:
-        # Entries are in order of time, so the lapsed ones come first.
-        while self._memory:
-            oldest = next(iter(self._memory))
-            if self._memory[oldest].until > now:
-                break
-            del self._memory[oldest]
-        return self._memory.get(key)
-
-    def _reply(self, request: Request, source: Address, now: float) -> Response | None:
+    def _reply(self, request: Request, flow: Flow, now: float) -> Response | None:
         tag = self._random_text()
         if request.method == "REGISTER" and self._script:
             response = self._scripted()
         else:
-            decision = self._decide(request, source, now)
+            decision = self._decide(request, flow, now)
             response = decision.response
             if self.hook is not None:
-                response = self.hook(request, complete(request, response, source, tag))
+                response = self.hook(request, complete(request, response, flow.peer, tag, self.keep))
             if response is not None:
                 self._carry_out(decision, response)
-        return None if response is None else complete(request, response, source, tag)
+        return None if response is None else complete(request, response, flow.peer, tag, self.keep)
 
     def _scripted(self) -> Response | None:
         scripted = self._script[0]
@@ -318,78 +347,42 @@ class ScriptedRegistrar:
             self._script.popleft()
         return scripted.response
 
-    def _decide(self, request: Request, source: Address, now: float) -> _Decision:
+    def _decide(self, request: Request, flow: Flow, now: float) -> _Decision:
         verdict = None
         try:
-            claim = _checked(request)
-            verdict = self._authenticate(request, now)
-            bindings = self._table.plan(request, claim, source, now)
+            claim = read_claim(request, self._understands)
+            verdict = self._gate.check(request, now)
+            bindings = self._table.plan(request, claim, flow, now, outbound=self.outbound)
         except RefusedError as refused:
             return _Decision(Response(refused.status, refused.reason, refused.headers), verdict)
-        listing = expiry_headers(bindings, self._expires_in, now)
-        if self._next_nonce and self._guard is not None and verdict is not None:
-            listing.append((self._name("Authentication-Info"), self._guard.info(verdict, now)))
-        return _Decision(Response(200, "OK", listing), verdict, claim.aor, bindings)
+        gruu = self.gruu and "gruu" in request.supported
+        if gruu:
+            bindings = with_gruus(bindings, claim, self._random_text)
+        rows = expiry_headers(bindings, self._expires_in, now, gruu=gruu)
+        rows += echoed_path(request)
+        if self.outbound and asks_for_outbound(request):
+            rows.append(("Require", "outbound"))
+            if self.flow_timer is not None:
+                rows.append(("Flow-Timer", str(self.flow_timer)))
+        rows += self._gate.success_rows(verdict, now)
+        return _Decision(Response(200, "OK", [*rows, *self.headers]), verdict, claim.aor, bindings)
+
+    def _understands(self, tag: str) -> bool:
+        return tag == "path" or (tag == "outbound" and self.outbound) or (tag == "gruu" and self.gruu)
 
     def _carry_out(self, decision: _Decision, response: Response) -> None:
-        if self._guard is not None and decision.verdict is not None:
-            self._guard.accept(decision.verdict)
+        self._gate.accept(decision.verdict)
         if decision.bindings is not None and 200 <= response.status < 300:
             self._table.store(decision.aor, decision.bindings)
 
-    def _authenticate(self, request: Request, now: float) -> Verdict | None:
-        if self._guard is None:
-            return None
-        rows = request.headers.get_all(self._name("Authorization"))
-        verdict = self._guard.check(rows, request.method, request.uri, request.body, now)
-        if verdict.outcome is Outcome.GOOD:
-            return verdict
-        if verdict.outcome is Outcome.MALFORMED:
-            raise RefusedError(400, f"Bad Credentials: {verdict.text}")
-        if verdict.outcome is Outcome.WRONG and self._wrong_password == 403:
-            raise RefusedError(403, "Forbidden")
-        name = self._name("Authenticate")
-        challenges = self._guard.challenges(now, stale=verdict.outcome is Outcome.STALE)
-        raise RefusedError(self._challenge, phrase(self._challenge), tuple((name, row) for row in challenges))
 
-    def _name(self, header: str) -> str:
-        if self._challenge == 407:
-            return f"Proxy-{header}"
-        return f"WWW-{header}" if header == "Authenticate" else header
-
-
-def _top_via(request: Request) -> Via:
-    """The Via that the answer follows.
+def _readable(data: bytes) -> Request | Response:
+    """The message; a request is of no use without the Vias that its answer follows.
 
     Raises:
-        ParseError: There is none, or one of them is malformed.
+        ParseError: It is none, or a request without Via, or with a malformed one.
     """
-    if not request.vias:
+    message = parse_message(data)
+    if isinstance(message, Request) and not message.vias:
         raise ParseError("", 0, "a Via header")
-    return request.vias[0]
-
-
-def _transaction(request: Request, via: Via) -> tuple[str, ...]:
-    """What two copies of one request share (RFC 3261 17.2.3)."""
-    if via.branch is not None and via.branch.lower().startswith(_COOKIE):
-        return (via.branch.lower(), via.host.lower(), str(via.port), request.method)
-    # RFC 2543 clients have no unique branch.
-    headers = request.headers
-    return (str(via), request.uri, *(headers.get(name) or "" for name in ("From", "Call-ID", "CSeq")))
-
-
-def _checked(request: Request) -> Claim:
-    """What a REGISTER that can be processed speaks for (RFC 3261 8.2 and 10.3 steps 2 and 5)."""
-    try:
-        cseq, to, call_id, from_ = request.cseq, request.to, request.call_id, request.from_
-    except ParseError as error:
-        raise RefusedError(400, "Malformed Header") from error
-    if cseq is None or to is None or call_id is None or from_ is None:
-        raise RefusedError(400, "Missing Header")
-    if cseq.method != request.method:
-        raise RefusedError(400, "CSeq Of Another Method")
-    if request.method != "REGISTER":
-        raise RefusedError(405, phrase(405), (("Allow", "REGISTER"),))
-    if request.require:
-        raise RefusedError(420, phrase(420), (("Unsupported", ", ".join(request.require)),))
-    return Claim(address_of_record(to.uri), call_id, cseq.number)
+    return message

@@ -72,7 +72,7 @@ async def test_the_demo_on_the_virtual_clock(capsys: pytest.CaptureFixture[str])
 
 
 def never_challenge(registrar: Registrar) -> None:
-    registrar._guard = None
+    registrar._gate._guard = None
 
 
 def never_grant_the_change(registrar: Registrar) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiosipreg.wire import Response, parse_message
+
+if TYPE_CHECKING:
+    from aiosipreg.testing.scripted import ScriptedRegistrar
 
 _numbers = itertools.count(1)
 
@@ -51,6 +54,15 @@ def response(data: bytes) -> Response:
     message = parse_message(data)
     assert isinstance(message, Response)
     return message
+
+
+SOURCE = ("192.0.2.9", 40_000)
+
+
+def ask(registrar: ScriptedRegistrar, data: bytes, now: float = 0.0) -> Response:
+    """The only answer to a datagram."""
+    ((answer, _),) = registrar.receive(data, SOURCE, now)
+    return response(answer)
 
 
 class Client(asyncio.DatagramProtocol):

@@ -149,6 +149,31 @@ def test_readers_and_writers_of_one_socket() -> None:
     assert run(main()) == ["writable", "readable"]
 
 
+def test_connections_over_real_sockets_work_beside_virtual_ones() -> None:
+    async def main() -> bytes:
+        loop = asyncio.get_running_loop()
+        listening = socket.create_server(("127.0.0.1", 0))
+        answered = asyncio.Event()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readexactly(5))
+            writer.close()
+            answered.set()
+
+        server = await asyncio.start_server(answer, sock=listening)
+        reader, writer = await asyncio.open_connection(sock=socket.create_connection(listening.getsockname()))
+        writer.write(b"hello")
+        await answered.wait()
+        data = await reader.read()
+        writer.close()
+        server.close()
+        await server.wait_closed()
+        assert loop.time() == 0.0
+        return data
+
+    assert run(main()) == b"hello"
+
+
 def test_it_is_a_loop_factory() -> None:
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         runner.run(asyncio.sleep(7.0))

@@ -99,3 +99,25 @@ def test_contact_parameters_come_back_as_they_were() -> None:
 def test_every_status_has_a_phrase() -> None:
     assert phrase(423) == "Interval Too Brief"
     assert phrase(499)
+
+
+@pytest.mark.parametrize(
+    ("keep", "via", "answered"),
+    [(30, "keep", "30"), (0, "keep", "0"), (None, "keep", None), (30, "rport", None)],
+)
+def test_keep_gets_its_value_where_both_want_it(keep: int | None, via: str, answered: str | None) -> None:
+    registrar = ScriptedRegistrar(None, keep=keep)
+    data = register(via=f"SIP/2.0/UDP 192.0.2.9:40000;{via}")
+    ((octets, _),) = registrar.receive(data, SOURCE, 0.0)
+    answer = response(octets)
+    assert answer.via is not None
+    assert answer.via.params.get("keep") == answered
+
+
+def test_keep_belongs_to_a_success() -> None:
+    registrar = ScriptedRegistrar(None, keep=30)
+    registrar.answer_next(503)
+    ((octets, _),) = registrar.receive(register(via="SIP/2.0/UDP 192.0.2.9:40000;keep"), SOURCE, 0.0)
+    answer = response(octets)
+    assert answer.via is not None
+    assert answer.via.params["keep"] is None

@@ -1,21 +1,16 @@
-"""aiosipreg/testing/scripted.py: what is decided for a datagram; bindings and digest have their own files."""
+"""aiosipreg/testing/scripted.py: what is decided for a datagram; what it is made of has its own files."""
 
 from __future__ import annotations
 
 import pytest
 
+from aiosipreg.testing.flow import Flow
 from aiosipreg.testing.scripted import ScriptedRegistrar
+from aiosipreg.testing.stun import binding_response
 from aiosipreg.wire import Request, Response
-from tests.testing.requests import AOR, CONTACT, register, response
+from tests.testing.requests import AOR, CONTACT, SOURCE, ask, register
 
-SOURCE = ("192.0.2.9", 40_000)
-
-
-def ask(registrar: ScriptedRegistrar, data: bytes, now: float = 0.0) -> Response:
-    """The only answer to a datagram."""
-    answers = registrar.receive(data, SOURCE, now)
-    assert len(answers) == 1
-    return response(answers[0][0])
+BINDING_REQUEST = bytes.fromhex("000100002112a442") + bytes(12)
 
 
 def test_a_register_makes_a_binding_and_lists_it() -> None:
@@ -49,50 +44,6 @@ def test_a_retransmission_gets_the_same_octets_and_changes_nothing() -> None:
     assert [packet.retransmission for packet in registrar.responses] == [False, True]
 
 
-def test_a_transaction_is_forgotten_after_timer_j() -> None:
-    registrar = ScriptedRegistrar(None)
-    data = register(branch="z9hG4bKsame")
-    ask(registrar, data, 0.0)
-    assert ask(registrar, data, 32.0).status == 500
-    assert not registrar.requests[-1].retransmission
-
-
-def test_a_transaction_answered_late_does_not_keep_others_in_memory() -> None:
-    registrar = ScriptedRegistrar(None)
-    registrar.answer_next(None)
-    late, other = register(branch="z9hG4bKlate"), register(branch="z9hG4bKother", cseq=2)
-    registrar.receive(late, SOURCE, 0.0)
-    ask(registrar, other, 1.0)
-    ask(registrar, late, 2.0)
-    ask(registrar, other, 33.0)
-    ask(registrar, late, 33.0)
-    assert [packet.retransmission for packet in registrar.requests] == [False, False, True, False, True]
-
-
-def test_branches_are_compared_without_case_and_per_method() -> None:
-    registrar = ScriptedRegistrar(None)
-    ask(registrar, register(branch="z9hG4bKsame"))
-    assert ask(registrar, register(branch="Z9HG4BKSAME")).status == 200
-    assert ask(registrar, register(branch="z9hG4bKsame", method="OPTIONS")).status == 405
-
-
-def test_rfc2543_transactions_are_told_apart_by_their_headers() -> None:
-    registrar = ScriptedRegistrar(None)
-    assert ask(registrar, register(branch="1")).status == 200
-    assert ask(registrar, register(branch="1")).status == 200
-    assert ask(registrar, register(branch="1", cseq=2)).status == 200
-    assert [packet.retransmission for packet in registrar.requests] == [False, True, False]
-
-
-@pytest.mark.parametrize("method", ["OPTIONS", "INVITE", "SUBSCRIBE", "NOTIFY"])
-def test_other_methods_are_not_allowed(method: str) -> None:
-    registrar = ScriptedRegistrar(None)
-    answer = ask(registrar, register(method=method))
-    assert (answer.status, answer.headers.get("Allow")) == (405, "REGISTER")
-    assert registrar.requests == ()
-    assert [packet.request.method for packet in registrar.other_requests] == [method]
-
-
 def test_an_ack_is_never_answered() -> None:
     assert ScriptedRegistrar(None).receive(register(method="ACK"), SOURCE, 0.0) == []
 
@@ -106,29 +57,6 @@ def test_what_is_not_sip_is_ignored_and_counted(data: bytes) -> None:
     assert registrar.receive(data, SOURCE, 0.0) == []
     assert registrar.ignored == 1
     assert registrar.requests == ()
-
-
-@pytest.mark.parametrize("header", ["To", "From", "Call-ID", "CSeq"])
-def test_a_missing_mandatory_header_is_a_bad_request(header: str) -> None:
-    lines = register().decode().split("\r\n")
-    data = "\r\n".join(line for line in lines if not line.startswith(f"{header}:")).encode()
-    answer = ask(ScriptedRegistrar(None), data)
-    assert (answer.status, answer.reason) == (400, "Missing Header")
-
-
-@pytest.mark.parametrize(("good", "bad"), [("CSeq: 1 REGISTER", "CSeq: one REGISTER"), (f"To: <{AOR}>", "To: <nobody")])
-def test_a_malformed_mandatory_header_is_a_bad_request(good: str, bad: str) -> None:
-    answer = ask(ScriptedRegistrar(None), register().replace(good.encode(), bad.encode()))
-    assert (answer.status, answer.reason) == (400, "Malformed Header")
-
-
-def test_a_cseq_of_another_method_is_a_bad_request() -> None:
-    assert ask(ScriptedRegistrar(None), register().replace(b"1 REGISTER", b"1 OPTIONS")).status == 400
-
-
-def test_required_extensions_are_refused_by_name() -> None:
-    answer = ask(ScriptedRegistrar(None), register(rows=("Require: outbound, gin",)))
-    assert (answer.status, answer.unsupported) == (420, ("outbound", "gin"))
 
 
 def test_scripted_answers_come_in_order_and_change_nothing() -> None:
@@ -290,3 +218,70 @@ def test_the_same_seed_gives_the_same_answers() -> None:
 
 def test_unless_told_it_knows_toto_with_the_password_secret() -> None:
     assert ask(ScriptedRegistrar(), register()).status == 401
+
+
+def test_what_came_over_a_connection_is_answered_over_it() -> None:
+    registrar = ScriptedRegistrar(None)
+    flow = Flow(SOURCE, "tcp", 7)
+    ((_, address),) = registrar.receive(register(via="SIP/2.0/TCP 10.0.0.1:5062"), flow, 0.0)
+    assert address == SOURCE
+    (binding,) = registrar.bindings[AOR]
+    assert (binding.flow, binding.source) == (flow, SOURCE)
+    assert [packet.flow for packet in (*registrar.requests, *registrar.responses)] == [flow, flow]
+
+
+def test_an_address_alone_is_udp() -> None:
+    registrar = ScriptedRegistrar(None)
+    registrar.receive(register(via="SIP/2.0/UDP 10.0.0.1:5062"), SOURCE, 0.0)
+    assert registrar.requests[0].flow == Flow(SOURCE, "udp", 0)
+    assert registrar.responses[0].flow == Flow((SOURCE[0], 5062))
+
+
+def test_a_ping_on_a_connection_is_answered_and_kept() -> None:
+    registrar = ScriptedRegistrar(None)
+    flow = Flow(SOURCE, "tls", 1)
+    assert registrar.receive(b"\r\n\r\n", flow, 3.0) == [(b"\r\n", SOURCE)]
+    assert [(packet.at, packet.flow, packet.data) for packet in registrar.pings] == [(3.0, flow, b"\r\n\r\n")]
+    registrar.pongs = False
+    assert registrar.receive(b"\r\n\r\n", flow, 4.0) == []
+    assert len(registrar.pings) == 2
+    assert registrar.ignored == 0
+
+
+def test_neither_kind_of_ping_works_on_the_other_transport() -> None:
+    registrar = ScriptedRegistrar(None)
+    assert registrar.receive(b"\r\n\r\n", SOURCE, 0.0) == []
+    assert registrar.receive(BINDING_REQUEST, Flow(SOURCE, "tcp", 1), 0.0) == []
+    assert (registrar.pings, registrar.ignored) == ((), 2)
+
+
+def test_stun_tells_the_address_that_it_is_told_to_tell() -> None:
+    registrar = ScriptedRegistrar(None)
+    assert registrar.receive(BINDING_REQUEST, SOURCE, 0.0) == [(binding_response(BINDING_REQUEST, SOURCE), SOURCE)]
+    registrar.mapped = ("198.51.100.1", 1)
+    ((answer, address),) = registrar.receive(BINDING_REQUEST, SOURCE, 0.0)
+    assert (answer, address) == (binding_response(BINDING_REQUEST, ("198.51.100.1", 1)), SOURCE)
+    registrar.pongs = False
+    assert registrar.receive(BINDING_REQUEST, SOURCE, 0.0) == []
+    assert [packet.data for packet in registrar.pings] == [BINDING_REQUEST] * 3
+
+
+def test_headers_of_its_own_go_into_every_200_and_nowhere_else() -> None:
+    rows = [("Service-Route", "<sip:edge;lr>"), ("P-Associated-URI", "<tel:+15551234>"), ("Feature-Caps", "*;+g.x")]
+    registrar = ScriptedRegistrar(None, headers=rows, min_expires=60)
+    answer = ask(registrar, register())
+    assert [str(entry.uri) for entry in answer.service_route] == ["sip:edge;lr"]
+    assert [str(entry.uri) for entry in answer.associated_uris] == ["tel:+15551234"]
+    assert [dict(entry.params) for entry in answer.feature_caps] == [{"+g.x": None}]
+    assert ask(registrar, register(cseq=2, rows=("Expires: 1",))).service_route == ()
+    registrar.headers = ()
+    assert ask(registrar, register(cseq=3)).service_route == ()
+
+
+def test_options_name_the_transport_of_the_binding() -> None:
+    registrar = ScriptedRegistrar(None)
+    registrar.receive(register(), Flow(SOURCE, "wss", 1), 0.0)
+    data, address = registrar.options_request(registrar.bindings[AOR][0])
+    assert address == SOURCE
+    assert b"Via: SIP/2.0/WSS 127.0.0.1:5060;" in data
+    assert b"Contact: <sip:127.0.0.1:5060;transport=wss>" in data

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aiosipreg import AuthInfo, Core, ProxyParams
-from aiosipreg.testing import Registrar, VirtualNetwork, run
+from aiosipreg import AuthInfo, Core, ProxyParams, Reason, RegistrationState, TlsParams
+from aiosipreg.testing import Registrar, StreamFaults, VirtualNetwork, run
+from tests.certificates import authority
+from tests.testing.certificates import server_context
+from tests.testing.requests import AOR
 
 if TYPE_CHECKING:
     from aiosipreg import ProxyConfig
+    from aiosipreg.testing.flow import Transport
 
 USERS = {"alice": "secret", "bob": "secret", "toto": "secret"}
 
@@ -43,3 +47,39 @@ async def test_options_reach_an_account_behind_its_binding(sip_registrar: Regist
         proxy: ProxyConfig = core.add_proxy_config(ProxyParams("sip:toto@sip.titi.com", server=sip_registrar.uri))
         await proxy.registered(timeout=5)
         assert (await sip_registrar.options("sip:toto@sip.titi.com")).status == 200
+
+
+@pytest.mark.virtual_clock(loss=0.1, delay=0.05, seed=2)
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+async def test_a_day_over_a_connection_that_is_broken_now_and_then(transport: Transport) -> None:
+    credentials, tls = AuthInfo("toto", password="secret"), TlsParams(ca_data=authority().pem)
+    registrar = Registrar(transports=["udp", transport], tls=server_context())
+    async with registrar, Core(auth=credentials, tls=tls) as core:
+        server = registrar.uri_of(transport)
+        proxy = core.add_proxy_config(ProxyParams("sip:toto@sip.titi.com", server=server, expires=600))
+        await proxy.registered(timeout=60)
+        for hour in range(24):
+            await asyncio.sleep(1800.0)
+            assert len(registrar.bindings[AOR]) == 1
+            registrar.break_next(StreamFaults(reset="request"), times=hour % 2)
+            registrar.kill_connections()
+            await asyncio.sleep(1800.0)
+        assert (await registrar.options(AOR)).status == 200
+        assert {packet.flow.transport for packet in registrar.requests} == {transport}
+        assert len({packet.flow for packet in registrar.requests}) >= 24
+    assert registrar.bindings == {}
+
+
+@pytest.mark.virtual_clock
+async def test_a_registrar_that_stalls_is_found_out_and_come_back_to() -> None:
+    registrar = Registrar(transports=["tcp"])
+    async with registrar, Core(auth=AuthInfo("toto", password="secret")) as core:
+        server = registrar.uri
+        proxy = core.add_proxy_config(ProxyParams("sip:toto@sip.titi.com", server=server, expires=600))
+        await proxy.registered(timeout=5)
+        registrar.stream_faults = StreamFaults(stall="request")
+        failed = await proxy.wait_for(RegistrationState.FAILED)
+        # The binding may run out first: when it is renewed is drawn by lot.
+        assert failed.reason in (Reason.NO_RESPONSE, Reason.EXPIRED)
+        registrar.stream_faults = StreamFaults()
+        await proxy.registered()
