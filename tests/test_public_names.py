@@ -60,7 +60,7 @@ MEMBERS: dict[object, str] = {
 
 ARGUMENTS = {
     aiosipreg.Core: """
-        auth user_agent transports tls dns timers retry digest auth_timeout shutdown_timeout on_request
+        auth user_agent transports tls dns timers retry digest store auth_timeout shutdown_timeout on_request
     """,
     aiosipreg.ProxyParams: """
         identity server routes register expires realm auth contact_params contact_uri_params headers supported
