@@ -31,6 +31,7 @@ from aiosipreg.params import ExpiresIn, NatMode, ProxyParams, Redirect
 from aiosipreg.proxy import ProxyConfig
 from aiosipreg.settings import DnsParams, TlsParams, TransportParams
 from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
+from aiosipreg.store import FileStore
 
 __all__ = [
     "AiosipregError",
@@ -46,6 +47,7 @@ __all__ = [
     "DnsParams",
     "Draft",
     "ExpiresIn",
+    "FileStore",
     "IncomingRequest",
     "NatMode",
     "Pacing",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from inspect import iscoroutinefunction
 from random import SystemRandom
 from typing import TYPE_CHECKING, Self
@@ -16,16 +15,17 @@ from aiosipreg.engine.registration import Registration
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
 from aiosipreg.errors import ConfigError, CoreClosedError
 from aiosipreg.hub import Hub
+from aiosipreg.keeping import Keeper
+from aiosipreg.leaving import SETTLED, withdraw
 from aiosipreg.net.stats import Stats
 from aiosipreg.params import ProxyParams, auth_source
 from aiosipreg.proxy import ProxyConfig
 from aiosipreg.roaming import Roaming
 from aiosipreg.settings import DnsParams, TlsParams, TransportParams
-from aiosipreg.states import RegistrationState
 from aiosipreg.streams import Broadcast
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from aiosipreg.auth import AuthInfo, AuthProvider
     from aiosipreg.engine.effects import Effect
@@ -33,13 +33,10 @@ if TYPE_CHECKING:
     from aiosipreg.params import AuthSource
     from aiosipreg.runner import Runner
     from aiosipreg.states import RegistrationEvent
+    from aiosipreg.store import Store
 
 __all__ = ["Core"]
 
-logger = logging.getLogger("aiosipreg.core")
-
-_SETTLED = (RegistrationState.NONE, RegistrationState.CLEARED, RegistrationState.FAILED)
-_LONGEST_REMOVAL = 32.0
 _DEFAULT_PACING = Pacing()
 
 
@@ -59,6 +56,7 @@ class Core:
         timers: SIP timers.
         retry: When failed registrations are tried again.
         digest: Which challenges are answered.
+        store: Keeps the accounts from one run of the program to the next: ``FileStore(path)``, ``None`` for nowhere.
         auth_timeout: Seconds that an auth provider may take.
         shutdown_timeout: Seconds that `stop` and the removal of an account may take.
         on_request: ``async`` callable that gets each request from the network as `IncomingRequest`; what it answers
@@ -68,7 +66,7 @@ class Core:
 
     Raises:
         ConfigError: A value is out of range.
-        TypeError: ``auth`` or ``on_request`` is a plain function.
+        TypeError: ``auth`` or ``on_request`` is a plain function, or ``store`` a path.
     """
 
     def __init__(
@@ -82,6 +80,7 @@ class Core:
         timers: SipTimers | None = None,
         retry: RetryPolicy | None = None,
         digest: DigestPolicy | None = None,
+        store: Store | None = None,
         auth_timeout: float = 10.0,
         shutdown_timeout: float = 5.0,
         on_request: RequestHandler | None = None,
@@ -107,6 +106,7 @@ class Core:
         self._pacing = pacing
         # RFC 3261 19.3, SEC-14: branches, tags and Call-IDs must not be guessed.
         self._random = SystemRandom()
+        self._keeper = Keeper(store, self._random)
         self._proxies: dict[str, ProxyConfig] = {}
         self._dependents = Dependents()
         self._default: ProxyConfig | None = None
@@ -126,11 +126,14 @@ class Core:
 
         Raises:
             CoreClosedError: The core was stopped before; make another one.
+            ConfigError: The store is in use by another program.
+            OSError: The store cannot be opened.
         """
         if self._stopping.is_set():
             raise CoreClosedError("this core was stopped; make another one")
         if self._host is not None:
             await self._ready.wait()
+            self._running()
             return
         self._host = asyncio.create_task(self._run(), name="aiosipreg core")
         try:
@@ -139,6 +142,8 @@ class Core:
             # `async with` does not leave what it could not enter, so nobody else would stop it.
             await self.stop()
             raise
+        if self._hub is None:
+            await self._host
 
     async def stop(self, timeout: float | None = None) -> None:
         """Unregister every account and close; a second call waits for the first.
@@ -159,8 +164,9 @@ class Core:
             self._host.cancel()
             await asyncio.wait((self._host,))
             raise
-        if not self._host.cancelled():
-            self._host.result()
+        error = None if self._host.cancelled() else self._host.exception()
+        if error is not None and self._hub is not None:
+            raise error  # What kept the core from starting was told by `start`.
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -178,7 +184,7 @@ class Core:
             params: The settings, or just the identity.
 
         Raises:
-            ConfigError: There is an account with this id.
+            ConfigError: There is an account with this id, or with a store one without id that nothing tells apart.
             CoreClosedError: The core does not run.
         """
         hub = self._running()
@@ -187,7 +193,9 @@ class Core:
         id_ = params.id or f"proxy_config_{self._random.getrandbits(64):016x}"
         if id_ in self._proxies:
             raise ConfigError("id", id_, "an id that no other account has")
+        params, memory = self._keeper.look_up(params)
         proxy = ProxyConfig(params, id_, self, hub)
+        self._keeper.add(proxy, memory)
         self._proxies[id_] = proxy
         if self._default is None:
             self._default = proxy
@@ -203,8 +211,9 @@ class Core:
         if self._proxies.get(proxy.id) is not proxy:
             return
         try:
-            await self._withdraw((proxy,), self._shutdown_timeout)
+            await withdraw((proxy,), self._dependents, self._shutdown_timeout)
         finally:
+            self._keeper.drop(proxy)
             for orphan in self._forget(proxy):
                 self._dependents.free(orphan)
 
@@ -212,9 +221,10 @@ class Core:
         """Remove all accounts, see `remove_proxy_config`."""
         proxies = self.proxy_configs
         try:
-            await self._withdraw(proxies, self._shutdown_timeout)
+            await withdraw(proxies, self._dependents, self._shutdown_timeout)
         finally:
             for proxy in proxies:
+                self._keeper.drop(proxy)
                 self._forget(proxy)
 
     @property
@@ -316,32 +326,37 @@ class Core:
         )
 
     def _publish(self, event: RegistrationEvent) -> None:
-        """Tell the readers, and those that depend on the account."""
+        """Tell the readers, the store and those that depend on the account."""
         self._broadcast.publish(event)
+        self._keeper.touch(event.proxy_config)
         self._dependents.follow(event.proxy_config)
 
     # How it is done.
 
     async def _run(self) -> None:
         """The task that holds the group, from start to stop."""
-        async with asyncio.TaskGroup() as group:
+        try:
+            await self._keeper.open()
+        finally:
             self._ready.set()
+        async with asyncio.TaskGroup() as group:
             self._hub = Hub(
                 group, stats=self._stats, transports=self._transports, dns=self._dns, timers=self._timers,
                 retry=self._retry, random=self._random, is_ours=self._is_ours, accounts=lambda: len(self._proxies),
-                on_request=self._on_request, pacing=self._pacing,
+                on_request=self._on_request, pacing=self._pacing, keep=self._keeper.keep,
             )  # fmt: skip
             roaming = Roaming(self._hub, self._transports, self._runners)
             try:
                 await self._stopping.wait()
                 leaving = [proxy for proxy in self.proxy_configs if proxy.params.unregister_at_stop]
-                await self._withdraw(leaving, self._stop_timeout)
+                await withdraw(leaving, self._dependents, self._stop_timeout)
             finally:
                 # Within the group: it ends when its last task has ended, and these are what keeps tasks busy.
                 self._stopping.set()
                 roaming.close()
                 self._close()
                 await self._hub.close()
+                await self._keeper.close()
 
     def _close(self) -> None:
         for proxy in self.proxy_configs:
@@ -351,27 +366,12 @@ class Core:
             self._forget(proxy)
         self._broadcast.close()
 
-    async def _withdraw(self, leaving: Collection[ProxyConfig], timeout: float) -> None:
-        """Remove these bindings, all at once; returns when all are decided, at the latest after ``timeout``."""
-        within = min(timeout, _LONGEST_REMOVAL)
-        for proxy in leaving:
-            proxy._leave()
-            self._dependents.leave(proxy)
-            proxy._enter(lambda machine, now: machine.unregister(now, within=within))
-        waits = [asyncio.ensure_future(proxy.wait_for(*_SETTLED)) for proxy in leaving if proxy.state not in _SETTLED]
-        if waits:
-            try:
-                await asyncio.wait(waits, timeout=timeout + 1)
-            finally:
-                for wait in waits:
-                    wait.cancel()
-
     def _forget(self, proxy: ProxyConfig) -> tuple[ProxyConfig, ...]:
         """Let an account go; return those that depended on it."""
         if self._proxies.get(proxy.id) is not proxy:
             return ()  # Removed twice at once; another account may have its id by now.
         del self._proxies[proxy.id]
-        if proxy.state not in _SETTLED:
+        if proxy.state not in SETTLED:
             proxy._enter(lambda machine, _: machine.close())
         proxy._end()
         if self._default is proxy:

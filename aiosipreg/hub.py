@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.effects import Flow, Send, TargetFailed
     from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.pacing import Pacing
+    from aiosipreg.engine.session import Session
     from aiosipreg.engine.targets import Target
     from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.net.handler import MessageHandler
@@ -87,6 +88,7 @@ class Hub:
         accounts: How many accounts there are.
         on_request: The application's handler of requests from the network.
         pacing: The pace toward each target, ``None`` for none.
+        keep: Writes down what must outlive the process.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Hub:
         accounts: Callable[[], int],
         on_request: RequestHandler | None,
         pacing: Pacing | None,
+        keep: Callable[[Session], Awaitable[None]],
     ) -> None:
         self.stats = stats
         self._loop = asyncio.get_running_loop()
@@ -111,6 +114,7 @@ class Hub:
         self._resolver = Resolver(dns, random=random, stats=self.stats)
         self._timetable: Timetable[Expectant | _Lane] = Timetable(self._loop, lambda item: item.due())
         self._pacing = pacing
+        self._keep = keep
         self._random = random
         self._lanes: dict[Target, _Lane] = {}
         self._lane_of: dict[Expectant, Target] = {}
@@ -194,6 +198,10 @@ class Hub:
             return
         if self._lanes[target].forget(runner, self.now()):
             del self._lanes[target]
+
+    async def keep(self, session: Session) -> None:
+        """Have what must outlive the process written down; never raises."""
+        await self._keep(session)
 
     def flow(self, target: Target, tls: TlsParams) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""

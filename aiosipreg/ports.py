@@ -117,6 +117,9 @@ class Host(Protocol):
     def forget(self, runner: Expectant) -> None:
         """The runner makes no more attempts."""
 
+    async def keep(self, session: Session) -> None:
+        """Have what must outlive the process written down; never raises."""
+
     def flow(self, target: Target, tls: TlsParams) -> Flow | None:
         """The flow to a target if it takes no waiting; raises `OSError`."""
         ...

@@ -19,6 +19,8 @@ from aiosipreg.engine.effects import (
     Connect,
     Connected,
     Flow,
+    Keep,
+    Kept,
     Locate,
     Located,
     NotConnected,
@@ -160,8 +162,8 @@ class Runner(Generic[M]):
                     todo.extend(self._connect(connect))
                 case Ask() as ask:
                     todo.extend(self._ask(ask))
-                case Locate() as locate:
-                    self._inquire(self._locate(locate))
+                case (Locate() | Keep()) as question:
+                    self._inquire(self._answer(question))
         self._expect(self._machine.branch)
         if self._branch is None and self._queued is None and self._question is None:
             self._host.release(self)
@@ -235,6 +237,12 @@ class Runner(Generic[M]):
         task.add_done_callback(lambda _: inquiry.close())
         # An eager task (Python 3.12) may have ended within the call.
         self._question = None if task.done() else task
+
+    async def _answer(self, question: Locate | Keep) -> Answer:
+        if isinstance(question, Keep):
+            await self._host.keep(self.session)
+            return Kept(question.token)
+        return await self._locate(question)
 
     async def _locate(self, locate: Locate) -> Answer:
         try:

@@ -28,7 +28,6 @@ _WAITING: Final = {
         "OVL-1 OVL-2 OVL-3 OVL-4 OVL-5 OVL-6 SEC-31"
     ),
     "Nobody reads the document that a NOTIFY carries yet; that comes with the reg event package.": "SEC-22",
-    "Nothing outlives the process yet; that comes with the state store.": "SEC-39",
     "Tokens instead of passwords come with bearer tokens.": "SEC-8",
     "Keys of SIM cards come with AKA.": "SEC-10",
     "Data of subscribers and the security agreement come with the IMS profile.": "SEC-33 SEC-40",

@@ -93,6 +93,7 @@ class World:
         self.hub = hub
         self.stats = stats
         self.peers: list[Peer] = []
+        self.kept: list[Session] = []
         self.flow: Flow
 
     async def peer(self, host: str = "127.0.0.1") -> Peer:
@@ -117,6 +118,10 @@ async def world(
     on_request: Any = None, pacing: Pacing | None = None, transports: TransportParams | None = None
 ) -> AsyncIterator[World]:
     stats = Stats()
+
+    async def keep(session: Session) -> None:
+        made.kept.append(session)
+
     async with asyncio.TaskGroup() as group:
         hub = Hub(
             group,
@@ -130,6 +135,7 @@ async def world(
             accounts=lambda: 1,
             on_request=on_request,
             pacing=pacing,
+            keep=keep,
         )
         made = World(hub, stats)
         try:
@@ -650,6 +656,12 @@ class TestPlaces:
             assert it.hub.flow(target, TLS) is None
             flow = await it.hub.open(target, TLS)
             assert it.hub.flow(target, TLS) == flow
+
+    async def test_a_record_is_written_by_whoever_keeps_the_accounts(self) -> None:
+        async with world() as it:
+            waiter = Waiter()
+            await it.hub.keep(waiter.session)
+            assert it.kept == [waiter.session]
 
     async def test_a_task_belongs_to_the_group(self) -> None:
         ended = []

@@ -19,9 +19,9 @@ import aiosipreg.wire
 NAMES = {
     "aiosipreg": """
         AiosipregError AuthChallenge AuthInfo AuthProvider AuthenticationFailed Binding ConfigError Core CoreClosedError
-        DigestPolicy DnsParams Draft ExpiresIn IncomingRequest NatMode Pacing ParseError ProxyConfig ProxyParams Reason
-        Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState RegistrationTimeout
-        RetryPolicy ServerUnreachable SipTimers Stats TlsParams TransportParams
+        DigestPolicy DnsParams Draft ExpiresIn FileStore IncomingRequest NatMode Pacing ParseError ProxyConfig
+        ProxyParams Reason Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState
+        RegistrationTimeout RetryPolicy ServerUnreachable SipTimers Stats TlsParams TransportParams
     """,
     "aiosipreg.wire": """
         CSeq Challenge Framer Headers Message NameAddr OtherUri ParamValue Params ParseError Ping Request Response
@@ -63,7 +63,7 @@ MEMBERS: dict[object, str] = {
 
 ARGUMENTS = {
     aiosipreg.Core: """
-        auth user_agent transports tls dns timers retry digest auth_timeout shutdown_timeout on_request
+        auth user_agent transports tls dns timers retry digest store auth_timeout shutdown_timeout on_request
     """,
     aiosipreg.ProxyParams: """
         identity server routes register expires realm auth contact_params contact_uri_params headers supported

@@ -17,6 +17,8 @@ from aiosipreg.engine.effects import (
     Connected,
     Effect,
     Flow,
+    Keep,
+    Kept,
     Locate,
     Located,
     NotAnswered,
@@ -145,6 +147,9 @@ class World:
 
     def forget(self, runner: Expectant) -> None:
         self.log.append(("forget",))
+
+    async def keep(self, session: Session) -> None:
+        self.log.append(("keep", await self._later(session)))
 
     def flow(self, target: Target, tls: TlsParams) -> Flow | None:
         assert tls is self.tls
@@ -313,6 +318,14 @@ async def test_a_name_is_resolved(
     assert machine.given == []
     await asyncio.sleep(2)
     assert machine.given == [("take", answer)]
+
+
+async def test_a_record_is_written(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    do(runner, Keep(4))
+    assert machine.given == []
+    await asyncio.sleep(2)
+    assert world.took("keep") == [("keep", machine.session)]
+    assert machine.given == [("take", Kept(4))]
 
 
 async def test_a_flow_that_is_there_is_used_in_the_same_turn(

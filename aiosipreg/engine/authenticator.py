@@ -1,7 +1,7 @@
 """Who answers which challenge, and when to stop answering (RFC 3261 22, RFC 8760 2.4; AUTH-1 to AUTH-6, 16 to 34).
 
-Digest itself is `engine.digest`; here is what lasts from request to request: the nonce of each realm and its count,
-which secret was refused, how many rounds a cycle has had.
+Digest itself is `engine.digest`, and what is known of each realm `engine.realm`; here is who is asked for which secret,
+which one was refused, and how many rounds a cycle has had.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.digest import DigestSession, Qop, choose
+from aiosipreg.engine.digest import DigestSession, choose
+from aiosipreg.engine.realm import PROTECTION, Nonce, Realm, Sent, is_less
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
 
@@ -28,7 +29,7 @@ __all__ = ["Authenticator", "Question", "Verdict", "find_auth_info"]
 _MOST_ROUNDS = 6
 _MOST_STALE = 3
 _MOST_REALMS = 16
-_PROTECTION = (Qop.NONE, Qop.AUTH, Qop.AUTH_INT)
+_MOST_NONCES = 4
 
 
 class Verdict(enum.Enum):
@@ -56,74 +57,6 @@ class Question:
     stale: bool
 
 
-class _Sent(enum.Enum):
-    """How the secret of a realm stands in the running cycle."""
-
-    NOT_YET = "not yet"
-    VOUCHED = "vouched"
-    """It was accepted in an earlier cycle, or got past its server in this one: a challenge asks for another nonce, or
-    comes from a server that asks before it looks (AUTH-21)."""
-    FRESH = "fresh"
-    """It answered a challenge of this cycle; another challenge means that it is wrong."""
-
-
-class _Realm:
-    """What is known of one realm of one kind of server."""
-
-    __slots__ = (
-        "cnonce", "count", "info", "nonce", "proven", "refusals", "rows", "sent", "server", "session", "stales", "uri",
-    )  # fmt: skip
-
-    def __init__(self, server: str, proven: tuple[int, int] = (0, 0)) -> None:
-        self.server = server
-        # The strongest algorithm and the best protection that ever succeeded here (SEC-1).
-        self.proven = proven
-        self.uri = self.cnonce = ""
-        self.info: AuthInfo | None = None
-        self.session: DigestSession | None = None
-        self.rows: tuple[Challenge, ...] = ()
-        self.nonce = ""
-        self.count = 0
-        self.refusals = 0
-        self.stales = 0
-        self.sent = _Sent.NOT_YET
-
-    def adopt(self, session: DigestSession) -> None:
-        """Answer with this session; a nonce that comes back is counted on (AUTH-16)."""
-        self.session = session
-        if session.nonce != self.nonce:
-            self.nonce = session.nonce
-            self.count = 0
-
-    @property
-    def weaker(self) -> bool:
-        """Whether what is answered now is less than what succeeded before."""
-        return self.session is not None and _is_less(_worth(self.session), self.proven)
-
-    def authorization(self, method: str, uri: str, random: Random) -> tuple[str, str] | None:
-        """Header name and value for the next request; ``None`` if nothing can be answered."""
-        if self.session is None:
-            return None
-        self.count += 1
-        self.uri, self.cnonce = uri, f"{random.getrandbits(64):016x}"
-        return self.session.header, self.session.authorization(method, uri, self.count, self.cnonce)
-
-    def accept(self, told: Mapping[str, str], body: bytes) -> bool | None:
-        """Take what a 2xx tells; return whether the server proved that it knows the secret, ``None`` without proof."""
-        self.refusals = 0
-        session = self.session
-        if session is None:
-            return None
-        strength, protection = _worth(session)
-        self.proven = max(strength, self.proven[0]), max(protection, self.proven[1])
-        proof = session.verify(told, uri=self.uri, nc=self.count, cnonce=self.cnonce, body=body)
-        nonce = told.get("nextnonce")
-        if nonce and nonce != self.nonce:
-            with suppress(ParseError):  # It is unfit to be sent (SEC-12).
-                self.adopt(session.renewed(nonce))
-        return proof
-
-
 class Authenticator:
     """The answers of one account to its servers' challenges.
 
@@ -136,7 +69,7 @@ class Authenticator:
     def __init__(self, policy: DigestPolicy, random: Random) -> None:
         self._policy = policy
         self._random = random
-        self._known: dict[tuple[str, str], _Realm] = {}
+        self._known: dict[tuple[str, str], Realm] = {}
         self._open: list[tuple[str, str]] = []
         self._rounds = 0
         self._server = ""
@@ -151,7 +84,7 @@ class Authenticator:
         """A new cycle: what was learnt before is kept and may prove too old once."""
         self._rounds = 0
         for realm in self._known.values():
-            realm.sent = _Sent.VOUCHED if realm.session is not None else _Sent.NOT_YET
+            realm.sent = Sent.VOUCHED if realm.session is not None else Sent.NOT_YET
             realm.stales = 0
 
     def forget(self) -> None:
@@ -161,6 +94,33 @@ class Authenticator:
             realm.refusals = 0
         # If the old secret is under way, its refusal says nothing about the new one.
         self.passed()
+
+    def nonces(self) -> tuple[Nonce, ...]:
+        """The nonces in use, for `recall` after a restart."""
+        rows = [(realm, realm.row(self._policy)) for realm in self._known.values()]
+        kept = [(realm, row) for realm, row in rows if row is not None][-_MOST_NONCES:]
+        return tuple(Nonce(realm.server, row, realm.count, realm.proven) for realm, row in kept)
+
+    def recall(self, nonces: Iterable[Nonce]) -> None:
+        """Take nonces from before a restart; `reclaim` asks for the secrets that belong to them."""
+        for nonce in nonces:
+            challenge = nonce.challenge
+            if choose((challenge,), self._policy) is not None:
+                realm = self._known[challenge.header, challenge.realm] = Realm(nonce.server, nonce.proven)
+                realm.rows, realm.nonce, realm.count, realm.recalled = (challenge,), challenge.nonce, nonce.count, True
+
+    def reclaim(self, server: str) -> Question | None:
+        """What to ask before a request goes out, so that it can use a nonce from before the restart (AUTH-28).
+
+        Args:
+            server: Domain that the request goes to.
+        """
+        mine = [key for key, realm in self._known.items() if realm.recalled and realm.server == server]
+        if not mine:
+            return None
+        self._server, self._open = server, mine
+        asked = self._proceed()
+        return asked if isinstance(asked, Question) else None
 
     def authorizations(self, method: str, uri: str, server: str) -> list[tuple[str, str]]:
         """Header names and values for the next request; raises the nonce counts (AUTH-16, AUTH-28).
@@ -187,9 +147,9 @@ class Authenticator:
         self._rounds += 1
         groups = self._groups(response.challenges)
         for key, realm in self._known.items():
-            if key not in groups and realm.sent is _Sent.FRESH:
+            if key not in groups and realm.sent is Sent.FRESH:
                 # A server further on is asking now, so this one was satisfied.
-                realm.sent = _Sent.VOUCHED
+                realm.sent = Sent.VOUCHED
         if self._rounds > _MOST_ROUNDS:
             return Verdict.EXHAUSTED
         self._open = list(groups)
@@ -213,6 +173,7 @@ class Authenticator:
         realm = self._known[self._open[0]]
         if info is None or choose(self._strong_enough(realm), self._policy, info) is None:
             realm.session = None
+            realm.recalled = False
             self._open.pop(0)
         else:
             realm.info = info
@@ -221,8 +182,8 @@ class Authenticator:
     def passed(self) -> None:
         """An answer other than a challenge came: the secrets of the request got past their servers (AUTH-21)."""
         for realm in self._known.values():
-            if realm.sent is _Sent.FRESH:
-                realm.sent = _Sent.VOUCHED
+            if realm.sent is Sent.FRESH:
+                realm.sent = Sent.VOUCHED
 
     def accepted(self, response: Response) -> Reason:
         """Take a 2xx: a next nonce replaces the one in use (AUTH-29); return what is doubtful about it.
@@ -242,15 +203,15 @@ class Authenticator:
                 doubt = Reason.AUTH_DOWNGRADE
         return doubt
 
-    def _strong_enough(self, realm: _Realm) -> tuple[Challenge, ...]:
+    def _strong_enough(self, realm: Realm) -> tuple[Challenge, ...]:
         """The rows of a realm that may be answered (SEC-1)."""
         if not self._policy.refuse_downgrade:
             return realm.rows
-        return tuple(row for row in realm.rows if not _is_less(self._rated(row), realm.proven))
+        return tuple(row for row in realm.rows if not is_less(self._rated(row), realm.proven))
 
     def _rated(self, row: Challenge) -> tuple[int, int]:
         algorithm, qop = self._policy.algorithm(row.algorithm), self._policy.qop(row.qop)
-        return (0, 0) if algorithm is None or qop is None else (algorithm.strength, _PROTECTION.index(qop))
+        return (0, 0) if algorithm is None or qop is None else (algorithm.strength, PROTECTION.index(qop))
 
     def _groups(self, challenges: Iterable[Challenge]) -> dict[tuple[str, str], tuple[Challenge, ...]]:
         """The rows that we could answer, by kind of server and realm, in the order of the answer."""
@@ -262,24 +223,25 @@ class Authenticator:
                     groups[key] = (*groups.get(key, ()), challenge)
         return groups
 
-    def _realm(self, key: tuple[str, str]) -> _Realm:
+    def _realm(self, key: tuple[str, str]) -> Realm:
         """What is known of a realm that asks now; the oldest of those that do not ask makes room for it."""
         realm = self._known.get(key)
         if realm is not None and realm.server == self._server:
             return realm
         if realm is None and len(self._known) >= _MOST_REALMS:
             del self._known[next(other for other in self._known if other not in self._open)]
-        realm = self._known[key] = _Realm(self._server, realm.proven if realm is not None else (0, 0))
+        realm = self._known[key] = Realm(self._server, realm.proven if realm is not None else (0, 0))
         return realm
 
-    def _judge(self, realm: _Realm, rows: tuple[Challenge, ...]) -> Verdict | None:
+    def _judge(self, realm: Realm, rows: tuple[Challenge, ...]) -> Verdict | None:
         """Whether this realm's challenge refuses the secret that was sent; notes the rows."""
-        sent, realm.sent = realm.sent, _Sent.NOT_YET
+        sent, realm.sent = realm.sent, Sent.NOT_YET
         realm.rows = rows
-        if sent is not _Sent.NOT_YET and any(row.stale for row in rows):
+        realm.recalled = False
+        if sent is not Sent.NOT_YET and any(row.stale for row in rows):
             realm.stales += 1
             return Verdict.EXHAUSTED if realm.stales > _MOST_STALE else None
-        if sent is not _Sent.FRESH:
+        if sent is not Sent.FRESH:
             return None
         realm.session = None
         realm.info = None
@@ -296,21 +258,15 @@ class Authenticator:
                 algorithms = tuple(challenge.algorithm or "MD5" for challenge in realm.rows)
                 return Question(key[1], algorithms, realm.refusals + 1, realm.rows[0].stale)
             realm.adopt(DigestSession(row, info, self._policy))
-            realm.sent = _Sent.FRESH
+            # A nonce from before a restart may have died since, so its refusal says nothing of the secret.
+            realm.sent = Sent.VOUCHED if realm.recalled else Sent.FRESH
+            realm.recalled = False
             # One realm of the registrar is enough, every realm of the proxies is needed (AUTH-6).
             done = {key, *(other for other in self._open if key[0] == other[0] == "WWW-Authenticate")}
             self._outgrow(key)
             self._open = [other for other in self._open if other not in done]
-        fresh = any(realm.sent is _Sent.FRESH for realm in self._known.values())
+        fresh = any(realm.sent is Sent.FRESH for realm in self._known.values())
         return Verdict.ANSWER if fresh else Verdict.UNAVAILABLE
-
-
-def _worth(session: DigestSession) -> tuple[int, int]:
-    return session.algorithm.strength, _PROTECTION.index(session.qop)
-
-
-def _is_less(offered: tuple[int, int], proven: tuple[int, int]) -> bool:
-    return offered[0] < proven[0] or offered[1] < proven[1]
 
 
 def _told(response: Response, header: str) -> Mapping[str, str]:

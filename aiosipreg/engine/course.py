@@ -165,6 +165,7 @@ class Course:
             wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random)
             if wait is not None and outcome.until is not None:
                 wait = max(outcome.until - now, SHORTEST_CYCLE)
+        session.home = None  # What was known before a restart counts once.
         changed = lease.fail(outcome, now, wait, final=wait is None and not self._held)
         if row.id in _MAYBE_TAKEN and self.state is FAILED:
             # Only the answer may have been lost: unregister() asks to be sure (F-41).
@@ -257,7 +258,7 @@ class Course:
         if state is PROGRESS and cycle is not None and not everything:
             # Nothing was sent, or the last answer was a refusal that waits for credentials: nothing can be bound.
             nothing_sent = cycle.requests == 0
-            if nothing_sent or (cycle.step is Step.ASKING and self.session.bound is None):
+            if (nothing_sent or cycle.step is Step.ASKING) and not self._may_be_held(now):
                 return self._settled("F-09" if nothing_sent else "F-11", now)
         name = {OK: "F-23", REFRESHING: "F-32", FAILED: "F-41"}.get(state, "F-04")
         changed: list[Effect] = [] if state is PROGRESS else [self.lease.move(name)]
@@ -275,11 +276,15 @@ class Course:
             self._removal_ends_at = now + REMOVAL_DEADLINE
         return self._start(Purpose.CLEAR if self._everything else Purpose.REMOVE, now)
 
+    def _may_be_held(self, now: float) -> bool:
+        """Whether the registrar may hold a binding from before the running attempt."""
+        return self.session.bound is not None or self.lease.lingers(now)
+
     def _overtaken(self, outcome: Outcome, now: float) -> list[Effect]:
         """What ended was not what is wanted by now (F-10, F-11, F-32)."""
         if outcome.grant is not None and outcome.grant.binding is not None:
             self.lease.store(outcome.grant)
-        elif outcome.response is not None and self.session.bound is None and not self._everything:
+        elif outcome.response is not None and not self._everything and not self._may_be_held(now):
             return self._settled("F-11", now)
         return self._remove(now)
 
@@ -298,7 +303,7 @@ class Course:
         """The removal is over (F-33), or the binding is left to run out (F-34); now comes what waited for it (F-35)."""
         self._let_go(linger=name == "F-34" or reason is Reason.UNCONFIRMED)
         self._everything = False
-        self.session.unbind()
+        self.session.release(confirmed=name == "F-33" and reason is not Reason.UNCONFIRMED)
         changed = self.lease.move(name, outcome, reason=reason)
         self._adopt_pending()
         again, self._then_register = self._then_register, False

@@ -18,6 +18,8 @@ from aiosipreg.engine.effects import (
     Ask,
     Connect,
     Connected,
+    Keep,
+    Kept,
     Locate,
     Located,
     NotConnected,
@@ -31,8 +33,7 @@ from aiosipreg.engine.register import mapped_address, read_grant
 from aiosipreg.engine.repairs import repair
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.report import all_realms
-from aiosipreg.engine.size import stream_for
-from aiosipreg.engine.transaction import ClientTransaction, TransactionState, new_branch
+from aiosipreg.engine.transaction import TransactionState
 from aiosipreg.engine.walk import Walk
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.session import Session
     from aiosipreg.engine.targets import Target
+    from aiosipreg.engine.transaction import ClientTransaction
     from aiosipreg.wire import NameAddr, Response
 
 __all__ = ["Cycle", "Step"]
@@ -59,6 +61,7 @@ class Step(enum.Enum):
     CONNECTING = "connecting"
     TRYING = "trying"
     ASKING = "asking"
+    KEEPING = "keeping"
     OVER = "over"
 
 
@@ -76,7 +79,7 @@ class Cycle:
 
     __slots__ = (
         "_challenge", "_contact", "_detour", "_ends_at", "_flow", "_last", "_repaired", "_session", "_target",
-        "_token", "_transaction", "_widened", "outcome", "purpose", "requests", "started_at", "step", "walk",
+        "_token", "_transaction", "outcome", "purpose", "requests", "started_at", "step", "walk",
     )  # fmt: skip
 
     def __init__(self, session: Session, purpose: Purpose, now: float) -> None:
@@ -96,7 +99,6 @@ class Cycle:
         self._contact: NameAddr | None = None
         self._challenge: Response | None = None
         self._repaired: set[str] = set()
-        self._widened: set[Target] = set()  # Where TCP was tried for the size of a request.
         self._last = False
         self._detour = Detour(session.params, session.hop)
         session.authenticator.begin()
@@ -127,9 +129,9 @@ class Cycle:
 
     def start(self, now: float) -> list[Effect]:
         """Begin: at the target that took the binding if there is one (REG-20), else by resolving the next hop."""
-        if self._flow is None:
+        self._target = self._session.first_target()
+        if self._target is None:
             return self._locate()
-        self._target = self._flow.target
         self._detour.allows(self._target)
         # A removal does not wait for its turn: shutdown is bounded.
         return self._connect() if self.purpose is Purpose.REGISTER else self._transmit(now)
@@ -146,14 +148,19 @@ class Cycle:
             case Connected(flow=flow):
                 self._flow, self._target = flow, flow.target
                 return self._transmit(now)
-            case NotConnected(cause=cause, until=until):
-                if self._flow is not None and self._flow.target in self._widened and self._flow.target == self._target:
-                    return self._transmit(now)  # TRA-3: TCP was there for the size alone.
-                return self._leave(TROUBLES[answer.row], cause, now, until=until)
+            case NotConnected():
+                return self._not_connected(answer, now)
             case Answered(info=info):
                 return self._authenticate(self._session.authenticator.supply(info), now)
+            case Kept():
+                return self._transmit(now, kept=True)
             case _:
                 return self._end(TROUBLES["RSP-CB"], cause=answer.cause)
+
+    def _not_connected(self, answer: NotConnected, now: float) -> list[Effect]:
+        if self._flow is not None and self._flow.target == self._target and self._target in self.walk.widened:
+            return self._transmit(now)  # TRA-3: TCP was there for the size alone.
+        return self._leave(TROUBLES[answer.row], answer.cause, now, until=answer.until)
 
     def failed(self, cause: str, now: float, row: str = "RSP-REF") -> list[Effect]:
         """The transport lost the request (TXN-8, TRA-12), or the connection under it (TRA-13)."""
@@ -180,6 +187,8 @@ class Cycle:
             return []
         self._session.answer = response
         row = decide(response.status)
+        if row.then is not Then.SUCCEED:
+            self._session.offered = ()
         if row.then is not Then.CHALLENGE:
             self._session.authenticator.passed()
         if self._last and row.then is not Then.SUCCEED:
@@ -281,33 +290,30 @@ class Cycle:
         assert self._target is not None  # noqa: S101
         return [Connect(self._put(Step.CONNECTING), self._target)]
 
-    def _transmit(self, now: float) -> list[Effect]:
+    def _transmit(self, now: float, *, kept: bool = False) -> list[Effect]:
         session, flow = self._session, self._flow
         if self.requests >= _MOST_REQUESTS:
             return self._end(TROUBLES["RSP-LOC"])
         if flow is None:
             return self._connect()
+        contact = session.prepare(self.purpose, flow, kept=kept)
+        if isinstance(contact, Question):
+            return self._authenticate(contact, now)
+        if contact is None:
+            return [Keep(self._put(Step.KEEPING))]
         session.series.registrar = self._detour.registrar
-        removing = self.purpose in (Purpose.REMOVE, Purpose.CLEAR)
-        contact = (session.contact if removing else None) or session.contact_on(flow)
-        branch = new_branch(session.random)
-        data = session.render(self.purpose, flow, branch, contact)
-        stream = stream_for(flow.target, len(data), self._detour.next_hop, session.params)
-        if stream is not None and flow.target not in self._widened:
-            session.series.cseq -= 1
-            self._widened.add(flow.target)
+        transaction = session.request(self.purpose, flow, contact, now)
+        stream = self.walk.widen(flow.target, len(transaction.data), self._detour.next_hop, session.params)
+        if stream is not None:
+            session.unsent()
             return [Connect(self._put(Step.CONNECTING), stream)]
         if self.requests == 0:
             # 128 s with the default timers (DNS-19).
             self._ends_at = now + 4 * session.timers.timer_f
         self.requests += 1
         self.step = Step.TRYING
-        self._contact = contact
-        if self.purpose is Purpose.REGISTER:
-            session.contact = contact
-        reliable = flow.target.transport.reliable
-        self._transaction = ClientTransaction(branch, data, reliable=reliable, timers=session.timers, now=now)
-        return [Send(flow, data, branch)]
+        self._contact, self._transaction = contact, transaction
+        return [Send(flow, transaction.data, transaction.branch)]
 
     def _succeed(self, row: Row, response: Response, now: float) -> list[Effect]:
         session, transaction, flow, contact = self._session, self._transaction, self._flow, self._contact
@@ -347,10 +353,9 @@ class Cycle:
             # RDR-6, SEC-7: whoever a redirect led to outside the domain gets nothing that was not named for its realm.
             asked = verdict.realm, verdict.algorithms, verdict.attempt, verdict.stale
             return [Ask(self._put(Step.ASKING), *asked, self._target, self._detour.foreign)]
-        if verdict is Verdict.ANSWER:
-            return self._transmit(now)
         challenge = self._challenge
-        assert challenge is not None  # noqa: S101
+        if verdict is Verdict.ANSWER or challenge is None:
+            return self._transmit(now)
         return self._end(TROUBLES[verdict.value], challenge, cause=all_realms(challenge))
 
     def _repair(self, row: Row, response: Response, now: float) -> list[Effect]:

@@ -1,7 +1,8 @@
 """What the machines and the outside world say to each other.
 
-Every input of a machine returns a list of `Effect`. A question (`Locate`, `Connect`, `Ask`) carries a token, and its
-`Answer` carries the same; an answer that is no longer expected is ignored, so nothing that comes late can do harm.
+Every input of a machine returns a list of `Effect`. A question (`Locate`, `Connect`, `Ask`, `Keep`) carries a token,
+and its `Answer` carries the same; an answer that is no longer expected is ignored, so nothing that comes late can do
+harm.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ __all__ = [
     "Connected",
     "Effect",
     "Flow",
+    "Keep",
+    "Kept",
     "Locate",
     "Located",
     "NotAnswered",
@@ -104,6 +107,13 @@ class Ask:
     foreign: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Write down what must outlive the process before a request goes out that depends on it; answer with `Kept`."""
+
+    token: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
     """The state changed, or what it waits for did (REG-40); the fields are those of `RegistrationEvent`."""
@@ -149,7 +159,7 @@ class Concluded:
     outcome: Outcome
 
 
-Effect: TypeAlias = Locate | Connect | Send | Ask | Changed | TargetFailed | Concluded
+Effect: TypeAlias = Locate | Connect | Send | Ask | Keep | Changed | TargetFailed | Concluded
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,4 +225,11 @@ class NotAnswered:
     cause: str
 
 
-Answer: TypeAlias = Located | NotLocated | Connected | NotConnected | Answered | NotAnswered
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """It is written, or cannot be: a full disk must not keep an account from registering."""
+
+    token: int
+
+
+Answer: TypeAlias = Located | NotLocated | Connected | NotConnected | Answered | NotAnswered | Kept

@@ -9,14 +9,17 @@ from aiosipreg.engine.authenticator import Authenticator
 from aiosipreg.engine.contacts import Purpose, contact_address
 from aiosipreg.engine.edits import Edit, compare
 from aiosipreg.engine.register import RegisterSeries
+from aiosipreg.engine.transaction import ClientTransaction, new_branch
 from aiosipreg.params import ExpiresIn, NatMode
 from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
     from random import Random
 
+    from aiosipreg.engine.authenticator import Question
     from aiosipreg.engine.digest import DigestPolicy
     from aiosipreg.engine.effects import Flow
+    from aiosipreg.engine.memory import Memory
     from aiosipreg.engine.redirects import Hop
     from aiosipreg.engine.targets import Target
     from aiosipreg.engine.timers import SipTimers
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _USUAL_LIFETIME = 3600.0
+_MOST_DOUBTFUL = 8
 
 
 class Session:
@@ -40,6 +44,10 @@ class Session:
         contact: Our Contact as last sent, for the removal.
         bound: Our Contact as the registrar holds it; removed by the request that brings another one.
         bound_extras: Further Contacts that the registrar holds.
+        offered: The Contacts of the request that is out.
+        doubtful: Contacts of requests that got no answer, the newest last: the registrar may hold them.
+        home: Where the binding was taken before a restart; the first attempt begins there (REG-20).
+        kept: What the store has of all this for certain, ``None`` without a store.
         avoid: The target that failed last; the next attempt prefers another (DNS-18).
         public: Our address as the registrar sees it, once a NAT showed (NAT-2).
         shared: The Contact of the account that this one depends on, to be registered instead of an own one.
@@ -49,8 +57,9 @@ class Session:
     """
 
     __slots__ = (
-        "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact", "flow", "hop", "params",
-        "policy", "public", "questions", "random", "series", "shared", "timers", "user_agent",
+        "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact", "doubtful", "flow",
+        "home", "hop", "kept", "offered", "params", "policy", "public", "questions", "random", "series", "shared",
+        "timers", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +81,10 @@ class Session:
         self.contact: NameAddr | None = None
         self.bound: NameAddr | None = None
         self.bound_extras: tuple[NameAddr, ...] = ()
+        self.offered: tuple[NameAddr, ...] = ()
+        self.doubtful: tuple[NameAddr, ...] = ()
+        self.home: Target | None = None
+        self.kept: Memory | None = None
         self.avoid: Target | None = None
         self.public: tuple[str, int] | None = None
         self.shared: NameAddr | None = None
@@ -97,6 +110,105 @@ class Session:
         secure = isinstance(own.uri, SipUri) and own.uri.secure
         return replace(own, uri=self.shared.uri.replace(scheme="sips") if secure else self.shared.uri)
 
+    def first_target(self) -> Target | None:
+        """Where an attempt begins, unless that has to be looked up: where the binding was taken (REG-20)."""
+        return self.home if self.flow is None else self.flow.target
+
+    def offer(self, purpose: Purpose, flow: Flow) -> NameAddr:
+        """The Contact of the next request; if that registers, the registrar may hold it from now on."""
+        if purpose in (Purpose.REMOVE, Purpose.CLEAR) and self.contact is not None:
+            return self.contact
+        contact = self.contact_on(flow)
+        if purpose is Purpose.REGISTER:
+            self.contact = contact
+            self.offered = (contact, *self.params.further_contacts)
+        return contact
+
+    def prepare(self, purpose: Purpose, flow: Flow, *, kept: bool) -> NameAddr | Question | None:
+        """Get ready for the next request.
+
+        Args:
+            purpose: What it is for.
+            flow: Where it will be sent.
+            kept: The store was asked, so it goes out in any case.
+
+        Returns:
+            Its Contact; or the credentials to be asked for before; or ``None`` if the store is to write something
+            before, because the request depends on it.
+        """
+        question = self.authenticator.reclaim(flow.target.name)
+        if question is not None:
+            return question
+        if not kept:
+            self.unanswered()
+        contact = self.offer(purpose, flow)
+        offered = self.offered if purpose is Purpose.REGISTER else ()
+        covered = kept or self.kept is None or self.kept.covers(self.series, offered)
+        return contact if covered else None
+
+    def request(self, purpose: Purpose, flow: Flow, contact: NameAddr, now: float) -> ClientTransaction:
+        """The next request."""
+        branch, target = new_branch(self.random), flow.target
+        data = self.series.render(
+            purpose,
+            flow,
+            branch,
+            contact=contact,
+            lifetime=self.lifetime,
+            authorizations=self.authenticator.authorizations("REGISTER", self.series.request_uri, target.name),
+            stale=self.stale(purpose, contact),
+        )
+        return ClientTransaction(branch, data, reliable=target.transport.reliable, timers=self.timers, now=now)
+
+    def unsent(self) -> None:
+        """The request was not sent after all."""
+        self.series.cseq -= 1
+        self.offered = ()
+
+    def bind(self, contact: NameAddr) -> None:
+        """The registrar took what was sent, and holds nothing else of ours."""
+        self.bound = contact
+        self.bound_extras = self.params.further_contacts
+        self.offered = self.doubtful = ()
+        self.avoid = self.home = None
+
+    def unbind(self) -> None:
+        """The registrar dropped what it held of ours."""
+        self.bound = None
+        self.bound_extras = ()
+
+    def unanswered(self) -> None:
+        """Nobody knows what became of the request that was out."""
+        if self.offered:
+            self.doubtful = self.held()[-_MOST_DOUBTFUL:]
+            self.offered = ()
+
+    def release(self, *, confirmed: bool) -> None:
+        """We want no binding any more; unless that is ``confirmed``, the registrar may still hold one."""
+        self.doubtful = () if confirmed else self.held()[-_MOST_DOUBTFUL:]
+        self.offered = ()
+        self.unbind()
+
+    def held(self) -> tuple[NameAddr, ...]:
+        """The Contacts of ours that the registrar may hold, the newest last."""
+        bound = () if self.bound is None else (self.bound,)
+        found: list[NameAddr] = []
+        for contact in (*bound, *self.bound_extras, *self.doubtful, *self.offered):
+            # Compared as URIs (RFC 3261 19.1.4): what a registrar takes for the same must not be named twice.
+            found = [other for other in found if other.uri != contact.uri]
+            found.append(contact)
+        return tuple(found)
+
+    def stale(self, purpose: Purpose, contact: NameAddr) -> list[NameAddr]:
+        """What the registrar may hold of ours and has to give up with this request (NAT-3, REG-22, REG-35)."""
+        if purpose not in (Purpose.REGISTER, Purpose.REMOVE):
+            return []
+        if not (self.doubtful or self.bound_extras) and (self.bound is None or self.bound.uri == contact.uri):
+            return []  # Every usual request ends here.
+        wanted = (contact, *self.params.further_contacts) if purpose is Purpose.REGISTER else (contact,)
+        kept = [entry.uri for entry in wanted]
+        return [entry for entry in self.held() if entry.uri not in kept]
+
     def learn(self, seen: tuple[str, int] | None, *, again: bool) -> bool:
         """Note where the far end saw us (NAT-2); return whether the Contact has to follow (NAT-3).
 
@@ -113,7 +225,7 @@ class Session:
 
     def leave(self, target: Target | None) -> None:
         """The target failed: the next attempt begins at the registrar again and prefers another one (DNS-18)."""
-        self.flow = self.hop = None
+        self.flow = self.hop = self.home = None
         self.avoid = target
 
     def adopt(self, params: ProxyParams) -> bool:
@@ -121,47 +233,14 @@ class Session:
         moved = compare(self.params, params) is Edit.MOVE
         self.params = params
         if moved:
-            self.flow = self.hop = self.contact = self.public = self.avoid = None
-            self.unbind()
+            self.flow = self.hop = self.contact = self.home = self.public = self.avoid = None
+            self.release(confirmed=True)
             self.asymmetric = False
             self.authenticator = Authenticator(self.policy, self.random)
             self._start_series()
         else:
             self.series.adopt(params)
         return moved
-
-    def bind(self, contact: NameAddr) -> None:
-        """The registrar took what was sent."""
-        self.bound = contact
-        self.bound_extras = self.params.further_contacts
-        self.avoid = None
-
-    def unbind(self) -> None:
-        """The registrar holds nothing of ours any more, or we do not care."""
-        self.bound = None
-        self.bound_extras = ()
-
-    def stale(self, purpose: Purpose, contact: NameAddr) -> list[NameAddr]:
-        """What the registrar holds of ours and has to give up with this request (NAT-3, REG-22, REG-35)."""
-        if purpose is Purpose.REMOVE:
-            return [*self.bound_extras]
-        # Compared as URIs (RFC 3261 19.1.4): what a registrar takes for the same must not be named twice.
-        kept = [contact.uri, *(entry.uri for entry in self.params.further_contacts)]
-        held = [*([self.bound] if self.bound is not None else []), *self.bound_extras]
-        return [entry for entry in held if entry.uri not in kept] if purpose is Purpose.REGISTER else []
-
-    def render(self, purpose: Purpose, flow: Flow, branch: str, contact: NameAddr) -> bytes:
-        """The next REGISTER, with what answers the challenges that are known."""
-        uri, server = self.series.request_uri, flow.target.name
-        return self.series.render(
-            purpose,
-            flow,
-            branch,
-            contact=contact,
-            lifetime=self.lifetime,
-            authorizations=self.authenticator.authorizations("REGISTER", uri, server),
-            stale=self.stale(purpose, contact),
-        )
 
     def mismatch(self, response: Response) -> str | None:
         """Which header shows that an answer is not to our last request, ``None`` if none (MSG-22)."""

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from aiosipreg.engine.lease import earliest
 from aiosipreg.engine.replies import TROUBLES
+from aiosipreg.engine.size import stream_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.targets import Target
+    from aiosipreg.params import ProxyParams
     from aiosipreg.wire import Response, SipUri
 
 __all__ = ["Walk"]
@@ -27,14 +29,16 @@ class Walk:
         tried: Those that failed, and names that led to none, with the cause.
         why: The row of section 8, and the answer if there was one, that sent us on last; they decide when no target is
             left.
+        widened: Those where TCP was tried for the size of a request.
         until: When the first target that was left alone for another account's sake may be asked; ``None`` once one has
             failed by itself.
     """
 
-    __slots__ = ("_failed", "_left", "tried", "until", "why")
+    __slots__ = ("_failed", "_left", "tried", "until", "why", "widened")
 
     def __init__(self) -> None:
         self.tried: dict[Target | SipUri, str] = {}
+        self.widened: set[Target] = set()
         self.why: tuple[Row, Response | None] = TROUBLES["RSP-REF"], None
         self.until: float | None = None
         self._left: list[Target] | None = None
@@ -63,6 +67,13 @@ class Walk:
     def next(self) -> Target | None:
         """The target to try now, ``None`` when none is left."""
         return self._left.pop(0) if self._left else None
+
+    def widen(self, target: Target, size: int, hop: SipUri, params: ProxyParams) -> Target | None:
+        """Where a request goes that is too large for a datagram, once; see `stream_for`."""
+        stream = None if target in self.widened else stream_for(target, size, hop, params)
+        if stream is not None:
+            self.widened.add(target)
+        return stream
 
     def leave(self, target: Target, row: Row, cause: str, response: Response | None, until: float | None) -> None:
         """Note that a target is no good.

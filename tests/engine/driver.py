@@ -23,6 +23,8 @@ from aiosipreg.engine.effects import (
     Connect,
     Connected,
     Flow,
+    Keep,
+    Kept,
     Locate,
     Located,
     NotAnswered,
@@ -32,6 +34,7 @@ from aiosipreg.engine.effects import (
     TargetFailed,
 )
 from aiosipreg.engine.lease import Lease
+from aiosipreg.engine.memory import Memory, recall, remember
 from aiosipreg.engine.regevent import ContactEvent, Notice
 from aiosipreg.engine.registration import Registration
 from aiosipreg.engine.targets import Target, Transport
@@ -193,11 +196,11 @@ class Driver:
         self.info: AuthInfo | None = AuthInfo("alice", password="secret")
         self.local = LOCAL
         self.by_hand: set[type[Effect]] = set()
-        self.question: Locate | Connect | Ask | None = None
+        self.question: Locate | Connect | Ask | Keep | None = None
         self.sent: list[Sent] = []
         self.events: list[Changed] = []
         self.questions: Counter[type[Effect]] = Counter()
-        self.asked: list[Locate | Connect | Ask] = []
+        self.asked: list[Locate | Connect | Ask | Keep] = []
         self.failures: list[tuple[Target, str, float | None]] = []
         self.dropped: list[str] = []
         self.machine = Registration(
@@ -359,6 +362,17 @@ class Driver:
         assert isinstance(self.question, Ask)
         self.answer(NotAnswered(self.question.token, cause))
 
+    def keep(self, *, written: bool = True) -> None:
+        assert isinstance(self.question, Keep)
+        if written:
+            self.session.kept = remember(self.machine)
+        self.answer(Kept(self.question.token))
+
+    def recall(self, memory: Memory | None = None) -> None:
+        """Have a store from now on, with what it has of the account."""
+        recall(self.machine, memory or Memory(), self.now)
+        self._cseq[self.session.series.call_id] = self.session.series.cseq
+
     # What the registrar does.
 
     def final(self, status: int, *headers: str, **more: Any) -> None:
@@ -419,11 +433,11 @@ class Driver:
                 self.failures.append((effect.target, effect.row.id, effect.retry_after))
             case Concluded():
                 raise AssertionError("only queries conclude")
-            case Locate() | Connect() | Ask():
+            case Locate() | Connect() | Ask() | Keep():
                 return self._put(effect)
         return []
 
-    def _put(self, question: Locate | Connect | Ask) -> list[Effect]:
+    def _put(self, question: Locate | Connect | Ask | Keep) -> list[Effect]:
         self.questions[type(question)] += 1
         self.asked.append(question)
         self.question = None
@@ -437,6 +451,9 @@ class Driver:
                 return self.machine.take(Connected(token, flow(to, host=self.local)), self.now)
             case Ask(token=token):
                 return self.machine.take(Answered(token, self.info), self.now)
+            case Keep(token=token):
+                self.session.kept = remember(self.machine)
+                return self.machine.take(Kept(token), self.now)
 
     def _note(self, send: Send) -> None:
         request = parse_message(send.data)

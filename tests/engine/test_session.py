@@ -17,13 +17,14 @@ from aiosipreg.engine.session import Session
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.timers import SipTimers
 from aiosipreg.params import ExpiresIn, NatMode, ProxyParams
-from aiosipreg.wire import NameAddr, Response
+from aiosipreg.wire import NameAddr, Request, Response, parse_message
 
 TARGET = Target("192.0.2.10", 5060, Transport.UDP, "example.org")
 FLOW = Flow(TARGET, "192.0.2.1", 5070)
 TOTO = ProxyParams("sip:toto@example.org")
 CONTACT = NameAddr.parse("<sip:toto@192.0.2.1:5070>")
 PUBLIC = ("203.0.113.5", 1024)
+NOTHING = (*[None] * 6, False)
 
 
 def session(params: ProxyParams = TOTO) -> Session:
@@ -35,6 +36,7 @@ def busy(params: ProxyParams = TOTO) -> Session:
     subject = session(params)
     subject.series.render(Purpose.REGISTER, FLOW, "z9hG4bKb", contact=CONTACT, lifetime=60)
     subject.flow, subject.contact, subject.bound, subject.avoid = FLOW, CONTACT, CONTACT, TARGET
+    subject.offered, subject.doubtful, subject.home = (CONTACT,), (CONTACT,), TARGET
     subject.public, subject.asymmetric = PUBLIC, True
     subject.series.concede(Concessions(floor=7200))
     challenge = Response(401, "", [("WWW-Authenticate", 'Digest realm="r", nonce="n"')])
@@ -44,12 +46,13 @@ def busy(params: ProxyParams = TOTO) -> Session:
 
 
 def learnt(subject: Session) -> tuple[Any, ...]:
-    return (subject.flow, subject.contact, subject.bound, subject.avoid, subject.public, subject.asymmetric)
+    contacts = subject.contact, subject.bound, *subject.offered, *subject.doubtful
+    return (subject.flow, *contacts, subject.avoid, subject.home, subject.public, subject.asymmetric)
 
 
 def test_session_begins_empty() -> None:
     subject = session()
-    assert learnt(subject) == (None, None, None, None, None, False)
+    assert learnt(subject) == NOTHING
     assert (subject.series.cseq, subject.authenticator.algorithm, subject.questions) == (0, None, 0)
 
 
@@ -67,7 +70,7 @@ def test_REG_38_another_account_starts_clean(changes: dict[str, Any]) -> None:
     before = subject.series
     params = TOTO.replace(**changes)
     assert subject.adopt(params)
-    assert learnt(subject) == (None, None, None, None, None, False)
+    assert learnt(subject) == NOTHING
     assert subject.params is subject.series.params is params
     assert (subject.series.cseq, subject.lifetime, subject.authenticator.algorithm) == (0, 3600, None)
     assert subject.series.call_id != before.call_id
@@ -130,7 +133,7 @@ def test_DNS_18_failed_target_is_left_and_avoided() -> None:
     subject = busy()
     other = Target("192.0.2.11", 5060, Transport.UDP, "example.org")
     subject.leave(other)
-    assert (subject.flow, subject.hop, subject.avoid) == (None, None, other)
+    assert (subject.flow, subject.hop, subject.home, subject.avoid) == (None, None, None, other)
     assert (subject.bound, subject.public) == (CONTACT, PUBLIC)
 
 
@@ -184,3 +187,89 @@ def test_REG_9_a_sips_account_registers_the_contact_of_another_as_sips() -> None
     assert str(subject.contact_on(FLOW).uri) == "sips:master@203.0.113.9:5060"
     subject.shared = NameAddr.parse("<tel:+33123>")
     assert str(subject.contact_on(FLOW).uri) == "sips:toto@192.0.2.1:5070"
+
+
+# What the registrar may hold
+
+FIRST, SECOND = (Flow(TARGET, f"192.0.2.{number}", 5070) for number in (1, 2))
+ONE, TWO = "sip:toto@192.0.2.1:5070", "sip:toto@192.0.2.2:5070"
+
+
+def held(subject: Session) -> list[str]:
+    return [str(contact.uri) for contact in subject.held()]
+
+
+def stale(subject: Session, flow: Flow) -> list[str]:
+    """What the next registration on a flow takes away."""
+    contact = subject.offer(Purpose.REGISTER, flow)
+    request = parse_message(subject.request(Purpose.REGISTER, flow, contact, 0.0).data)
+    assert isinstance(request, Request)
+    kept, *removed = request.contacts
+    assert kept.uri == contact.uri
+    assert all(entry.expires == 0 for entry in removed)
+    return [str(entry.uri) for entry in removed]
+
+
+def test_N4_contact_that_was_offered_may_be_held() -> None:
+    subject = session()
+    assert held(subject) == []
+    contact = subject.offer(Purpose.REGISTER, FIRST)
+    assert held(subject) == [ONE]
+    subject.bind(contact)
+    assert (held(subject), subject.offered, subject.bound) == ([ONE], (), contact)
+
+
+def test_N4_request_without_answer_leaves_doubt_that_the_next_grant_ends() -> None:
+    subject = session()
+    subject.offer(Purpose.REGISTER, FIRST)
+    subject.unanswered()
+    subject.unanswered()
+    assert held(subject) == [ONE]
+    assert stale(subject, FIRST) == []
+    assert stale(subject, SECOND) == [ONE]
+    assert held(subject) == [ONE, TWO]
+    subject.bind(subject.contact_on(SECOND))
+    assert held(subject) == [TWO]
+    assert stale(subject, SECOND) == []
+
+
+def test_N4_doubt_has_a_limit() -> None:
+    subject = session()
+    for number in range(1, 20):
+        subject.offer(Purpose.REGISTER, Flow(TARGET, f"192.0.2.{number}", 5070))
+        subject.unanswered()
+    assert held(subject) == [f"sip:toto@192.0.2.{number}:5070" for number in range(12, 20)]
+
+
+@pytest.mark.parametrize(("confirmed", "left"), [(True, []), (False, [ONE, TWO])])
+def test_N4_release_of_what_may_be_held(confirmed: bool, left: list[str]) -> None:
+    subject = session()
+    subject.bind(subject.offer(Purpose.REGISTER, FIRST))
+    subject.offer(Purpose.REGISTER, SECOND)
+    subject.release(confirmed=confirmed)
+    assert (held(subject), subject.bound, subject.offered) == (left, None, ())
+
+
+@pytest.mark.parametrize("purpose", [Purpose.REMOVE, Purpose.CLEAR])
+def test_REG_22_removal_is_of_the_contact_that_was_sent(purpose: Purpose) -> None:
+    subject = session()
+    assert str(subject.offer(purpose, SECOND).uri) == TWO
+    contact = subject.offer(Purpose.REGISTER, FIRST)
+    assert subject.offer(purpose, SECOND) is contact
+
+
+def test_REG_21_question_offers_nothing() -> None:
+    subject = session()
+    subject.offer(Purpose.FETCH, FIRST)
+    assert (held(subject), subject.contact) == ([], None)
+
+
+def test_N4_further_contacts_may_be_held_too() -> None:
+    extra = "sip:toto@203.0.113.7"
+    subject = session(TOTO.replace(extra_contacts=(extra,)))
+    subject.offer(Purpose.REGISTER, FIRST)
+    subject.unanswered()
+    assert held(subject) == [ONE, extra]
+    subject.adopt(TOTO)
+    assert stale(subject, SECOND) == [ONE, extra]
+    assert [str(entry.uri) for entry in subject.stale(Purpose.REMOVE, subject.contact_on(FIRST))] == [extra, TWO]

@@ -1,0 +1,140 @@
+"""What lasts of digest from request to request, for one realm: its nonce and the count, and how the secret stands."""
+
+from __future__ import annotations
+
+import enum
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiosipreg.engine.digest import Qop
+from aiosipreg.errors import ParseError
+from aiosipreg.wire import Challenge, Params, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from random import Random
+
+    from aiosipreg.auth import AuthInfo
+    from aiosipreg.engine.digest import DigestPolicy, DigestSession
+
+__all__ = ["PROTECTION", "Nonce", "Realm", "Sent", "is_less"]
+
+PROTECTION: Final = (Qop.NONE, Qop.AUTH, Qop.AUTH_INT)
+"""The weakest first."""
+
+# What an answer is made from: of a challenge that is kept nothing else is.
+_DIRECTIVES: Final = ("realm", "nonce", "opaque", "algorithm", "qop", "charset", "userhash")
+_LONGEST_NONCE: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Nonce:
+    """A nonce that may be used on after a restart (AUTH-28); no secret, and nothing made from one, is in it (SEC-39).
+
+    Attributes:
+        server: Domain of the server that gave it.
+        challenge: The challenge that it answers.
+        count: How often it was used.
+        proven: The strongest algorithm and the best protection that ever succeeded there (SEC-1).
+    """
+
+    server: str
+    challenge: Challenge
+    count: int
+    proven: tuple[int, int] = (0, 0)
+
+
+class Sent(enum.Enum):
+    """How the secret of a realm stands in the running cycle."""
+
+    NOT_YET = "not yet"
+    VOUCHED = "vouched"
+    """It was accepted in an earlier cycle, or got past its server in this one: a challenge asks for another nonce, or
+    comes from a server that asks before it looks (AUTH-21)."""
+    FRESH = "fresh"
+    """It answered a challenge of this cycle; another challenge means that it is wrong."""
+
+
+class Realm:
+    """What is known of one realm of one kind of server."""
+
+    __slots__ = (
+        "cnonce", "count", "info", "nonce", "proven", "recalled", "refusals", "rows", "sent", "server", "session",
+        "stales", "uri",
+    )  # fmt: skip
+
+    def __init__(self, server: str, proven: tuple[int, int] = (0, 0)) -> None:
+        self.server = server
+        # The strongest algorithm and the best protection that ever succeeded here (SEC-1).
+        self.proven = proven
+        self.uri = self.cnonce = ""
+        self.info: AuthInfo | None = None
+        self.session: DigestSession | None = None
+        self.rows: tuple[Challenge, ...] = ()
+        self.nonce = ""
+        self.count = 0
+        self.refusals = 0
+        self.stales = 0
+        self.sent = Sent.NOT_YET
+        self.recalled = False
+
+    def adopt(self, session: DigestSession) -> None:
+        """Answer with this session; a nonce that comes back is counted on (AUTH-16)."""
+        self.session = session
+        if session.nonce != self.nonce:
+            self.nonce = session.nonce
+            self.count = 0
+
+    @property
+    def weaker(self) -> bool:
+        """Whether what is answered now is less than what succeeded before."""
+        return self.session is not None and is_less(_worth(self.session), self.proven)
+
+    def authorization(self, method: str, uri: str, random: Random) -> tuple[str, str] | None:
+        """Header name and value for the next request; ``None`` if nothing can be answered."""
+        if self.session is None:
+            return None
+        self.count += 1
+        self.uri, self.cnonce = uri, f"{random.getrandbits(64):016x}"
+        return self.session.header, self.session.authorization(method, uri, self.count, self.cnonce)
+
+    def accept(self, told: Mapping[str, str], body: bytes) -> bool | None:
+        """Take what a 2xx tells; return whether the server proved that it knows the secret, ``None`` without proof."""
+        self.refusals = 0
+        session = self.session
+        if session is None:
+            return None
+        strength, protection = _worth(session)
+        self.proven = max(strength, self.proven[0]), max(protection, self.proven[1])
+        proof = session.verify(told, uri=self.uri, nc=self.count, cnonce=self.cnonce, body=body)
+        nonce = told.get("nextnonce")
+        if nonce and nonce != self.nonce:
+            with suppress(ParseError):  # It is unfit to be sent (SEC-12).
+                self.adopt(session.renewed(nonce))
+        return proof
+
+    def row(self, policy: DigestPolicy) -> Challenge | None:
+        """The challenge that is answered, with the nonce in use."""
+        session = self.session
+        # The key of a -sess algorithm was made with a cnonce that is not kept.
+        if session is None or session.algorithm.session:
+            return self.rows[0] if self.recalled else None
+        row = next((row for row in self.rows if policy.algorithm(row.algorithm) is session.algorithm), None)
+        if row is None:
+            return None
+        params = {name: row.params[name] for name in _DIRECTIVES if name in row.params}
+        if row.nonce != session.nonce:
+            params["nonce"] = quote(session.nonce)
+        if sum(len(value or "") for value in params.values()) > _LONGEST_NONCE:
+            return None
+        return Challenge(row.header, row.scheme, Params.of(params))
+
+
+def is_less(offered: tuple[int, int], proven: tuple[int, int]) -> bool:
+    """Whether an algorithm's strength or the protection is below what succeeded before (SEC-1)."""
+    return offered[0] < proven[0] or offered[1] < proven[1]
+
+
+def _worth(session: DigestSession) -> tuple[int, int]:
+    return session.algorithm.strength, PROTECTION.index(session.qop)
