@@ -329,21 +329,16 @@ class Cycle:
             return self._end(TROUBLES["RSP-200C"], response, cause=str(error))
         if self.purpose is Purpose.REGISTER:
             session.bind(contact)
-            if not self._last and self._learn_public_address(grant.public, "NAT-3"):
+            if not self._last and session.learn(grant.public, again="NAT-3" in self._repaired):
+                self._repaired.add("NAT-3")
                 return self._transmit(now)
         return self._end(row, response, grant=grant if doubt is Reason.NONE else replace(grant, doubt=doubt))
-
-    def _learn_public_address(self, seen: tuple[str, int] | None, rule: str) -> bool:
-        """Note where the far end saw us (NAT-2); return whether the Contact has to follow (NAT-3, NAT-4)."""
-        follow = self._session.learn(seen, again=rule in self._repaired)
-        if follow:
-            self._repaired.add(rule)
-        return follow
 
     def _challenged(self, response: Response, now: float) -> list[Effect]:
         assert self._flow is not None  # noqa: S101
         # The first Contact that gets bound is already the right one when the challenge told our public address.
-        self._learn_public_address(mapped_address(response, self._flow), "NAT-2")
+        if self._session.learn(mapped_address(response, self._flow), again="NAT-2" in self._repaired):
+            self._repaired.add("NAT-2")
         self._challenge = response
         return self._authenticate(self._session.authenticator.challenged(response, self._flow.target.name), now)
 
