@@ -205,6 +205,9 @@ def _checked(params: ProxyParams) -> dict[str, object]:
     registrar = _registrar("server", server, aor, "identity")
     _check_scalars(params)
     auth = auth_source("auth", params.auth)
+    routes = tuple(_route(route, params.loose_routing) for route in _items("routes", params.routes))
+    if aor.secure or registrar.secure:
+        _check_sips(routes)
     further = tuple(_extra_contact(entry, aor) for entry in _items("extra_contacts", params.extra_contacts))
     return {
         "aor": aor,
@@ -215,7 +218,7 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         "server": None if params.server is None else str(params.server),
         "backup_servers": _backups(params.backup_servers, registrar),
         "auth": auth or None,
-        "routes": tuple(_route(route, params.loose_routing) for route in _items("routes", params.routes)),
+        "routes": routes,
         "extra_contacts": tuple(str(entry) for entry in further),
         "further_contacts": further,
         "contact_params": _contact_params(params.contact_params),
@@ -359,6 +362,14 @@ def _route(value: object, loose: bool) -> str:
     uri = _sip_uri("routes", value)
     # REG-30: an outbound proxy is a loose router; one that forgot to say so would become the Request-URI.
     return str(uri if "lr" in uri.params or not loose else uri.replace(params={**uri.params, "lr": None}))
+
+
+def _check_sips(routes: tuple[str, ...]) -> None:
+    for route in routes:
+        uri = SipUri.parse(route)
+        if not uri.secure and (uri.params.get("transport") or "").lower() == "ws":
+            # WS-8; with a sips URI `transport=ws` means secure WebSocket (RFC 7118 5.2).
+            raise ConfigError("routes", route, "a sips URI or transport=wss, because the account is sips")
 
 
 def _contact_params(value: Mapping[str, str | None]) -> Mapping[str, str | None]:
