@@ -86,6 +86,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "aiodns": {"net"},
     "pycares": {"net"},
     "cryptography": {"engine/algorithms.py", "engine/aka.py", "net/tls.py"},
+    "websockets": {"net/websocket.py"},
     "click": {"cli"},
     "rich": {"cli"},
     "uvloop": {"cli"},

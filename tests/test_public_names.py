@@ -21,7 +21,7 @@ NAMES = {
         AiosipregError AuthChallenge AuthInfo AuthProvider AuthenticationFailed Binding ConfigError Core CoreClosedError
         DigestPolicy DnsParams Draft ExpiresIn IncomingRequest NatMode Pacing ParseError ProxyConfig ProxyParams Reason
         Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState RegistrationTimeout
-        RetryPolicy ServerUnreachable SipTimers Stats TlsParams TransportParams
+        RetryPolicy ServerUnreachable SipTimers Stats TlsParams TransportParams WebSocketParams
     """,
     "aiosipreg.wire": """
         CSeq Challenge Framer Headers Message NameAddr OtherUri ParamValue Params ParseError Ping Request Response
