@@ -86,11 +86,10 @@ THIRD_PARTY: dict[str, set[str]] = {
     "aiodns": {"net"},
     "pycares": {"net"},
     "cryptography": {"engine/algorithms.py", "engine/aka.py", "net/tls.py"},
-    "websockets": {"net/websocket.py"},
     "click": {"cli"},
     "rich": {"cli"},
     "uvloop": {"cli"},
-    "websockets": {"testing/websocket.py"},
+    "websockets": {"net/websocket.py", "testing/websocket.py"},
     "pytest": {"testing/plugin.py"},
     "pytest_asyncio": {"testing/plugin.py"},
 }
