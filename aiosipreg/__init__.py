@@ -29,7 +29,7 @@ from aiosipreg.errors import (
 from aiosipreg.net.stats import Stats
 from aiosipreg.params import ExpiresIn, NatMode, ProxyParams, Redirect
 from aiosipreg.proxy import ProxyConfig
-from aiosipreg.settings import DnsParams, TlsParams, TransportParams
+from aiosipreg.settings import DnsParams, TlsParams, TransportParams, WebSocketParams
 from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
 from aiosipreg.store import FileStore
 
@@ -67,4 +67,5 @@ __all__ = [
     "Stats",
     "TlsParams",
     "TransportParams",
+    "WebSocketParams",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.marks import Marks
@@ -45,6 +46,11 @@ logger = logging.getLogger("aiosipreg.core")
 
 # What a sips URI means by its transport parameter (RFC 5630 3.1.4, RFC 7118 5.2).
 _SECURED = {"": "TLS", "TCP": "TLS", "WS": "WSS"}
+
+# The field of `TransportParams`: who wants nothing in clear text gets no WebSocket in clear text either.
+_SWITCHES = {
+    Transport.UDP: "udp", Transport.TCP: "tcp", Transport.TLS: "tls", Transport.WS: "tcp", Transport.WSS: "tls"
+}  # fmt: skip
 
 
 class _Lane:
@@ -157,13 +163,16 @@ class Hub:
 
     async def locate(self, uri: SipUri) -> Sequence[Target]:
         """Resolve a URI; raises `ResolutionFailed`, and `NoTransport` when none of ours leads there."""
-        transports = tuple(self._carriers)
         wanted = (uri.params.get("transport") or "").upper()
         if uri.secure:
             wanted = _SECURED.get(wanted, wanted)
+        # WebSocket has to be asked for: no phone tries it just because DNS offers it.
+        transports = tuple(each for each in self._carriers if not each.websocket or each.value == wanted)
         names = [transport.value for transport in transports]
         if wanted and wanted not in names:
             raise NoTransport(f"{uri} wants {wanted}, and there is only {', '.join(names)}")
+        if wanted in ("WS", "WSS") and find_spec("websockets") is None:
+            raise NoTransport(f"{uri} wants {wanted}: install aiosipreg with the extra `ws`, which brings `websockets`")
         located = await self._resolver.locate(uri, transports)
         # Before and after: what stands in front because a target failed must not open a way down either.
         return without_descent(self._marks.order(without_descent(located.targets), self.now()))
@@ -331,8 +340,10 @@ def _carriers(
         Transport.TLS: streams,
         Transport.UDP: UdpTransport(params, handler, stats),
         Transport.TCP: streams,
+        Transport.WSS: streams,
+        Transport.WS: streams,
     }
-    return {name: carrier for name, carrier in carriers.items() if getattr(params, name.value.lower()) is not None}
+    return {name: it for name, it in carriers.items() if getattr(params, _SWITCHES[name]) is not None}
 
 
 def _send(reply: Reply, data: bytes, source: tuple[str, int]) -> None:

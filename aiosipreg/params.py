@@ -205,6 +205,7 @@ def _checked(params: ProxyParams) -> dict[str, object]:
     registrar = _registrar("server", server, aor, "identity")
     _check_scalars(params)
     auth = auth_source("auth", params.auth)
+    routes = _items("routes", params.routes)
     further = tuple(_extra_contact(entry, aor) for entry in _items("extra_contacts", params.extra_contacts))
     return {
         "aor": aor,
@@ -215,7 +216,7 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         "server": None if params.server is None else str(params.server),
         "backup_servers": _backups(params.backup_servers, registrar),
         "auth": auth or None,
-        "routes": tuple(_route(route, params.loose_routing) for route in _items("routes", params.routes)),
+        "routes": tuple(_route(route, params.loose_routing, secure=registrar.secure) for route in routes),
         "extra_contacts": tuple(str(entry) for entry in further),
         "further_contacts": further,
         "contact_params": _contact_params(params.contact_params),
@@ -241,17 +242,8 @@ def _backups(value: Iterable[str], registrar: SipUri) -> tuple[str, ...]:
     return tuple(str(_registrar("backup_servers", uri, registrar, "server")) for uri in uris)
 
 
-_KINDS = {
-    "nat": NatMode,
-    "lifetime_in": ExpiresIn,
-    "redirect": Redirect,
-    "register": bool,
-    "loose_routing": bool,
-    "unregister_at_stop": bool,
-    "strict_binding": bool,
-    "retry_403": bool,
-    "udp_only": bool,
-}
+_SWITCHES = ("register", "loose_routing", "unregister_at_stop", "strict_binding", "retry_403", "udp_only")
+_KINDS = {"nat": NatMode, "lifetime_in": ExpiresIn, "redirect": Redirect, **dict.fromkeys(_SWITCHES, bool)}
 
 
 def _check_scalars(params: ProxyParams) -> None:
@@ -353,10 +345,12 @@ def _extra_contact(value: object, aor: SipUri) -> NameAddr:
     return entry
 
 
-def _route(value: object, loose: bool) -> str:
+def _route(value: object, loose: bool, *, secure: bool) -> str:
     if isinstance(value, str) and value[:1] == "<" and value[-1:] == ">":
         value = value[1:-1]
     uri = _sip_uri("routes", value)
+    if secure and not uri.secure and (uri.params.get("transport") or "").lower() == "ws":
+        raise ConfigError("routes", str(uri), "a sips URI or transport=wss, because the account is sips")
     # REG-30: an outbound proxy is a loose router; one that forgot to say so would become the Request-URI.
     return str(uri if "lr" in uri.params or not loose else uri.replace(params={**uri.params, "lr": None}))
 

@@ -8,15 +8,65 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from aiosipreg.auth import AuthInfo
 from aiosipreg.errors import ConfigError, ParseError
+from aiosipreg.wire import is_token
 from aiosipreg.wire.host import check_host, parse_hostport, parse_ip
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["DnsParams", "TlsParams", "TransportParams"]
+__all__ = ["DnsParams", "TlsParams", "TransportParams", "WebSocketParams"]
 
 _PIN = re.compile(r"[0-9a-f]{64}")
+_PATH = re.compile(r"/[!-\"$-~]*")  # visible ASCII without `#`
+_VISIBLE = re.compile(r"[ -~]+")
+# What the handshake itself says (RFC 6455 4.1).
+_HANDSHAKE = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketParams:
+    """How the WebSocket handshake with one server goes, where it is more than ``GET /`` (RFC 7118 4.1 and 7).
+
+    Attributes:
+        server: The domain of the account's server, or of its first route: the host of the URL.
+        path: Path, and query if there is one, of the URL.
+        headers: Further headers of the handshake, such as a ``Cookie``, as pairs. Never shown.
+        auth: Credentials in case that the handshake is answered by 401.
+        allow_basic: Whether the password may be sent as it is (HTTP Basic), which happens over ``wss`` only.
+
+    Raises:
+        ConfigError: A value cannot work.
+    """
+
+    server: str
+    path: str = "/"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    auth: AuthInfo | None = None
+    allow_basic: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "server", _names("server", (self.server,))[0])
+        if not isinstance(self.path, str) or not _PATH.fullmatch(self.path):
+            raise ConfigError("path", self.path, "a path that begins with /, in ASCII and without blanks")
+        object.__setattr__(self, "headers", tuple(map(_handshake_header, self.headers)))
+        if self.auth is not None and not isinstance(self.auth, AuthInfo):
+            raise ConfigError("auth", "(hidden)", "an AuthInfo")
+        if not isinstance(self.allow_basic, bool):
+            raise ConfigError("allow_basic", self.allow_basic, "a bool")
+
+
+def _handshake_header(entry: Any) -> tuple[str, str]:
+    if not isinstance(entry, tuple | list) or len(entry) != 2:
+        raise ConfigError("headers", "(hidden)", "pairs of name and value")
+    name, value = entry
+    known = isinstance(name, str) and is_token(name)
+    if not known or name.lower() in _HANDSHAKE or name.lower().startswith("sec-websocket-"):
+        raise ConfigError("headers", name, "a header name that the handshake does not set itself")
+    if not isinstance(value, str) or not _VISIBLE.fullmatch(value):
+        raise ConfigError(f"headers[{name}]", "(hidden)", "text in ASCII that is not empty")
+    return name, value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +80,8 @@ class TransportParams:
             any transport.
         bind: Local addresses to use, at most one per address family; empty for whichever the system routes through.
         dscp: DSCP mark of what is sent, 0 to 63 (RFC 2474).
+        websockets: What the handshake with some WebSocket servers needs. WebSocket has no switch of its own: it is used
+            where a URI names it, unless ``tcp`` (for ``ws``) or ``tls`` (for ``wss``) is ``None``.
 
     Raises:
         ConfigError: A value is out of range.
@@ -40,6 +92,7 @@ class TransportParams:
     tls: int | None = 0
     bind: tuple[str, ...] = ()
     dscp: int = 0
+    websockets: tuple[WebSocketParams, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("udp", "tcp", "tls"):
@@ -50,6 +103,7 @@ class TransportParams:
             raise ConfigError("udp", None, "at least one transport to be left on")
         if not 0 <= self.dscp <= 63:
             raise ConfigError("dscp", self.dscp, "a DSCP value, 0 to 63")
+        object.__setattr__(self, "websockets", _one_for_each(self.websockets))
         versions = []
         for address in self.bind:
             try:
@@ -62,6 +116,13 @@ class TransportParams:
     def local_address(self, version: int) -> str | None:
         """The address to use for IP version 4 or 6, ``None`` if any will do."""
         return next((address for address in self.bind if ipaddress.ip_address(address).version == version), None)
+
+
+def _one_for_each(value: Any) -> tuple[WebSocketParams, ...]:
+    servers = {entry.server: entry for entry in value if isinstance(entry, WebSocketParams)}
+    if len(servers) != len(value):
+        raise ConfigError("websockets", value, "a tuple of WebSocketParams, one for each server")
+    return tuple(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,6 @@ _WAITING: Final = {
     "Warnings 380 and 381, and what sips means for From and To, come with the next look at sips.": (
         "SIPS-2 SIPS-3 SIPS-4"
     ),
-    "WebSocket is a transport of its own, which comes after TCP and TLS.": "WS-1 WS-2 WS-3 WS-4 WS-5 WS-6 WS-7 WS-8",
     "Keep-alives are for flows that live on, and come with outbound flows.": (
         "KA-1 KA-2 KA-3 KA-4 KA-5 KA-6 KA-7 KA-8 KA-9 KA-10 KA-11 KA-12 KA-13 SEC-29"
     ),

@@ -93,7 +93,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "click": {"cli"},
     "rich": {"cli"},
     "uvloop": {"cli"},
-    "websockets": {"testing/websocket.py"},
+    "websockets": {"net/websocket.py", "testing/websocket.py"},
     "pytest": {"testing/plugin.py"},
     "pytest_asyncio": {"testing/plugin.py"},
 }

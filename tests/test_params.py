@@ -163,6 +163,20 @@ def test_SIPS_1_sips_identity_needs_a_sips_registrar() -> None:
     assert ProxyParams("sips:toto@example.org", server="sips:reg.example.org").registrar.secure
 
 
+@pytest.mark.parametrize(("identity", "server"), [("sips:toto@a.b", None), ("sip:toto@a.b", "sips:a.b")])
+def test_WS_8_a_sips_account_has_no_way_by_websocket_in_clear_text(identity: str, server: str | None) -> None:
+    values = {"identity": identity, "server": server, "routes": ("sips:p.a.b", "sip:p.a.b;transport=WS")}
+    expected = "a sips URI or transport=wss, because the account is sips"
+    assert_refused(values, "routes", "sip:p.a.b;transport=WS", expected)
+    assert account(**{**values, "routes": ("sips:p.a.b;transport=ws", "sip:p.a.b;transport=wss")}).routes
+    assert account(routes=values["routes"]).routes
+
+
+def test_WS_8_a_websocket_server_of_a_sips_account_is_secure() -> None:
+    refused(identity="sips:toto@example.org", server="sip:example.org;transport=ws")
+    assert account(identity="sips:toto@example.org", server="sips:example.org;transport=ws").registrar.secure
+
+
 @pytest.mark.parametrize("field", ["identity", "server", "routes", "backup_servers"])
 @pytest.mark.parametrize(
     "uri",

@@ -22,6 +22,7 @@ NAMES = {
         DigestPolicy DnsParams Draft ExpiresIn FileStore IncomingRequest NatMode Pacing ParseError ProxyConfig
         ProxyParams Reason Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState
         RegistrationTimeout RetryPolicy ServerUnreachable SipTimers Stats TlsParams TransportParams
+        WebSocketParams
     """,
     "aiosipreg.wire": """
         CSeq Challenge Framer Headers Message NameAddr OtherUri ParamValue Params ParseError Ping Request Response

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from aiosipreg.auth import AuthInfo
 from aiosipreg.errors import ConfigError
-from aiosipreg.settings import DnsParams, TlsParams, TransportParams
+from aiosipreg.settings import DnsParams, TlsParams, TransportParams, WebSocketParams
 
 
 def test_dns_params_defaults() -> None:
@@ -52,7 +53,7 @@ def test_dns_params_need_a_time_limit(timeout: float) -> None:
 
 
 def test_transport_params_defaults() -> None:
-    assert TransportParams() == TransportParams(udp=0, tcp=0, tls=0, bind=(), dscp=0)
+    assert TransportParams() == TransportParams(udp=0, tcp=0, tls=0, bind=(), dscp=0, websockets=())
 
 
 @pytest.mark.parametrize("name", ["udp", "tcp", "tls"])
@@ -66,6 +67,50 @@ def test_transport_params_refuse_what_is_no_port(name: str, port: int) -> None:
 def test_transport_params_need_a_transport() -> None:
     with pytest.raises(ConfigError, match="at least one transport"):
         TransportParams(udp=None, tcp=None, tls=None)
+
+
+def test_WS_5_websocket_params() -> None:
+    params = WebSocketParams(server="Example.ORG.", headers=[["Cookie", "id=planted-secret"]])  # type: ignore[arg-type]
+    assert (params.server, params.path) == ("example.org", "/")
+    assert params.headers == (("Cookie", "id=planted-secret"),)
+    assert "planted-secret" not in repr(TransportParams(websockets=(params,)))
+    assert hash(params) == hash(WebSocketParams(server="example.org", headers=(("Cookie", "id=planted-secret"),)))
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"server": ""}, "server"),
+        ({"server": "a b"}, "server"),
+        ({"path": "ws"}, "path"),
+        ({"path": "/a b"}, "path"),
+        ({"path": "/\r\nX: y"}, "path"),
+        ({"path": "/a#b"}, "path"),
+        ({"path": None}, "path"),
+        ({"headers": ("Cookie",)}, "headers"),
+        ({"headers": ((1, "x"),)}, "headers"),
+        ({"headers": (("a b", "x"),)}, "headers"),
+        ({"headers": (("Host", "x"),)}, "headers"),
+        ({"headers": (("Sec-WebSocket-Protocol", "x"),)}, "headers"),
+        ({"headers": (("Cookie", ""),)}, "headers[Cookie]"),
+        ({"headers": (("Cookie", "planted-secret\r\nX: y"),)}, "headers[Cookie]"),
+        ({"auth": "planted-secret"}, "auth"),
+        ({"allow_basic": 1}, "allow_basic"),
+    ],
+)
+def test_WS_5_websocket_params_refuse_what_cannot_work(values: Any, field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        WebSocketParams(**{"server": "example.org", "auth": AuthInfo("toto", password="x"), **values})
+    assert caught.value.field == field
+    assert "planted-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "websockets", [("example.org",), (WebSocketParams(server="a.b"), WebSocketParams(server="A.B"))]
+)
+def test_transport_params_know_each_websocket_server_once(websockets: Any) -> None:
+    with pytest.raises(ConfigError, match="one for each server"):
+        TransportParams(websockets=websockets)
 
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"

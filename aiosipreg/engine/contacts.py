@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from aiosipreg.engine.targets import Transport
 from aiosipreg.params import ExpiresIn
 from aiosipreg.wire import NameAddr
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
 
 __all__ = ["Purpose", "contact_address", "contact_rows"]
+
+# RFC 5630 3.1.4 knows no `tls`, RFC 7118 5.2 no `wss`; UDP is what nothing means.
+_WRITTEN: Final = {Transport.TCP: "tcp", Transport.WS: "ws", Transport.WSS: "ws"}
 
 
 class Purpose(enum.Enum):
@@ -88,12 +92,12 @@ def contact_address(
         public: Host and port that the registrar sees instead of our own (NAT-3).
         push: Whether the parameters of push notification are left in (PUSH-9).
     """
-    host, port = public if public is not None else (flow.host, flow.port)
+    host, port = public if public is not None and flow.port is not None else (flow.host, flow.port)
     given = params.contact_uri_params.items()
     uri_params = {name: value for name, value in given if push or not name.lower().startswith("pn-")}
-    transport = flow.target.transport.value.lower()
-    if transport not in ("udp", "tls"):
-        uri_params["transport"] = transport
+    written = _WRITTEN.get(flow.target.transport)
+    if written is not None:
+        uri_params["transport"] = written
     first_hop = params.routes[0] if params.routes else ""
     secure = params.registrar.secure or params.aor.secure or first_hop[:5].lower() == "sips:"
     # REG-10; the user part keeps the escapes it was given with (GRM-48).

@@ -49,20 +49,22 @@ class Flow:
 
     Attributes:
         target: The far end.
-        host: Local address that the target can answer to, without brackets; never unspecified (REG-11).
-        port: Local port.
+        host: Local address that the target can answer to, without brackets; never unspecified (REG-11). For WebSocket a
+            name under ``.invalid``, which stands for nothing but the connection (RFC 7118 5).
+        port: Local port; ``None`` for WebSocket.
         serial: Tells the connections to one target apart; 0 for UDP, where there is one flow to each target.
     """
 
     target: Target
     host: str
-    port: int
+    port: int | None
     serial: int = 0
 
     @property
     def sent_by(self) -> str:
         """Local host and port as they stand in Via and Contact."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        port = "" if self.port is None else f":{self.port}"
+        return f"[{self.host}]{port}" if ":" in self.host else f"{self.host}{port}"
 
 
 @dataclass(frozen=True, slots=True)

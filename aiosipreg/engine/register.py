@@ -126,7 +126,7 @@ class RegisterSeries:
     @property
     def request_uri(self) -> str:
         """The URI in the start line and in the digest: the registrar's (REG-1, AUTH-14), or a strict router's."""
-        return self.params.routes[0] if self._strict else _without_tls(self.registrar)
+        return self.params.routes[0] if self._strict else _as_written(self.registrar)
 
     @property
     def _strict(self) -> bool:
@@ -136,7 +136,7 @@ class RegisterSeries:
 
     def _routes(self) -> tuple[str, ...]:
         routes = self.params.routes
-        return (*routes[1:], _without_tls(self.registrar)) if self._strict else routes
+        return (*routes[1:], _as_written(self.registrar)) if self._strict else routes
 
     def _fixed_headers(self) -> str:
         """The headers that stay the same for hours, and the end of the message."""
@@ -182,10 +182,12 @@ class RegisterSeries:
         return receiver is not None and receiver.uri == self.params.aor
 
 
-def _without_tls(registrar: SipUri) -> str:
-    if (registrar.params.get("transport") or "").lower() == "tls":
-        # RFC 5630 3.1.4: understood on input, never written (SIPS-5).
-        registrar = registrar.replace(params={k: v for k, v in registrar.params.items() if k != "transport"})
+def _as_written(registrar: SipUri) -> str:
+    """The registrar's URI without what is understood on input and never written: RFC 5630 3.1.4, RFC 7118 5.2."""
+    transport = (registrar.params.get("transport") or "").lower()
+    if transport in ("tls", "wss"):
+        params = {name: value for name, value in registrar.params.items() if name != "transport"}
+        registrar = registrar.replace(params={**params, "transport": "ws"} if transport == "wss" else params)
     return str(registrar)
 
 
@@ -247,9 +249,12 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
 
 
 def mapped_address(response: Response, flow: Flow) -> tuple[str, int] | None:
-    """Host and port that the far end saw us at, ``None`` if it did not say or saw what we know (RFC 3581 4)."""
+    """Host and port that the far end saw us at, ``None`` if it did not say or saw what we know (RFC 3581 4).
+
+    ``None`` over WebSocket too: nobody reaches us there but by the connection (RFC 7118 5).
+    """
     via = response.via
-    if via is None:
+    if via is None or flow.port is None:
         return None
     # A registrar with one socket for both families sees IPv4 through IPv6.
     seen = ((via.received or flow.host).removeprefix("::ffff:"), via.rport or flow.port)

@@ -74,6 +74,11 @@ class Transport(enum.Enum):
         return self in (Transport.TLS, Transport.WSS)
 
     @property
+    def websocket(self) -> bool:
+        """Whether each message travels in one of WebSocket (RFC 7118)."""
+        return self in (Transport.WS, Transport.WSS)
+
+    @property
     def default_port(self) -> int:
         """The port when neither the URI nor an SRV record names one (RFC 3261 19.1.2, RFC 7118 5.5)."""
         return _DEFAULT_PORTS[self]

@@ -77,7 +77,7 @@ _WITHOUT_SWITCH = {
         "nothing is ever sent while core.network_reachable is False; it is True unless the application changes it"
     ),
 }
-_BUILT_TRANSPORTS = ("udp", "tcp", "tls")
+_BUILT_TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

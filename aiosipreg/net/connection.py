@@ -1,4 +1,4 @@
-"""One connection of TCP or TLS: whole messages out, whole messages in, and no longer than it is good for (floor 3)."""
+"""One connection: whole messages out, whole messages in, and no longer than it is good for (floor 3)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aiosipreg.net.handler import MessageHandler
     from aiosipreg.net.sockets import Address
     from aiosipreg.net.stats import Stats
+    from aiosipreg.wire import Request, Response
 
 __all__ = ["Connection"]
 
@@ -131,9 +132,9 @@ class Connection(asyncio.Protocol):
         """
         transport = self._writable()
         if not self._paused:
-            transport.write(data)
+            transport.write(self._framed(data))
         elif len(self._waiting) < MOST_WAITING:
-            self._waiting.append(data)
+            self._waiting.append(self._framed(data))
         else:
             raise OSError("too many messages wait for the server to read")
         self._used()
@@ -147,7 +148,7 @@ class Connection(asyncio.Protocol):
         transport = self._writable()
         if self._paused:
             raise OSError("the server does not read what it is sent")
-        transport.write(data)
+        transport.write(self._framed(data))
 
     def use(self, *, in_use: bool) -> None:
         """Note whether anybody uses it: one that nobody uses is closed after a while (TRA-11)."""
@@ -186,16 +187,13 @@ class Connection(asyncio.Protocol):
             if isinstance(frame, Ping):
                 self._ping(frame)
             else:
-                hand_over(
-                    frame, self.address, self.serial, self.reply,
-                    handler=self._handler, stats=self._stats, logger=logger,
-                )  # fmt: skip
+                self._hand_over(frame)
         if self._framer.error is not None:
             # MSG-13: where the next message would begin is not known any more.
             self._stats.dropped["malformed"] += 1
             self.fail(f"the server sent what is no SIP: {self._framer.error}")
         elif self._cause is None:
-            self._watch(began=bool(frames))
+            self._watch(pending=self._framer.pending, began=bool(frames))
 
     def eof_received(self) -> None:
         """The far end closes: nothing new may be started (TLS-10); the event loop closes the rest."""
@@ -230,20 +228,28 @@ class Connection(asyncio.Protocol):
             raise TransportFailure(self._cause or "the connection is closed", "RSP-CLOSE")
         return self._transport
 
+    def _framed(self, data: bytes) -> bytes:
+        """A message as it travels."""
+        return data
+
+    def _hand_over(self, message: Request | Response) -> None:
+        hand_over(
+            message, self.address, self.serial, self.reply, handler=self._handler, stats=self._stats, logger=logger
+        )
+
     def _ping(self, ping: Ping) -> None:
         # RFC 5626 4.4.1: a ping is answered by a pong. What flows the other way answers pings of ours.
         if ping is Ping.PING and self.usable and not self._paused and self._transport is not None:
-            self._transport.write(Ping.PONG.value)
+            self._transport.write(self._framed(Ping.PONG.value))
 
     def _end(self, cause: str) -> None:
         self._cause = self._cause or cause
         self._waiting.clear()
-        for name in ("message", "drain", "idle"):
+        for name in self._timers.keys() - {"end"}:
             self._unset(name)
 
-    def _watch(self, *, began: bool) -> None:
+    def _watch(self, *, pending: bool, began: bool) -> None:
         """Give a message 10 s from its first octet; with ``began`` what is pending is another one (SEC-25)."""
-        pending = self._framer.pending
         if began or not pending:
             self._unset("message")
         if pending and "message" not in self._timers:

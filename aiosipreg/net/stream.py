@@ -1,13 +1,15 @@
-"""TCP and TLS: the connections of a core, each shared by all accounts that may share it (floor 3; RFC 3261 18)."""
+"""TCP, TLS and WebSocket: the connections of a core, shared by the accounts that may (floor 3; RFC 3261 18)."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
+import secrets
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from aiosipreg.engine.targets import Transport
 from aiosipreg.net.connection import CLOSED_WITHIN, Connection
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.targets import Target
     from aiosipreg.net.handler import MessageHandler
     from aiosipreg.net.stats import Stats
+    from aiosipreg.net.websocket import WebSocketConnection
     from aiosipreg.settings import TransportParams
 
 __all__ = ["StreamTransport"]
@@ -37,6 +40,9 @@ SECURED_WITHIN: Final = 5.0
 """Seconds for the TLS handshake (TRA-14)."""
 
 MOST_CONNECTIONS: Final = 10_000
+
+C = TypeVar("C", bound=Connection)
+_Reached: TypeAlias = "tuple[asyncio.Transport, C, Callable[[str], bool]]"
 
 _Place = tuple[Transport, str, int, TlsParams | None]
 """What connections have in common that accounts may share, if the certificate is for both their servers (TRA-10)."""
@@ -71,6 +77,8 @@ class StreamTransport:
         self._stats = stats
         self._loop = asyncio.get_running_loop()
         self._serials = itertools.count(1)
+        # RFC 7118 5: the same for all connections, so that the Contact of an account stays when one is replaced.
+        self._nowhere = f"{secrets.token_hex(8)}.invalid"
         self._contexts = Contexts()
         self._connections: dict[int, Connection] = {}
         self._lines: dict[_Place, list[_Line]] = {}
@@ -152,22 +160,19 @@ class StreamTransport:
 
     async def _connect(self, target: Target, tls: TlsParams, lines: dict[_Place, list[_Line]]) -> Connection:
         place = _place(target, tls)
-
-        def make() -> Connection:
-            return Connection(
-                next(self._serials),
-                (target.host, target.port),
-                idle=self._idle,
-                handler=self._handler,
-                stats=self._stats,
-                lost=lambda connection, cause: self._lost(place, connection, cause),
-            )
-
-        if target.transport is Transport.TLS:
-            transport, connection, is_for = await self._secure(target, tls, make)
+        parts: dict[str, Any] = {
+            "address": (target.host, target.port),
+            "idle": self._idle,
+            "handler": self._handler,
+            "stats": self._stats,
+            "lost": lambda connection, cause: self._lost(place, connection, cause),
+        }
+        reached: _Reached[Connection]
+        if target.transport.websocket:
+            reached = await self._upgrade(target, tls, parts)
         else:
-            connection, is_for = make(), _anybody
-            transport = await self._dial(target, connection)
+            reached = await self._reach(target, tls, partial(Connection, next(self._serials), **parts))
+        transport, connection, is_for = reached
         try:
             connection.begin(transport)
         except OSError:
@@ -178,20 +183,46 @@ class StreamTransport:
         lines.setdefault(place, []).append(_Line(connection, target.name, is_for))
         return connection
 
-    async def _secure(
-        self, target: Target, tls: TlsParams, make: Callable[[], Connection]
-    ) -> tuple[asyncio.Transport, Connection, Callable[[str], bool]]:
+    async def _upgrade(self, target: Target, tls: TlsParams, parts: dict[str, Any]) -> _Reached[WebSocketConnection]:
+        """Open a WebSocket, with credentials if the server asks for some (WS-1, WS-5)."""
+        # Only now, because not everybody has the package that it needs.
+        from aiosipreg.net.websocket import Handshake, HandshakeRefused, WebSocketConnection
+
+        handshake = Handshake.of(target, self._params.websockets)
+        while True:
+            make = partial(WebSocketConnection, next(self._serials), handshake=handshake, host=self._nowhere, **parts)
+            transport, connection, _ = await self._reach(target, tls, make)
+            try:
+                await connection.shake_hands(transport)
+            except HandshakeRefused as refusal:
+                transport.abort()
+                handshake = handshake.answering(refusal)
+            except BaseException:
+                transport.abort()
+                raise
+            else:
+                # The name stood in the URL: for another one it may be another service.
+                return transport, connection, _nobody
+
+    async def _reach(self, target: Target, tls: TlsParams, make: Callable[[], C]) -> _Reached[C]:
+        if target.transport.secure:
+            return await self._secure(target, tls, make)
+        connection = make()
+        return await self._dial(target, connection), connection, _anybody
+
+    async def _secure(self, target: Target, tls: TlsParams, make: Callable[[], C]) -> _Reached[C]:
         """Connect by TLS, and see who is there (TLS-1); also gives which other names may use the connection."""
+        web = target.transport.websocket
         context, connection, authorities = self._contexts.get(tls, target.name), make(), None
         try:
             transport = await self._shake_hands(target, connection, context)
         except TlsError as error:
-            if not error.wrong_purpose or tls.context is not None:
+            if not error.wrong_purpose or tls.context is not None or web:
                 raise
             connection, authorities = make(), context
             transport = await self._shake_hands(target, connection, unverifying_context())
         try:
-            certificate = verify(transport.get_extra_info("ssl_object"), target.name, tls, authorities)
+            certificate = verify(transport.get_extra_info("ssl_object"), target.name, tls, authorities, web=web)
         except BaseException:
             transport.abort()
             raise
@@ -221,7 +252,7 @@ class StreamTransport:
         """Connect by TCP (TRA-14)."""
         version = version_of(target.host)
         host = self._params.local_address(version)
-        port = self._params.tls if target.transport is Transport.TLS else self._params.tcp
+        port = {Transport.TLS: self._params.tls, Transport.TCP: self._params.tcp}.get(target.transport)
         try:
             async with asyncio.timeout(CONNECTED_WITHIN):
                 if port:
@@ -255,13 +286,17 @@ class StreamTransport:
 
 
 def _place(target: Target, tls: TlsParams) -> _Place:
-    return target.transport, target.host, target.port, tls if target.transport is Transport.TLS else None
+    return target.transport, target.host, target.port, tls if target.transport.secure else None
 
 
 def _attempt(target: Target, tls: TlsParams) -> tuple[_Place, str]:
-    return _place(target, tls), target.name if target.transport is Transport.TLS else ""
+    return _place(target, tls), "" if target.transport is Transport.TCP else target.name
 
 
 def _anybody(_name: str) -> bool:
     """Over TCP nobody proves who he is, so one connection is as good for all."""
     return True
+
+
+def _nobody(_name: str) -> bool:
+    return False

@@ -9,7 +9,7 @@ import os
 import ssl
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -162,7 +162,12 @@ def _covers(pattern: str, name: str) -> bool:
 
 
 def verify(
-    session: ssl.SSLObject, name: str, params: TlsParams, authorities: ssl.SSLContext | None = None
+    session: ssl.SSLObject,
+    name: str,
+    params: TlsParams,
+    authorities: ssl.SSLContext | None = None,
+    *,
+    web: bool = False,
 ) -> Certificate:
     """Check what a handshake brought, before anything is sent (TLS-1).
 
@@ -171,11 +176,15 @@ def verify(
         name: The name that the certificate must be for.
         params: What else is asked for.
         authorities: Knows whom to trust; ``None`` when chain and dates were checked by the handshake, or need not be.
+        web: Judge it by the rules of HTTPS (RFC 2818, RFC 7118 9.1), which know no SIP URIs and have always had
+            wildcards; OpenSSL has checked by itself that it is for web servers.
 
     Raises:
         TlsError: The server is not accepted.
     """
     certificate = _certificate(session, name, authorities)
+    if web:
+        certificate, params = replace(certificate, uris=()), params.replace(wildcards=True, strict_usage=False)
     pinned = any(hmac.compare_digest(certificate.pin, pin) for pin in params.pins)
     if params.pins and not pinned:
         raise TlsError(f"the key of {name} is not pinned: {certificate.pin}", wanted=name, setting="pins")

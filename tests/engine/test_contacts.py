@@ -35,7 +35,7 @@ def flow(transport: Transport = Transport.UDP, host: str = "192.0.2.1", port: in
         (Transport.TCP, "sip:toto@192.0.2.1:5070;transport=tcp"),
         (Transport.TLS, "sip:toto@192.0.2.1:5070"),
         (Transport.WS, "sip:toto@192.0.2.1:5070;transport=ws"),
-        (Transport.WSS, "sip:toto@192.0.2.1:5070;transport=wss"),
+        (Transport.WSS, "sip:toto@192.0.2.1:5070;transport=ws"),
     ],
 )
 def test_REG_11_contact_is_the_address_of_the_flow(transport: Transport, uri: str) -> None:
@@ -48,6 +48,13 @@ def test_REG_11_contact_by_ipv6() -> None:
 
 def test_NAT_3_public_address_replaces_our_own() -> None:
     assert str(contact_address(TOTO, FLOW, ("203.0.113.5", 1024))) == "<sip:toto@203.0.113.5:1024>"
+
+
+@pytest.mark.parametrize("public", [None, ("203.0.113.5", 1024)])
+def test_WS_4_the_contact_is_a_name_that_leads_nowhere(public: tuple[str, int] | None) -> None:
+    there = Target("192.0.2.10", 443, Transport.WSS, "example.org")
+    contact = contact_address(TOTO, Flow(there, "0a1b2c.invalid", None, 1), public)
+    assert str(contact.uri) == "sip:toto@0a1b2c.invalid;transport=ws"
 
 
 @pytest.mark.parametrize(

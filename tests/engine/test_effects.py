@@ -20,6 +20,10 @@ def test_TRA_6_flow_as_it_stands_in_via(host: str, sent_by: str) -> None:
     assert Flow(TARGET, host, 5070).sent_by == sent_by
 
 
+def test_TRA_6_WS_4_a_name_in_via_has_no_port() -> None:
+    assert Flow(TARGET, "0a1b2c.invalid", None, 1).sent_by == "0a1b2c.invalid"
+
+
 def test_a_copy_is_told_from_the_first_request() -> None:
     assert Send(FLOW, b"REGISTER", "z9hG4bK1") == Send(FLOW, b"REGISTER", "z9hG4bK1", again=False)
     assert Send(FLOW, b"REGISTER", "z9hG4bK1") != Send(FLOW, b"REGISTER", "z9hG4bK1", again=True)

@@ -124,6 +124,9 @@ def test_REG_7_8_golden_register_with_everything() -> None:
         ("sip:toto@chicago.com", "sip:someone@reg.example.org?Subject=x", "sip:reg.example.org"),
         ("sip:toto@chicago.com", "sip:reg.example.org;transport=tls", "sip:reg.example.org"),
         ("sip:toto@chicago.com", "sip:reg.example.org;transport=TLS;x", "sip:reg.example.org;x"),
+        ("sip:toto@chicago.com", "sip:reg.example.org;transport=WSS;x", "sip:reg.example.org;x;transport=ws"),
+        ("sip:toto@chicago.com", "sip:reg.example.org;transport=ws", "sip:reg.example.org;transport=ws"),
+        ("sips:toto@chicago.com", "sips:reg.example.org;transport=ws", "sips:reg.example.org;transport=ws"),
         ("sip:toto@chicago.com", "sip:reg.example.org;transport", "sip:reg.example.org;transport"),
         ("sips:toto@chicago.com", None, "sips:chicago.com"),
         ("sip:toto@[2001:db8::1]", None, "sip:[2001:db8::1]"),
@@ -734,3 +737,24 @@ def test_NAT_2_mapping_of_the_top_via(via: str, public: tuple[str, int] | None) 
 
 def test_NAT_2_answer_without_via_tells_nothing() -> None:
     assert mapped_address(Response(200, "OK"), FLOW) is None
+
+
+def test_WS_4_nobody_looks_for_an_address_behind_a_websocket() -> None:
+    there = Flow(Target("192.0.2.10", 80, Transport.WS, "example.org"), "0a1b2c.invalid", None, 1)
+    via = "SIP/2.0/WS 0a1b2c.invalid;rport=4711;branch=z9hG4bKb;received=203.0.113.5"
+    assert mapped_address(Response(200, "OK", [("Via", via)]), there) is None
+
+
+@pytest.mark.parametrize(("transport", "word"), [(Transport.WS, "WS"), (Transport.WSS, "WSS")])
+def test_WS_4_golden_register_by_websocket(transport: Transport, word: str) -> None:
+    there = Flow(Target("192.0.2.10", 80, transport, "example.org"), "0a1b2c.invalid", None, 1)
+    subject = series(ProxyParams("sip:toto@example.org", server=f"sip:example.org;transport={word.lower()}"))
+    contact = contact_address(subject.params, there)
+    data = subject.render(Purpose.REGISTER, there, "z9hG4bKb", contact=contact, lifetime=3600)
+    start = data.decode().partition("\r\n")[0]
+    assert [start, *lines(data, "Via", "Contact", "Content-Length")] == [
+        "REGISTER sip:example.org;transport=ws SIP/2.0",
+        f"Via: SIP/2.0/{word} 0a1b2c.invalid;rport;branch=z9hG4bKb",
+        "Contact: <sip:toto@0a1b2c.invalid;transport=ws>;expires=3600",
+        "Content-Length: 0",
+    ]

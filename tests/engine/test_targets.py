@@ -116,6 +116,7 @@ def zone() -> Zone:
 def test_transport_properties() -> None:
     assert [transport for transport in Transport if not transport.reliable] == [UDP]
     assert [transport for transport in Transport if transport.secure] == [TLS, WSS]
+    assert [transport for transport in Transport if transport.websocket] == [WS, WSS]
 
 
 def test_target_text() -> None:

@@ -42,6 +42,7 @@ class Options:
         qualify: Whether it sends an OPTIONS to each contact, about every second.
         tls: Whether it listens for TLS too, with a certificate for its address and titi.com.
         wants_certificate: Whether it wants one of the test authority from its clients.
+        websocket: Whether it takes WebSockets for ``/ws``, on the ports of TCP and TLS.
     """
 
     algorithm: str = "MD5"
@@ -54,6 +55,7 @@ class Options:
     realm: str = "kamailio.test"
     tls: bool = False
     wants_certificate: bool = False
+    websocket: bool = False
 
     def definitions(self, directory: Path) -> Iterator[str]:
         qop = 1 if self.qop else 0
@@ -69,6 +71,7 @@ class Options:
             f"GRUU={int(self.gruu)}",
             *(["WITH_QUALIFY"] if self.qualify else []),
             *(self._tls(directory) if self.tls else []),
+            *(["WITH_WEBSOCKET"] if self.websocket else []),
         ):
             yield from ("-A", value)
 
@@ -134,6 +137,11 @@ class Kamailio:
     def tls_uri(self) -> str:
         """With ``Options.tls`` only."""
         return f"sips:{self.host}:{self.tls_port}"
+
+    def websocket_uri(self, transport: str) -> str:
+        """By ``ws``, or ``wss``; with ``Options.websocket`` only."""
+        port = self.tls_port if transport == "wss" else self.port
+        return f"sip:{self.host}:{port};transport={transport}"
 
     async def rpc(self, method: str, *params: object) -> Any:
         """Call a command (``core.echo``) and give its result; ``RuntimeError`` tells what it objects to."""
@@ -207,6 +215,8 @@ def kamailio_running(directory: Path, options: Options) -> Iterator[Kamailio]:
     port, tls_port = free_port(), free_port()
     if options.tls and not glob.glob(f"{MODULES}/tls.so"):
         give_up("Kamailio has no TLS (Debian package kamailio-tls-modules)")
+    if options.websocket and not glob.glob(f"{MODULES}/websocket.so"):
+        give_up("Kamailio has no WebSocket (Debian package kamailio-websocket-modules)")
     command = [
         *(program, "-DD", "-E", "-f", str(CONFIG), "-Y", str(directory), "-m", "256", "-M", "32"),
         *("-A", f"PORT={port}", "-A", f"TLS_PORT={tls_port}"),

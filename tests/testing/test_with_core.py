@@ -50,7 +50,7 @@ async def test_options_reach_an_account_behind_its_binding(sip_registrar: Regist
 
 
 @pytest.mark.virtual_clock(loss=0.1, delay=0.05, seed=2)
-@pytest.mark.parametrize("transport", ["tcp", "tls"])
+@pytest.mark.parametrize("transport", ["tcp", "tls", "ws", "wss"])
 async def test_a_day_over_a_connection_that_is_broken_now_and_then(transport: Transport) -> None:
     credentials, tls = AuthInfo("toto", password="secret"), TlsParams(ca_data=authority().pem)
     registrar = Registrar(transports=["udp", transport], tls=server_context())
