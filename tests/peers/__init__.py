@@ -41,16 +41,16 @@ def give_up(message: str) -> NoReturn:
     pytest.skip(f"{message}; interop test skipped")
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that is free for both UDP and TCP."""
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port of an address that is free for both UDP and TCP."""
     for _ in range(100):
         with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            stream.bind(("127.0.0.1", 0))
+            stream.bind((host, 0))
             port: int = stream.getsockname()[1]
             with contextlib.suppress(OSError):
-                datagram.bind(("127.0.0.1", port))
+                datagram.bind((host, port))
                 return port
-    raise RuntimeError("no port of 127.0.0.1 is free for UDP and TCP")
+    raise RuntimeError(f"no port of {host} is free for UDP and TCP")
 
 
 class Process:
@@ -78,12 +78,19 @@ class Process:
             self._child.wait(within)
         return self._child.returncode is not None
 
+    def signal(self, number: int) -> None:
+        """Send a signal to it and all its own children."""
+        os.killpg(self.pid, number)
+
     def stop(self) -> None:
         RUNNING.remove(self)
         self._child.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            # What was stopped does not see that it has to end.
+            self.signal(signal.SIGCONT)
         self.ended(within=STOP_WITHIN)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
         self._child.wait()
 
 

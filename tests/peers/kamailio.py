@@ -1,4 +1,4 @@
-"""Debian's Kamailio as a registrar on 127.0.0.1: challenges, keeps bindings, and is asked what it keeps.
+"""Debian's Kamailio as a registrar on this machine: challenges, keeps bindings, and is asked what it keeps.
 
 Its users are ``toto`` with the password ``secret``, and ``user0000`` to ``user9999`` with ``secret0000`` to
 ``secret9999``, in whatever domain they ask for.
@@ -40,7 +40,8 @@ class Options:
         max_expires: Seconds; a longer lifetime is cut to it.
         gruu: Whether a Contact with an instance id gets a public and a temporary GRUU (RFC 5627).
         qualify: Whether it sends an OPTIONS to each contact, about every second.
-        tls: Whether it listens for TLS too, with a certificate for its address and titi.com.
+        tls: Whether it listens for TLS too, with a certificate for 127.0.0.1, titi.com and
+            pair.sip.test.
         wants_certificate: Whether it wants one of the test authority from its clients.
         websocket: Whether it takes WebSockets for ``/ws``, on the ports of TCP and TLS.
     """
@@ -76,7 +77,7 @@ class Options:
             yield from ("-A", value)
 
     def _tls(self, directory: Path) -> Iterator[str]:
-        identity = authority().issue(dns=["titi.com"], addresses=["127.0.0.1"])
+        identity = authority().issue(dns=["titi.com", "pair.sip.test"], addresses=["127.0.0.1"])
         certificate, key = identity.files(directory)
         (directory / "ca.pem").write_text(authority().pem)
         yield "WITH_TLS"
@@ -117,9 +118,8 @@ class StoredBinding:
 class Kamailio:
     """A running Kamailio."""
 
-    host = "127.0.0.1"
-
-    def __init__(self, port: int, tls_port: int, process: Process, options: Options) -> None:
+    def __init__(self, host: str, port: int, tls_port: int, process: Process, options: Options) -> None:
+        self.host = host
         self.port = port
         self.tls_port = tls_port
         self.process = process
@@ -161,6 +161,10 @@ class Kamailio:
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
         return answer["result"]
+
+    async def be_busy(self, seconds: int) -> None:
+        """Answer everything with 503 and this Retry-After; 0 ends it."""
+        await self.rpc("pv.shvSet", "busy", "int", seconds)
 
     async def connections(self, transport: str) -> list[int]:
         """The numbers of the connections that it has by ``tcp`` or ``tls``, without those of these questions."""
@@ -209,21 +213,21 @@ def stored_binding(user: str, contact: dict[str, Any]) -> StoredBinding:
 
 
 @contextlib.contextmanager
-def kamailio_running(directory: Path, options: Options) -> Iterator[Kamailio]:
+def kamailio_running(directory: Path, options: Options, host: str = "127.0.0.1") -> Iterator[Kamailio]:
     """Start one with files in ``directory``, wait until it answers, stop it at the end."""
     program = require("kamailio")
-    port, tls_port = free_port(), free_port()
+    port, tls_port = free_port(host), free_port(host)
     if options.tls and not glob.glob(f"{MODULES}/tls.so"):
         give_up("Kamailio has no TLS (Debian package kamailio-tls-modules)")
     if options.websocket and not glob.glob(f"{MODULES}/websocket.so"):
         give_up("Kamailio has no WebSocket (Debian package kamailio-websocket-modules)")
     command = [
         *(program, "-DD", "-E", "-f", str(CONFIG), "-Y", str(directory), "-m", "256", "-M", "32"),
-        *("-A", f"PORT={port}", "-A", f"TLS_PORT={tls_port}"),
+        *("-A", f"ADDRESS={host}", "-A", f"PORT={port}", "-A", f"TLS_PORT={tls_port}"),
         *options.definitions(directory),
     ]
     with running(command, directory / "kamailio.log") as process:
-        kamailio = Kamailio(port, tls_port, process, options)
+        kamailio = Kamailio(host, port, tls_port, process, options)
         wait_until_ready(kamailio)
         yield kamailio
 

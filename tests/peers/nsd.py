@@ -1,4 +1,7 @@
-"""Debian's NSD as the authoritative name server of ``sip.test`` (``sip.test.zone``) on a port of 127.0.0.1."""
+"""Debian's NSD as the authoritative name server of ``sip.test`` on a port of 127.0.0.1.
+
+The zone is ``sip.test.zone``, or another file.
+"""
 
 from __future__ import annotations
 
@@ -54,12 +57,12 @@ class Nsd:
 
 
 @contextmanager
-def nsd_running(directory: Path) -> Iterator[Nsd]:
+def nsd_running(directory: Path, zone: Path = ZONE) -> Iterator[Nsd]:
     """Start one with files in ``directory``, wait until it answers, stop it at the end."""
     program = require("nsd")
     port = free_port()
     config = directory / "nsd.conf"
-    config.write_text(CONFIG.format(port=port, directory=directory, zone=ZONE), encoding="utf-8")
+    config.write_text(CONFIG.format(port=port, directory=directory, zone=zone), encoding="utf-8")
     with running([program, "-d", "-c", str(config)], directory / "nsd.log") as process:
         nsd = Nsd(f"127.0.0.1:{port}", port, process)
         wait_until_ready(nsd)

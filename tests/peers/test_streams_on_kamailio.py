@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiosipreg import AuthInfo, Core, Pacing, ProxyConfig, ProxyParams, Reason, RegistrationState, TlsParams
+from aiosipreg import AuthInfo, Core, ProxyConfig, ProxyParams, Reason, RegistrationState, TlsParams
+from benchmarks.crowd import crowd
 from tests.certificates import authority
 from tests.peers.kamailio import Options
 
@@ -73,28 +74,8 @@ async def test_TRA_1_the_whole_life_of_an_account(kamailio: Kamailio, transport:
 @both
 @secured
 async def test_REG_33_a_hundred_accounts_on_one_connection(kamailio: Kamailio, transport: str) -> None:
-    count = 100
-    async with Core(pacing=Pacing(rate=2000, in_flight=100), tls=TRUSTING) as core:
-        proxies = [
-            core.add_proxy_config(
-                account(
-                    kamailio,
-                    transport,
-                    f"user{number:04}",
-                    auth=AuthInfo(f"user{number:04}", password=f"secret{number:04}"),
-                )
-            )
-            for number in range(count)
-        ]
-        async with asyncio.timeout(20):
-            for proxy in proxies:
-                await proxy.registered()
-        stored = await kamailio.bindings()
-        assert {binding.user for binding in stored} == {f"user{number:04}" for number in range(count)}
-        assert len({binding.contact.partition("@")[2] for binding in stored}) == 1
-        assert len(await kamailio.connections(transport)) == 1
-    assert {proxy.state for proxy in proxies} == {CLEARED}
-    assert await kamailio.bindings() == ()
+    outcome = await crowd(kamailio, transport, 100)
+    assert (outcome.connections, outcome.sent, outcome.repeated) == (1, 400, 0)
 
 
 @both

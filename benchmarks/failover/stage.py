@@ -1,0 +1,240 @@
+"""Two registrars behind one name, accounts at the first of them, and what becomes of these when something fails."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiosipreg import AuthInfo, Core, DnsParams, ProxyParams, RegistrationState, RetryPolicy, SipTimers, TlsParams
+from tests.certificates import authority
+from tests.peers.kamailio import Kamailio, Options, kamailio_running
+from tests.peers.nsd import Nsd, nsd_running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from aiosipreg import RegistrationEvent
+
+    Fault = Callable[["Servers"], Awaitable[None]]
+
+__all__ = ["FAULTS", "Outcome", "Scale", "Servers", "Stage", "registered", "servers"]
+
+NAME = "pair.sip.test"
+ADDRESSES = ("127.0.0.2", "127.0.0.3")
+BUSY = 30
+"""Seconds that a busy server asks for."""
+
+ZONE = """
+$ORIGIN sip.test.
+$TTL {ttl}
+@ SOA ns hostmaster 1 3600 600 86400 1
+@ NS ns
+ns A 127.0.0.1
+first A {first.host}
+second A {second.host}
+_sip._udp.pair SRV 10 0 {first.port} first
+_sip._udp.pair SRV 20 0 {second.port} second
+_sip._tcp.pair SRV 10 0 {first.port} first
+_sip._tcp.pair SRV 20 0 {second.port} second
+_sips._tcp.pair SRV 10 0 {first.tls_port} first
+_sips._tcp.pair SRV 20 0 {second.tls_port} second
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How many accounts, and how long things take.
+
+    Attributes:
+        accounts: How many.
+        expires: The lifetime of their bindings in seconds.
+        timers: SIP timers.
+        retry: When failed registrations are tried again.
+        ttl: Time to live of the DNS records, in seconds.
+        settle: Seconds that all have been registered for when the fault comes.
+        at_once: Whether all refresh when the fault has come, instead of when it is time.
+    """
+
+    accounts: int = 200
+    expires: int = 120
+    timers: SipTimers = field(default_factory=SipTimers)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    ttl: int = 300
+    settle: float = 0.0
+    at_once: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the accounts.
+
+    Attributes:
+        noticed: Seconds from the fault to the first account that noticed it.
+        recovered: Seconds from the fault until all had a new binding where they should.
+        slowest: Seconds that the slowest account took for this from its own first attempt on.
+        failed: How many were ever Failed.
+        absent: How many had no binding at the server that was left, when all said Ok.
+        sent: REGISTERs that were sent, those that were repeated included.
+        repeated: How many of these repeated an earlier one (UDP only).
+    """
+
+    noticed: float = 0.0
+    recovered: float = 0.0
+    slowest: float = 0.0
+    failed: int = 0
+    absent: int = 0
+    sent: int = 0
+    repeated: int = 0
+
+    @property
+    def lost(self) -> int:
+        """How many accounts ever lost their binding."""
+        return max(self.failed, self.absent)
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Two registrars, the first of which is preferred, and the name server that says so."""
+
+    first: Kamailio
+    second: Kamailio
+    nsd: Nsd
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A core with registered accounts, and their servers."""
+
+    core: Core
+    servers: Servers
+    scale: Scale
+
+    async def play(self, fault: Fault, *, within: float = 600.0) -> Outcome:
+        """Let it happen, and wait until every account has a new binding at the server that is left.
+
+        Raises:
+            TimeoutError: That takes longer than ``within`` seconds.
+        """
+        servers = self.servers
+        home = servers.first if fault is dns_down else servers.second
+        before, events = self.core.stats, self.core.events(buffer=100_000)
+        fault_at = asyncio.get_running_loop().time()
+        await fault(servers)
+        async with asyncio.timeout(within):
+            if self.scale.at_once:
+                await self.core.refresh_registers()
+            outcome = await self._watch(events, home, fault_at)
+        stats = self.core.stats
+        outcome.sent = stats.sent - before.sent
+        outcome.repeated = stats.retransmitted - before.retransmitted
+        held = {binding.user for binding in await home.bindings()}
+        outcome.absent = self.scale.accounts - len(held)
+        return outcome
+
+    async def _watch(self, events: AsyncGenerator[RegistrationEvent, None], home: Kamailio, fault_at: float) -> Outcome:
+        began: dict[str, float] = {}
+        safe: dict[str, float] = {}
+        failed: set[str] = set()
+        async with aclosing(events):
+            async for event in events:
+                if event.at < fault_at:
+                    continue
+                match event.state:
+                    case RegistrationState.REFRESHING:
+                        began.setdefault(event.identity, event.at)
+                    case RegistrationState.OK if event.target is not None and f":{home.host}:" in event.target:
+                        safe.setdefault(event.identity, event.at)
+                    case RegistrationState.FAILED:
+                        began.setdefault(event.identity, event.at)
+                        failed.add(event.identity)
+                if len(safe) == self.scale.accounts:
+                    break
+        return Outcome(
+            noticed=min(began.values()) - fault_at,
+            recovered=max(safe.values()) - fault_at,
+            slowest=max(safe[identity] - began[identity] for identity in safe),
+            failed=len(failed),
+        )
+
+
+@contextmanager
+def servers(directory: Path, transport: str, ttl: int) -> Iterator[Servers]:
+    """The servers, with files in ``directory`` and DNS records that live for so long."""
+    with ExitStack() as open_:
+        pair = []
+        for host in ADDRESSES:
+            place = directory / host
+            place.mkdir(parents=True)
+            pair.append(open_.enter_context(kamailio_running(place, Options(tls=transport == "tls"), host)))
+        zone = directory / "pair.zone"
+        zone.write_text(ZONE.format(ttl=ttl, first=pair[0], second=pair[1]))
+        yield Servers(pair[0], pair[1], open_.enter_context(nsd_running(directory, zone)))
+
+
+@asynccontextmanager
+async def registered(servers: Servers, transport: str, scale: Scale) -> AsyncIterator[Stage]:
+    """The accounts, all registered at the first server by a transport."""
+    async with Core(
+        dns=DnsParams(nameservers=(servers.nsd.nameserver,), timeout=min(5.0, scale.timers.timer_f)),
+        timers=scale.timers,
+        retry=scale.retry,
+        tls=TlsParams(ca_data=authority().pem),
+        # Nobody agrees to a removal any more where a server is gone.
+        shutdown_timeout=1.0,
+    ) as core:
+        for number in range(scale.accounts):
+            core.add_proxy_config(account(number, transport, scale))
+        for proxy in core.proxy_configs:
+            await proxy.registered(timeout=60)
+        assert len(await servers.first.bindings()) == scale.accounts
+        await asyncio.sleep(scale.settle)
+        yield Stage(core, servers, scale)
+
+
+def account(number: int, transport: str, scale: Scale) -> ProxyParams:
+    user = f"user{number:04}"
+    return ProxyParams(
+        f"sip:{user}@sip.titi.com",
+        server=f"sip:{NAME};transport={transport}",
+        auth=AuthInfo(user, password=f"secret{number:04}"),
+        expires=scale.expires,
+    )
+
+
+async def killed(servers: Servers) -> None:
+    """The first server is killed; the system refuses what comes for it."""
+    servers.first.process.signal(signal.SIGKILL)
+
+
+async def busy(servers: Servers) -> None:
+    """The first server answers 503 with Retry-After."""
+    await servers.first.be_busy(BUSY)
+
+
+async def silent(servers: Servers) -> None:
+    """The first server is stopped: it takes everything and answers nothing."""
+    servers.first.process.signal(signal.SIGSTOP)
+
+
+async def dns_down(servers: Servers) -> None:
+    """The name server is killed."""
+    servers.nsd.process.signal(signal.SIGKILL)
+
+
+async def killed_without_dns(servers: Servers) -> None:
+    """Both are killed, the name server first."""
+    await dns_down(servers)
+    await killed(servers)
+
+
+FAULTS: dict[str, Fault] = {
+    "killed": killed,
+    "busy": busy,
+    "silent": silent,
+    "dns": dns_down,
+    "killed-dns": killed_without_dns,
+}
