@@ -177,3 +177,8 @@ def test_a_crash_is_an_end() -> None:
     assert outcome(query.crash()).row.id == "INTERNAL"
     assert (query.deadline, query.branch) == (None, None)
     assert query.received(response_to(sent, 200, LIST), START) == []
+
+
+def test_a_query_binds_nothing_to_its_flow() -> None:
+    query, _ = asked()
+    assert query.flow is None

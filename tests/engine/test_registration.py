@@ -1361,3 +1361,13 @@ def test_a_removal_goes_on_whatever_the_network_is() -> None:
     driver = removing()
     driver.network_changed()
     assert (driver.state, len(driver.requests)) == (PROGRESS, 2)
+
+
+def test_TRA_13_the_flow_in_use_is_that_of_the_binding() -> None:
+    driver = started()
+    assert driver.machine.flow is None
+    driver.ok()
+    assert driver.machine.flow == driver.last.flow
+    driver.unregister()
+    driver.final(200, contacts=False)
+    assert driver.machine.flow is None
