@@ -357,19 +357,21 @@ def _challenges(more: bytes = b"", *, realms: Sequence[str] = (REALM,), proxy: b
 
 
 def _never_content(registrar: StormyRegistrar, asked: Asked) -> list[Reply]:
-    """Whatever keeps an attempt going, up to its budget."""
-    play = registrar.chance.choice(
-        (
-            *(_challenges(realms=REALMS, proxy=True),) * 6,
-            _once(lambda registrar, asked: asked.answer(420, [b"Unsupported: path"])),
-            _once(lambda registrar, asked: asked.answer(421, [b"Require: path"])),
-            _once(lambda registrar, asked: asked.answer(423, [b"Min-Expires: %d" % (asked.lifetime + 1)])),
-            _once(lambda registrar, asked: asked.answer(302, [b"Contact: <sip:%d.storm.example>" % asked.cseq])),
-            _once(lambda registrar, asked: asked.answer(503)),
-            _refuses,
-        )
-    )
-    return play(registrar, asked)
+    """Whatever keeps an attempt going: as much of each as an attempt takes, up to its sixteen requests."""
+    match "RCUCXCRUCNRUCMCU"[asked.cseq % 16]:
+        case "C":
+            return _challenges(realms=REALMS, proxy=True)(registrar, asked)
+        case "R":
+            rows, status = b"Contact: <sip:%d.storm.example>" % asked.cseq, 302
+        case "X":
+            rows, status = b"Unsupported: path", 420
+        case "N":
+            rows, status = b"Require: path", 421
+        case "M":
+            rows, status = b"Min-Expires: %d" % (asked.lifetime + 1), 423
+        case _:
+            rows, status = b"Retry-After: 0", 503
+    return [(0.0, asked.answer(status, [rows]))]
 
 
 def _grants(rows: Callable[[Asked, list[bytes]], Iterable[bytes]], status: int = 200) -> Play:
@@ -471,7 +473,7 @@ _CHALLENGES = (
     Card("AUTH-19", _challenges(b", stale=true"), lasts=60.0),
     Card("AUTH-20", _challenges()),
     Card("AUTH-23", _challenges(realms=REALMS, proxy=True), lasts=60.0),
-    Card("RSP-LOC", _never_content, lasts=60.0),
+    Card("RSP-LOC", _never_content, lasts=600.0),
     Card("AUTH-24", _says(401)),
     Card("AUTH-24", _says(407, (b'Proxy-Authenticate: Basic realm="storm"',), (b"Proxy-Authenticate: Digest",))),
     Card("AUTH-24", _challenges(b", algorithm=TIGER-128")),

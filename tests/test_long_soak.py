@@ -40,6 +40,7 @@ from aiosipreg.engine.targets import Located, ResolutionFailed, Target, Transpor
 from aiosipreg.hub import Hub
 from aiosipreg.net.resolver import Resolver
 from aiosipreg.net.udp import UdpTransport
+from aiosipreg.runner import Runner
 from aiosipreg.testing import Faults, VirtualNetwork, run
 from tests.accounts import CLEARED, FAILED, NONE, OK, PROGRESS, REFRESHING
 from tests.stormy import CARDS, StormyRegistrar
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.cycle import Cycle
     from aiosipreg.engine.effects import Flow, Send
-    from aiosipreg.runner import Runner
     from aiosipreg.testing import VirtualClockLoop
     from aiosipreg.wire import SipUri
 
@@ -75,9 +75,10 @@ PLACES = {
 
 # What the rules allow, worked out from the requirements and not from the code.
 
-MOST_REQUESTS, LONGEST_CYCLE = 16, 128.0  # section 8, DNS-19
+MOST_REQUESTS, LONGEST_CYCLE, TIMER_F = 16, 128.0, 32.0  # section 8, DNS-19, TXN-1
 COPIES_AFTER = (0.0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5)  # TXN-2
 LONGEST_WAIT = 3600.0  # SEC-21: Retry-After over an unprotected transport
+JITTER = 2.0  # RSP-KA, REG-35
 
 
 def back_off(failures: int) -> float:
@@ -129,6 +130,7 @@ class Account:
         wishes: Attempts that somebody asked for and that have not begun.
         wished_at: When that was.
         failures: In a row, since the back-off began anew.
+        hurried: It was told that the server answers others, since it was answered or kept from trying.
         cycle: The attempt that sent the newest request.
         requests: What it has sent.
         began_at: When it sent its first one.
@@ -142,6 +144,7 @@ class Account:
     wishes: int = 1
     wished_at: float = 0.0
     failures: int = 0
+    hurried: bool = False
     cycle: Cycle | None = None
     requests: int = 0
     began_at: float = 0.0
@@ -193,7 +196,7 @@ class Ledger(Watch):
             self.rows[lease.cause.id] += 1
         self.reasons[event.reason] += 1
         if event.state is OK:
-            account.failures = 0
+            account.failures, account.hurried = 0, False
             account.beginnings += 1
             account.not_before = self.refresh_not_before(event)
         elif event.state in (CLEARED, NONE):
@@ -218,16 +221,27 @@ class Ledger(Watch):
             # A change that waited for the end of this attempt may have begun the back-off anew.
             account.failures = 0
         account.failures += 1
-        wait = event.retry_at - now()
-        shortest = back_off(account.failures)
+        wait, shortest, longest = event.retry_at - now(), back_off(account.failures), LONGEST_WAIT
         if account.failures == 1 and (event.status == 491 or event.retry_after == 0):
             shortest = 1.0
         if event.status and decide(event.status).then is Then.SLOW:
             shortest = 900.0
+        if "not tried" in event.message:
+            # OVL-7, DNS-17: what another account met decides; nothing was sent, or others were tried before.
+            shortest, longest, account.hurried = 1.0, LONGEST_WAIT + TIMER_F + JITTER, False
         shortest = max(shortest, event.retry_after or 0.0)
-        self.complain(
-            shortest - 1e-6 <= wait <= LONGEST_WAIT + 1e-6, f"OUTB-14: a wait of {wait}, not {shortest}", event
-        )
+        within = shortest - 1e-6 <= wait <= longest + 1e-6
+        self.complain(within, f"OUTB-14: a wait of {wait}, not {shortest}", event)
+
+    def recovers(self, runner: Runner[Any], before: float | None) -> None:
+        """The server answers others; ``before`` was the time of the next attempt (OVL-7)."""
+        account = self.by_runner.get(runner)
+        after = runner.machine.lease.retry_at if account is not None else None
+        if account is None or after is None or after == before:
+            return
+        self.complain(not account.hurried, "hurried twice", account)
+        account.hurried, account.not_before = True, after
+        account.beginnings += 1
 
     def leaves(self, runner: Runner[Any], send: Send) -> None:
         """A datagram leaves."""
@@ -242,7 +256,9 @@ class Ledger(Watch):
             self.begins(account, cycle)
         elif new:
             account.requests += 1
-        within = account.requests <= MOST_REQUESTS and now() <= account.began_at + LONGEST_CYCLE + 1e-6
+        # What came in while the machine slept may be answered before the time is looked at.
+        in_time = now() <= max(account.began_at + LONGEST_CYCLE + 1e-6, self.jumped_at)
+        within = in_time and account.requests <= MOST_REQUESTS
         self.complain(within, "section 8: the budget of an attempt", (account, send.data))
 
     def begins(self, account: Account, cycle: Cycle) -> None:
@@ -441,12 +457,16 @@ class World:
             *(self.loss, self.delay, self.silence, self.half_silence, self.unroutable, self.unnamed),
             *(self.network_down, self.restart, self.jump, self.renew_all, self.new_secrets),
         )
+        deck: list[Callable[[], Awaitable[None]]] = []
         while not self.calm:
             await asyncio.sleep(self.chance.uniform(300, 1500))
             if any(at - 2400 < now() < at for at in CENSUS_AT):
                 # What is counted then shall tell of what was left behind, not of what goes on.
                 continue
-            kind = self.chance.choice(kinds)
+            if not deck:
+                deck = list(kinds)
+                self.chance.shuffle(deck)
+            kind = deck.pop()
             self.done[kind.__name__] += 1
             await kind()
             self.clear_up()
@@ -516,7 +536,7 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     ledger = Ledger()
     world = World(ledger, VirtualNetwork(seed=SEED))
-    hub_send, udp_send = Hub.send, UdpTransport.send
+    hub_send, udp_send, recovered = Hub.send, UdpTransport.send, Runner.recovered
 
     def leaves(hub: Hub, runner: Runner[Any], send: Send) -> None:
         ledger.leaves(runner, send)
@@ -527,6 +547,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
             raise OSError("Network is unreachable")
         udp_send(udp, flow, data)
 
+    def recovers(runner: Runner[Any]) -> None:
+        lease = getattr(runner.machine, "lease", None)
+        before = lease.retry_at if lease is not None else None
+        recovered(runner)
+        ledger.recovers(runner, before)
+
+    monkeypatch.setattr(Runner, "recovered", recovers)
     monkeypatch.setattr(Hub, "send", leaves)
     monkeypatch.setattr(UdpTransport, "send", routed)
     monkeypatch.setattr(Resolver, "locate", lambda _, uri, transports: world.locate(uri, transports))
@@ -614,5 +641,5 @@ def test_two_days_of_a_thousand_accounts_and_every_answer(world: World, caplog: 
     assert min(registrar.given.values()) >= 10
     assert ledger.rows.keys() >= ENDINGS
     assert min(world.done.values()) >= 3
-    # A leak of one object for every third attempt would be 5 %.
-    assert max(blocks[1:]) < 1.05 * blocks[0], counted[-1][1] - counted[0][1]
+    # Realms and settings of its own come to an account by and by; one block for every other request would be 8 %.
+    assert max(blocks[1:]) < 1.08 * blocks[0], counted[-1][1] - counted[0][1]

@@ -165,6 +165,7 @@ class Course:
             wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random)
             if wait is not None and outcome.until is not None:
                 wait = max(outcome.until - now, SHORTEST_CYCLE)
+                lease.hurried = False
         session.home = None  # What was known before a restart counts once.
         changed = lease.fail(outcome, now, wait, final=wait is None and not self._held)
         if row.id in _MAYBE_TAKEN and self.state is FAILED:
@@ -223,9 +224,11 @@ class Course:
 
     def _hurry(self, now: float) -> None:
         """A server answers again: who found nobody there tries now, spread out (OVL-7)."""
-        cause = self.lease.cause
-        if self.lease.retry_at is not None and cause is not None and cause.silent:
-            self.lease.retry_at = min(self.lease.retry_at, now + self.session.random.uniform(0, NETWORK_JITTER))
+        lease = self.lease
+        # Once: a server that ignores this account alone answers others all the time (OUTB-14).
+        if lease.retry_at is not None and lease.cause is not None and lease.cause.silent and not lease.hurried:
+            lease.hurried = True
+            lease.retry_at = min(lease.retry_at, now + self.session.random.uniform(0, NETWORK_JITTER))
 
     def _let_go(self, *, linger: bool) -> None:
         """Stop everything that is under way, and want nothing more."""

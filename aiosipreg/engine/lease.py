@@ -54,13 +54,14 @@ class Lease:
         woken_at: When an attempt began early because the account was woken (F-40).
         paused: Nothing begins by itself.
         failures: Consecutive failures (OUTB-14).
+        hurried: The next attempt was brought forward once, because the server answered others (OVL-7).
         cause: The row that decided the last failure, ``None`` after a success.
         tried: What failed in the last attempt, by target.
     """
 
     __slots__ = (
-        "_attempts", "_session", "_window_at", "binding", "bindings", "cause", "failures", "paused", "refresh_at",
-        "residual_until", "retry_at", "service_route", "started_at", "state", "tried", "woken_at",
+        "_attempts", "_session", "_window_at", "binding", "bindings", "cause", "failures", "hurried", "paused",
+        "refresh_at", "residual_until", "retry_at", "service_route", "started_at", "state", "tried", "woken_at",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -73,7 +74,7 @@ class Lease:
         self.retry_at: float | None = None
         self.residual_until: float | None = None
         self.started_at = self.woken_at = self._window_at = -math.inf
-        self.paused = False
+        self.paused = self.hurried = False
         self._attempts = 0
         self.failures = 0
         self.cause: Row | None = None
@@ -176,6 +177,7 @@ class Lease:
     def grant(self, grant: Grant, outcome: Outcome, refresh_at: float) -> Changed:
         """An attempt brought a binding (F-05, F-25)."""
         self.failures = 0
+        self.hurried = False
         self.refresh_at = refresh_at
         self.store(grant)
         return self.move("F-05" if self.state is RegistrationState.PROGRESS else "F-25", outcome, reason=grant.doubt)

@@ -1053,6 +1053,36 @@ def test_OVL_7_so_does_who_found_it_silent_itself() -> None:
     assert driver.lease.retry_at <= before
 
 
+def test_OVL_7_OUTB_14_who_is_ignored_while_others_are_answered_is_hurried_once() -> None:
+    driver = Driver()
+    driver.register()
+    waits = []
+    for _ in range(5):
+        driver.run(driver.now + 33)
+        driver.recovered()
+        assert driver.wait is not None
+        waits.append(driver.wait)
+        driver.step()
+    assert waits[0] <= 2
+    # The 33 s begin with the attempt, which takes 32 of them.
+    assert all(wait >= 15 * 2**failures - 1 for failures, wait in enumerate(waits[1:], 2))
+    driver.ok()
+    assert driver.state is OK
+    driver.step()
+    driver.run(driver.now + 33)
+    driver.recovered()
+    assert driver.waits(0, 2)
+
+
+def test_OVL_7_who_was_not_let_near_the_server_is_hurried_again() -> None:
+    driver = left_alone(until=START + 500)
+    driver.recovered()
+    driver.step()
+    driver.not_connected("not tried", "RSP-F0", until=driver.now + 500)
+    driver.recovered()
+    assert driver.waits(0, 2)
+
+
 @pytest.mark.parametrize("status", [403, 480, 503])
 def test_OVL_7_what_a_server_answered_is_not_hurried(status: int) -> None:
     driver = Driver()
