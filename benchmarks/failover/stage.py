@@ -221,12 +221,12 @@ async def silent(servers: Servers) -> None:
 
 
 async def dns_down(servers: Servers) -> None:
-    """The name server is killed."""
-    servers.nsd.process.signal(signal.SIGKILL)
+    """The name server is stopped: it answers nothing."""
+    servers.nsd.process.signal(signal.SIGSTOP)
 
 
 async def killed_without_dns(servers: Servers) -> None:
-    """Both are killed, the name server first."""
+    """The name server is stopped, and the first server killed."""
     await dns_down(servers)
     await killed(servers)
 
