@@ -25,7 +25,7 @@ async def test_DNS_15_16_17_OVL_7_all_move_and_none_loses_its_binding(
     with servers(tmp_path, transport, BRIEF.ttl) as ready:
         async with registered(ready, transport, BRIEF) as stage:
             outcome = await stage.play(FAULTS[fault], within=10)
-            assert (outcome.failed, outcome.absent) == (0, 0)
+            assert (outcome.unbound, outcome.absent) == (0, 0)
             sent = outcome.sent - outcome.repeated
             if fault == "dns":
                 assert sent == BRIEF.accounts
