@@ -190,9 +190,10 @@ class Course:
             # A server that agrees and hangs up must not become a loop.
             lease.failures += 1
             wait = self._retry.delay(lease.failures, session.random)
+        # Never after the refresh that was due: a brief binding must not run out meanwhile.
+        lease.retry_at = max(now, min(now + wait, lease.refresh_at or now + wait))
         lease.refresh_at = None
-        lease.retry_at = now + wait
-        return [lease.move("F-16", Outcome(TROUBLES["RSP-KA"], cause=cause), wait=wait)]
+        return [lease.move("F-16", Outcome(TROUBLES["RSP-KA"], cause=cause), wait=lease.retry_at - now)]
 
     def _begin_anew(self, now: float) -> list[Effect]:
         """The registrar dropped the binding and wants another, which has nothing of the old one (F-19)."""

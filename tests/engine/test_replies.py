@@ -618,6 +618,15 @@ def test_RSP_KA_F_16_a_connection_is_as_old_as_its_first_registration_not_its_la
     assert (driver.state, driver.waits(30, 60)) == (REFRESHING, True)
 
 
+def test_RSP_KA_F_16_no_refresh_comes_later_because_the_connection_is_lost() -> None:
+    driver = registered(expires=60)
+    refresh_at = driver.lease.refresh_at
+    assert refresh_at is not None
+    driver.now = START + 25
+    driver.flow_lost()
+    assert (driver.state, driver.lease.retry_at) == (REFRESHING, refresh_at)
+
+
 def test_RSP_KA_a_lost_flow_of_somebody_else_means_nothing() -> None:
     driver = registered()
     driver.flow_lost(flow(target(2)))
