@@ -40,7 +40,7 @@ class Outcome:
 
     Attributes:
         seconds: From the moment when there was a way again until all were Ok at the right address.
-        lost: How many were ever Failed, or had no binding in the end.
+        lost: How many were ever without a binding that lives.
         old: How many bindings to an address that is no more the registrar had in the end.
         sent: REGISTERs that were sent.
     """
@@ -123,28 +123,28 @@ async def roam(wire: Cable, kamailio: Kamailio, transport: str, change: Change, 
         sent, events, before = core.stats.sent, core.events(buffer=100_000), loop.time()
         home = await change(Scene(wire, core))
         began_at = loop.time()
-        failed = await all_bound(events, accounts, home, before)
+        unbound = await all_bound(events, accounts, home, before)
         seconds = loop.time() - began_at
         stored = await kamailio.bindings()
         held = {binding.user for binding in stored if f"@{home}:" in binding.contact}
-        lost, old = max(failed, accounts - len(held)), len(stored) - len(held)
+        lost, old = max(unbound, accounts - len(held)), len(stored) - len(held)
         return Outcome(seconds, lost, old, core.stats.sent - sent)
 
 
 async def all_bound(events: AsyncGenerator[RegistrationEvent, None], accounts: int, home: str, since: float) -> int:
-    """Wait until all have a binding that leads home; return how many were Failed meanwhile."""
-    bound, failed = set(), set()
+    """Wait until all have a binding that leads home; return how many were without a binding meanwhile."""
+    bound, unbound = set(), set()
     async with aclosing(events):
         async for event in events:
             if event.at < since:
                 continue
-            if event.state is RegistrationState.FAILED:
-                failed.add(event.identity)
+            if event.state in (RegistrationState.FAILED, RegistrationState.PROGRESS):
+                unbound.add(event.identity)
             if event.state is RegistrationState.OK and event.binding and f"@{home}:" in str(event.binding.contact):
                 bound.add(event.identity)
             if len(bound) == accounts:
                 break
-    return len(failed)
+    return len(unbound)
 
 
 def account(kamailio: Kamailio, transport: str, number: int) -> ProxyParams:

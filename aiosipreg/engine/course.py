@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from aiosipreg.engine.digest import DigestPolicy
-    from aiosipreg.engine.effects import Effect
+    from aiosipreg.engine.effects import Effect, Flow
     from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.params import ProxyParams
 
@@ -44,8 +44,8 @@ class Course:
     """What is kept between attempts, where the registration stands, and what is wanted."""
 
     __slots__ = (
-        "_again", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry", "_secrets_changed",
-        "_then_register", "intent", "lease", "session",
+        "_again", "_bearer", "_borne_since", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry",
+        "_secrets_changed", "_then_register", "intent", "lease", "session",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,9 @@ class Course:
         self.intent = Intent.IDLE
         self._retry = retry
         self._cycle: Cycle | None = None
+        # The flow that carries the binding, and since when.
+        self._bearer: Flow | None = None
+        self._borne_since = 0.0
         self._removal_ends_at: float | None = None
         # What waits for the running cycle to end (REG-6): a refresh, changed settings, a registration (F-35).
         self._again = self._secrets_changed = False
@@ -122,6 +125,8 @@ class Course:
             return self._failed(replace(outcome, row=TROUBLES["RSP-200C"], grant=None), now)
         if session.params.strict_binding and grant.doubt is Reason.CONTACT_MISMATCH:
             return self._failed(replace(outcome, row=TROUBLES["RSP-200A"], grant=None), now)
+        if session.flow != self._bearer:
+            self._bearer, self._borne_since = session.flow, outcome.sent_at
         window = session.params.refresh_window
         delay = refresh_delay(
             grant.binding.expires, session.lifetime, session.random, timers=session.timers, window=window
@@ -181,13 +186,15 @@ class Course:
         """Register on another connection, spread out, because many accounts lose one at once (F-16)."""
         lease, session = self.lease, self.session
         wait = session.random.uniform(0, NETWORK_JITTER)
-        if now < lease.bound_at + _PROVEN:
+        self._bearer = None
+        if now < self._borne_since + _PROVEN:
             # A server that agrees and hangs up must not become a loop.
             lease.failures += 1
             wait = self._retry.delay(lease.failures, session.random)
+        # Never after the refresh that was due: a brief binding must not run out meanwhile.
+        lease.retry_at = max(now, min(now + wait, lease.refresh_at or now + wait))
         lease.refresh_at = None
-        lease.retry_at = now + wait
-        return [lease.move("F-16", Outcome(TROUBLES["RSP-KA"], cause=cause), wait=wait)]
+        return [lease.move("F-16", Outcome(TROUBLES["RSP-KA"], cause=cause), wait=lease.retry_at - now)]
 
     def _begin_anew(self, now: float) -> list[Effect]:
         """The registrar dropped the binding and wants another, which has nothing of the old one (F-19)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
@@ -41,6 +41,12 @@ ABSENT_TTL: Final = 30.0
 LONGEST_ABSENCE: Final = 300.0
 """c-ares believes it for the SOA's minimum; after this many seconds it is made to ask again (DNS-20)."""
 
+LONGEST_OUTAGE: Final = 86400.0
+"""Records that are out of date serve for so long while nobody can tell whether they still hold (RFC 8767 4)."""
+
+OUTAGE_TTL: Final = 30.0
+"""In between the name servers are asked again, after this many seconds (RFC 8767 5)."""
+
 HOSTS_TTL: Final = 30.0
 MAX_CNAMES: Final = 8
 MAX_KNOWN: Final = 4096
@@ -49,6 +55,7 @@ TRIES: Final = 3
 # Of the time limit, so that a router that swallows NAPTR or SRV questions leaves time for the addresses.
 SERVICE_SHARE: Final = 0.35
 
+_LATE: Final = Answer((), SHORTEST_TTL, "no answer in time")
 _ABSENT: Final = (aiodns.error.ARES_ENOTFOUND, aiodns.error.ARES_ENODATA, aiodns.error.ARES_EBADNAME)
 # A documentation address: there is a route to it exactly where there is one to the IPv6 internet.
 _FAR: Final = ("2001:db8::1", 9)
@@ -59,6 +66,11 @@ _FAMILIES_FOR: Final = 5.0
 class _Known:
     answer: Answer
     until: float
+    good_until: float
+
+    def serves(self, now: float) -> bool:
+        """Whether it is better than to know nothing."""
+        return bool(self.answer.records) and now < self.good_until + LONGEST_OUTAGE
 
 
 class Resolver:
@@ -163,7 +175,15 @@ class Resolver:
                 patience = min(patience, SERVICE_SHARE * self._params.timeout)
             # `wait` cancels nothing when it ends: the tasks are shared.
             await asyncio.wait(tasks.values(), timeout=max(patience, 0.0))
-        return tuple(known[question] or _outcome(tasks[question]) for question in questions)
+        return tuple(known[question] or self._outcome(question, tasks[question]) for question in questions)
+
+    def _outcome(self, question: Question, task: asyncio.Task[Answer]) -> Answer:
+        """What came of a question: the records from before if nobody could tell."""
+        answer = task.result() if task.done() and not task.cancelled() else _LATE
+        known = self._known.get(question)
+        if answer.trouble is not None and known is not None and known.serves(self._loop.time()):
+            return Answer(known.answer.records, SHORTEST_TTL)
+        return answer
 
     def _recall(self, question: Question) -> Answer | None:
         now = self._loop.time()
@@ -198,7 +218,12 @@ class Resolver:
             logger.debug(
                 "%s: %d records, ttl %g, %s", question, len(answer.records), answer.ttl, answer.trouble or "ok"
             )
-        self._known[question] = _Known(answer, now + answer.ttl)
+        before = self._known.get(question)
+        if answer.trouble is not None and before is not None and before.serves(now):
+            logger.info("%s: %s; the records that were found before serve on", question, answer.trouble)
+            self._known[question] = replace(before, until=now + OUTAGE_TTL)
+            return
+        self._known[question] = _Known(answer, now + answer.ttl, now + answer.ttl)
         if len(self._known) > MAX_KNOWN:
             self._known = {key: known for key, known in self._known.items() if known.until > now}
         while len(self._known) > MAX_KNOWN:
@@ -214,7 +239,7 @@ class Resolver:
                         return _from_hosts(question, addresses)
                 result = await self._server().query_dns(question.name, question.type)
         except TimeoutError:
-            return Answer((), SHORTEST_TTL, "no answer in time")
+            return _LATE
         except aiodns.error.DNSError as error:
             code, text = error.args
             return Answer((), ABSENT_TTL) if code in _ABSENT else Answer((), SHORTEST_TTL, text)
@@ -243,12 +268,6 @@ class Resolver:
         if now >= self._families_until:
             self._families, self._families_until = _families(), now + _FAMILIES_FOR
         return self._families
-
-
-def _outcome(task: asyncio.Task[Answer]) -> Answer:
-    if not task.done() or task.cancelled():
-        return Answer((), SHORTEST_TTL, "no answer in time")
-    return task.result()
 
 
 def _from_hosts(question: Question, addresses: Iterable[str]) -> Answer:

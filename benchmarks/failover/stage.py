@@ -76,7 +76,7 @@ class Outcome:
         noticed: Seconds from the fault to the first account that noticed it.
         recovered: Seconds from the fault until all had a new binding where they should.
         slowest: Seconds that the slowest account took for this from its own first attempt on.
-        failed: How many were ever Failed.
+        unbound: How many were ever without a binding that lives: Failed, or in Progress as if for the first time.
         absent: How many had no binding at the server that was left, when all said Ok.
         sent: REGISTERs that were sent, those that were repeated included.
         repeated: How many of these repeated an earlier one (UDP only).
@@ -85,7 +85,7 @@ class Outcome:
     noticed: float = 0.0
     recovered: float = 0.0
     slowest: float = 0.0
-    failed: int = 0
+    unbound: int = 0
     absent: int = 0
     sent: int = 0
     repeated: int = 0
@@ -93,7 +93,7 @@ class Outcome:
     @property
     def lost(self) -> int:
         """How many accounts ever lost their binding."""
-        return max(self.failed, self.absent)
+        return max(self.unbound, self.absent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Stage:
     async def _watch(self, events: AsyncGenerator[RegistrationEvent, None], home: Kamailio, fault_at: float) -> Outcome:
         began: dict[str, float] = {}
         safe: dict[str, float] = {}
-        failed: set[str] = set()
+        unbound: set[str] = set()
         async with aclosing(events):
             async for event in events:
                 if event.at < fault_at:
@@ -148,16 +148,16 @@ class Stage:
                         began.setdefault(event.identity, event.at)
                     case RegistrationState.OK if event.target is not None and f":{home.host}:" in event.target:
                         safe.setdefault(event.identity, event.at)
-                    case RegistrationState.FAILED:
+                    case RegistrationState.FAILED | RegistrationState.PROGRESS:
                         began.setdefault(event.identity, event.at)
-                        failed.add(event.identity)
+                        unbound.add(event.identity)
                 if len(safe) == self.scale.accounts:
                     break
         return Outcome(
             noticed=min(began.values()) - fault_at,
             recovered=max(safe.values()) - fault_at,
             slowest=max(safe[identity] - began[identity] for identity in safe),
-            failed=len(failed),
+            unbound=len(unbound),
         )
 
 
@@ -221,12 +221,12 @@ async def silent(servers: Servers) -> None:
 
 
 async def dns_down(servers: Servers) -> None:
-    """The name server is killed."""
-    servers.nsd.process.signal(signal.SIGKILL)
+    """The name server is stopped: it answers nothing."""
+    servers.nsd.process.signal(signal.SIGSTOP)
 
 
 async def killed_without_dns(servers: Servers) -> None:
-    """Both are killed, the name server first."""
+    """The name server is stopped, and the first server killed."""
     await dns_down(servers)
     await killed(servers)
 

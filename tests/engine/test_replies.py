@@ -597,6 +597,36 @@ def test_RSP_KA_a_lost_connection_is_replaced_at_once_spread_over_two_seconds() 
     assert driver.moves[-1] == "F-25"
 
 
+def test_RSP_KA_F_16_a_connection_is_as_old_as_its_first_registration_not_its_last() -> None:
+    driver = registered()
+    driver.now = START + 20
+    driver.refresh()
+    driver.ok()
+    driver.now = START + 29
+    driver.flow_lost()
+    assert (driver.state, driver.waits(30, 60)) == (REFRESHING, True)
+    driver = registered()
+    driver.now = START + 20
+    driver.refresh()
+    driver.ok()
+    driver.now = START + 31
+    driver.flow_lost()
+    assert (driver.state, driver.waits(0, 2)) == (REFRESHING, True)
+    driver.step()
+    driver.ok()
+    driver.flow_lost()
+    assert (driver.state, driver.waits(30, 60)) == (REFRESHING, True)
+
+
+def test_RSP_KA_F_16_no_refresh_comes_later_because_the_connection_is_lost() -> None:
+    driver = registered(expires=60)
+    refresh_at = driver.lease.refresh_at
+    assert refresh_at is not None
+    driver.now = START + 25
+    driver.flow_lost()
+    assert (driver.state, driver.lease.retry_at) == (REFRESHING, refresh_at)
+
+
 def test_RSP_KA_a_lost_flow_of_somebody_else_means_nothing() -> None:
     driver = registered()
     driver.flow_lost(flow(target(2)))

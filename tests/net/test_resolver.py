@@ -106,6 +106,11 @@ async def targets(resolver: Resolver, uri: str, *transports: Transport) -> list[
     return [str(target) for target in (await locate(resolver, uri, *transports)).targets]
 
 
+def renewed(resolver: Resolver) -> None:
+    """Empty the cache of c-ares, which does not know that the clock was moved."""
+    resolver._retire()
+
+
 async def failure(resolver: Resolver, uri: str, *transports: Transport) -> ResolutionFailed:
     with pytest.raises(ResolutionFailed) as caught:
         await locate(resolver, uri, *transports)
@@ -439,6 +444,45 @@ async def test_DNS_21_trouble_is_forgotten_after_a_second(fake: FakeDns, make: M
     await failure(resolver, "sip:h.test:5060")
     clock.advance(1.1)
     assert len(await targets(resolver, "sip:h.test:5060")) == 2
+
+
+@pytest.mark.parametrize("fault", [dns.rcode.SERVFAIL, Fault.SILENCE])
+async def test_DNS_21_records_serve_on_while_nobody_can_tell(
+    fake: FakeDns, make: Make, clock: Clock, asked: list[str], fault: dns.rcode.Rcode | Fault
+) -> None:
+    fake.add("_sip._udp.s.test. 2 SRV 0 0 5070 t.test.", "t.test. 2 A 192.0.2.9", "t.test. 2 AAAA 2001:db8::9")
+    resolver = make(fake.nameserver, timeout=0.6)
+    found = await targets(resolver, "sip:s.test;transport=udp")
+    assert found == ["udp:192.0.2.9:5070", "udp:[2001:db8::9]:5070"]
+    questions = ["SRV _sip._udp.s.test", "A t.test", "AAAA t.test"]
+    fake.faults = dict.fromkeys(questions, fault)
+    clock.advance(3)
+    renewed(resolver)
+    assert await targets(resolver, "sip:s.test;transport=udp") == found
+    while resolver._asking:
+        await asyncio.wait(resolver._asking.values())
+    asked.clear()
+    assert await targets(resolver, "sip:s.test;transport=udp") == found
+    assert asked == []
+    clock.advance(module.OUTAGE_TTL)
+    assert await targets(resolver, "sip:s.test;transport=udp") == found
+    assert asked == questions
+    clock.advance(module.LONGEST_OUTAGE)
+    assert not (await failure(resolver, "sip:s.test;transport=udp")).absent
+
+
+async def test_DNS_21_records_that_are_no_more_do_not_serve_on(fake: FakeDns, make: Make, clock: Clock) -> None:
+    fake.add("t.test. 2 A 192.0.2.9")
+    resolver = make(fake.nameserver)
+    assert await targets(resolver, "sip:t.test:5060") == ["udp:192.0.2.9:5060"]
+    fake.clear()
+    clock.advance(3)
+    renewed(resolver)
+    assert (await failure(resolver, "sip:t.test:5060")).absent
+    fake.faults = dict.fromkeys(["A t.test", "AAAA t.test"], dns.rcode.SERVFAIL)
+    clock.advance(31)
+    renewed(resolver)
+    assert not (await failure(resolver, "sip:t.test:5060")).absent
 
 
 async def test_another_network_gives_other_answers(fake: FakeDns, make: Make) -> None:
