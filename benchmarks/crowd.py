@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiosipreg import AuthInfo, Core, Pacing, ProxyParams, RegistrationState, TlsParams
+from aiosipreg import (
+    AuthInfo,
+    Core,
+    Pacing,
+    ProxyParams,
+    RegistrationState,
+    TlsParams,
+    TransportParams,
+    WebSocketParams,
+)
 from benchmarks.table import machine
 from tests.certificates import authority
 from tests.peers.kamailio import Kamailio, Options, kamailio_running
@@ -20,10 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TRANSPORTS", "Outcome", "as_table", "crowd"]
 
+SOCKETS = TransportParams(websockets=(WebSocketParams(server="127.0.0.1", path="/ws"),))
 PACING = Pacing(rate=1000)
 """Twenty times the usual pace, or it would be the pace that is measured."""
 
-TRANSPORTS = ("udp", "tcp", "tls")
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 COLUMNS = ("Transport", "Register", "Refresh", "Unregister", "Connections", "REGISTERs", "Repeated")
 
 
@@ -36,7 +46,7 @@ class Outcome:
         register: From the start until all were Ok.
         refresh: Until all were Ok again.
         unregister: Until the registrar held nothing any more and the core was closed.
-        connections: How many the registrar saw; with UDP, from how many ports it was asked.
+        connections: How many the registrar saw; with UDP, from how many of our ports.
         sent: REGISTERs, those that were repeated included.
         repeated: How many of these repeated an earlier one.
     """
@@ -55,19 +65,20 @@ async def crowd(kamailio: Kamailio, transport: str, accounts: int) -> Outcome:
 
     Args:
         kamailio: One without bindings.
-        transport: ``udp``, ``tcp`` or ``tls``.
+        transport: One of ``TRANSPORTS``; the registrar has to take it.
         accounts: How many, 10000 at most.
     """
     started_at = time.perf_counter()
-    async with Core(pacing=PACING, tls=TlsParams(ca_data=authority().pem), shutdown_timeout=60) as core:
+    async with Core(
+        pacing=PACING, tls=TlsParams(ca_data=authority().pem), transports=SOCKETS, shutdown_timeout=60
+    ) as core:
         for number in range(accounts):
             core.add_proxy_config(account(kamailio, transport, number))
         for proxy in core.proxy_configs:
             await proxy.registered(timeout=120)
         registered_at = time.perf_counter()
         connections = await held(kamailio, accounts)
-        if transport != "udp":
-            assert connections == len(await kamailio.connections(transport))
+        assert connections == await counted(kamailio, transport)
         asked_at = time.perf_counter()
         await core.refresh_registers()
         for proxy in core.proxy_configs:
@@ -95,13 +106,27 @@ async def held(kamailio: Kamailio, accounts: int) -> int:
     return len({binding.contact.partition("@")[2] for binding in bindings})
 
 
+async def counted(kamailio: Kamailio, transport: str) -> int:
+    """How many connections it counts itself; it sees none of UDP, where it is one port that is asked for."""
+    if transport == "udp":
+        return 1
+    if transport in ("ws", "wss"):
+        return len((await kamailio.rpc("ws.dump"))["connections"])
+    return len(await kamailio.connections(transport))
+
+
 def account(kamailio: Kamailio, transport: str, number: int) -> ProxyParams:
     user = f"user{number:04}"
+    servers = {"udp": kamailio.uri, "tcp": kamailio.tcp_uri, "tls": kamailio.tls_uri}
     return ProxyParams(
         f"sip:{user}@sip.titi.com",
-        server={"udp": kamailio.uri, "tcp": kamailio.tcp_uri, "tls": kamailio.tls_uri}[transport],
+        server=servers.get(transport) or kamailio.websocket_uri(transport),
         auth=AuthInfo(user, password=f"secret{number:04}"),
     )
+
+
+def options(transport: str) -> Options:
+    return Options(tls=transport in ("tls", "wss"), websocket=transport in ("ws", "wss"))
 
 
 def as_table(outcomes: Sequence[Outcome]) -> str:
@@ -121,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for transport in TRANSPORTS:
         with (
             tempfile.TemporaryDirectory() as directory,
-            kamailio_running(Path(directory), Options(tls=transport == "tls")) as kamailio,
+            kamailio_running(Path(directory), options(transport)) as kamailio,
         ):
             outcomes.append(asyncio.run(crowd(kamailio, transport, given.accounts)))
     print(as_table(outcomes))
