@@ -17,7 +17,7 @@ from benchmarks.table import machine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-TRANSPORTS = ("udp", "tcp", "tls")
+TRANSPORTS = ("udp", "tcp", "tls", "ws")
 COLUMNS = (
     "What happened",
     "Transport",

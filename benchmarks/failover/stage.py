@@ -8,7 +8,18 @@ from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiosipreg import AuthInfo, Core, DnsParams, ProxyParams, RegistrationState, RetryPolicy, SipTimers, TlsParams
+from aiosipreg import (
+    AuthInfo,
+    Core,
+    DnsParams,
+    ProxyParams,
+    RegistrationState,
+    RetryPolicy,
+    SipTimers,
+    TlsParams,
+    TransportParams,
+    WebSocketParams,
+)
 from tests.certificates import authority
 from tests.peers.kamailio import Kamailio, Options, kamailio_running
 from tests.peers.nsd import Nsd, nsd_running
@@ -40,6 +51,8 @@ _sip._udp.pair SRV 10 0 {first.port} first
 _sip._udp.pair SRV 20 0 {second.port} second
 _sip._tcp.pair SRV 10 0 {first.port} first
 _sip._tcp.pair SRV 20 0 {second.port} second
+_sip._ws.pair SRV 10 0 {first.port} first
+_sip._ws.pair SRV 20 0 {second.port} second
 _sips._tcp.pair SRV 10 0 {first.tls_port} first
 _sips._tcp.pair SRV 20 0 {second.tls_port} second
 """
@@ -169,7 +182,11 @@ def servers(directory: Path, transport: str, ttl: int) -> Iterator[Servers]:
         for host in ADDRESSES:
             place = directory / host
             place.mkdir(parents=True)
-            pair.append(open_.enter_context(kamailio_running(place, Options(tls=transport == "tls"), host)))
+            pair.append(
+                open_.enter_context(
+                    kamailio_running(place, Options(tls=transport == "tls", websocket=transport == "ws"), host)
+                )
+            )
         zone = directory / "pair.zone"
         zone.write_text(ZONE.format(ttl=ttl, first=pair[0], second=pair[1]))
         yield Servers(pair[0], pair[1], open_.enter_context(nsd_running(directory, zone)))
@@ -183,6 +200,7 @@ async def registered(servers: Servers, transport: str, scale: Scale) -> AsyncIte
         timers=scale.timers,
         retry=scale.retry,
         tls=TlsParams(ca_data=authority().pem),
+        transports=TransportParams(websockets=(WebSocketParams(server=NAME, path="/ws"),)),
         # Nobody agrees to a removal any more where a server is gone.
         shutdown_timeout=1.0,
     ) as core:

@@ -18,7 +18,7 @@ BRIEF = Scale(accounts=20, timers=SipTimers(t1=0.01, t2=0.08, t4=0.1), retry=Ret
 CASES = [(fault, "udp") for fault in FAULTS] + [(fault, "tcp") for fault in ("killed", "busy", "silent")]
 
 
-@pytest.mark.parametrize(("fault", "transport"), [*CASES, ("killed", "tls")])
+@pytest.mark.parametrize(("fault", "transport"), [*CASES, ("killed", "tls"), ("silent", "ws")])
 async def test_DNS_15_16_17_OVL_7_all_move_and_none_loses_its_binding(
     fault: str, transport: str, tmp_path: Path
 ) -> None:
