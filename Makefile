@@ -19,7 +19,7 @@ demo: ## Register accounts on the embedded registrar and show what happens
 test: ## Run the whole suite, with coverage; as root, install the real peers first
 	@.ci/venv $(VENV) dev $(PYTHON)
 	@if .ci/peers; then export AIOSIPREG_REQUIRE_PEERS=1; fi; \
-	 echo "tests: run" && $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --cov --cov-report=
+	 echo "tests: run" && $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=
 	@echo "coverage: whole package" && $(BIN)/coverage report
 	@echo "coverage: wire and engine must be complete" && \
 	 $(BIN)/coverage report --include='aiosipreg/wire/*,aiosipreg/engine/*' --fail-under=100

@@ -11,6 +11,7 @@ import gc
 import os
 from typing import TYPE_CHECKING, Any
 
+import coverage
 import pytest
 from hypothesis import settings
 
@@ -40,6 +41,25 @@ def pytest_configure(config: pytest.Config) -> None:
         asyncio.BaseEventLoop, "default_exception_handler", lambda _, context: unhandled.append(describe(context))
     )
     config.add_cleanup(patch.undo)
+
+
+# In a worker of xdist three would count lines: coverage, as in every child process, pytest-cov when it is loaded, and
+# pytest-cov when the session begins. A test that is marked `no_cover` stops only the last of them.
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Spare the workers the first; what they start themselves gets it from pytest-cov."""
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """End the second just before the third begins."""
+    counting = coverage.Coverage.current() if hasattr(session.config, "workerinput") else None
+    if counting is not None:
+        counting.stop()
+        counting.save()
 
 
 def describe(context: dict[str, Any]) -> str:
@@ -73,6 +93,11 @@ async def _task_guard() -> AsyncIterator[None]:
     await asyncio.sleep(0)
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"tasks left over: {left}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may take long comes first, so that other workers have the rest to do meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
 def pytest_runtestloop() -> None:

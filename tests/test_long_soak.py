@@ -564,7 +564,7 @@ def census() -> tuple[int, Counter[str]]:
     """Blocks of memory in use, and how many objects of ours there are of each kind."""
     gc.collect()
     kinds = Counter(
-        type(thing).__qualname__ for thing in gc.get_objects() if type(thing).__module__.startswith("aiosipreg")
+        type(thing).__qualname__ for thing in gc.get_objects() if str(type(thing).__module__).startswith("aiosipreg")
     )
     return sys.getallocatedblocks(), kinds
 
