@@ -34,6 +34,7 @@ AuthSource: TypeAlias = AuthInfo | Iterable[AuthInfo] | AuthProvider | None
 
 LONGEST_EXPIRES = 2**32 - 1
 _MOST_BACKUPS = 8
+_MOST_PROXIES = 8
 
 
 class ExpiresIn(enum.Enum):
@@ -95,6 +96,10 @@ class ProxyParams:
         backup_servers: Up to eight further registrars for the account, tried in their order while none before them can
             be found, or answers, or has time (503). The one that took the registration keeps it until it fails.
         routes: Outbound proxies in order; the REGISTER goes to the first and names all in Route (REG-30).
+        outbound_proxies: The outbound-proxy-set of RFC 5626 4.2.1: proxies to each of which the account keeps a flow of
+            its own, so that it stays reachable when one of them fails. Their order gives the reg-ids, from 1. Each
+            stands in Route before ``routes``, as a loose router. All flows need the same ``instance_id``.
+        outbound: Use outbound (RFC 5626) on a single flow too, without outbound proxies; needs an ``instance_id``.
         loose_routing: Whether ``lr`` is added to routes that do not say it. Without it a first route that does not say
             ``lr`` is a strict router of RFC 2543: it becomes the Request-URI, and the registrar ends the Route.
         registered_by: The address-of-record of who registers in the account's stead (third-party registration, RFC
@@ -142,6 +147,8 @@ class ProxyParams:
     server: str | SipUri | None = None
     backup_servers: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    outbound_proxies: tuple[str, ...] = ()
+    outbound: bool = False
     loose_routing: bool = True
     registered_by: str | SipUri | None = None
     register: bool = True
@@ -175,6 +182,18 @@ class ProxyParams:
     def __post_init__(self) -> None:
         for name, value in _checked(self).items():
             object.__setattr__(self, name, value)
+
+    def flows(self) -> tuple[Self, ...]:
+        """The settings of each flow, in the order of their reg-ids: those of an account with one flow (OUTB-3, OUTB-6).
+
+        Without outbound proxies there is one flow, and its settings are these.
+        """
+        if not self.outbound_proxies:
+            return (self,)
+        return tuple(
+            self.replace(outbound=True, outbound_proxies=(), routes=(proxy, *self.routes))
+            for proxy in self.outbound_proxies
+        )
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked like a new one.
@@ -213,6 +232,7 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         "backup_servers": _backups(params.backup_servers, registrar),
         "auth": auth or None,
         "routes": _routes("routes", params.routes, registrar, loose=params.loose_routing),
+        "outbound_proxies": _outbound_proxies(params, registrar),
         "extra_contacts": tuple(str(entry) for entry in further),
         "further_contacts": further,
         "contact_params": read_contact_params(params.contact_params),
@@ -242,7 +262,21 @@ def _backups(value: Iterable[str], registrar: SipUri) -> tuple[str, ...]:
     return tuple(str(_registrar("backup_servers", uri, registrar, "server")) for uri in uris)
 
 
-_SWITCHES = ("register", "loose_routing", "unregister_at_stop", "strict_binding", "retry_403", "udp_only")
+def _outbound_proxies(params: ProxyParams, registrar: SipUri) -> tuple[str, ...]:
+    proxies = _routes("outbound_proxies", params.outbound_proxies, registrar, loose=True)
+    if len(set(proxies)) < len(proxies):
+        raise ConfigError("outbound_proxies", proxies, "each proxy once: two flows to one are no safer than one")
+    if len(proxies) > _MOST_PROXIES:
+        raise ConfigError("outbound_proxies", len(proxies), f"at most {_MOST_PROXIES}")
+    if proxies or params.outbound:
+        for name in ("extra_contacts", "registered_by"):
+            if getattr(params, name):
+                # OUTB-9, REG-32: a flow is bound to one Contact, that of the device which it leads to.
+                raise ConfigError(name, getattr(params, name), "none together with outbound")
+    return proxies
+
+
+_SWITCHES = ("register", "loose_routing", "outbound", "unregister_at_stop", "strict_binding", "retry_403", "udp_only")
 _KINDS = {"nat": NatMode, "lifetime_in": ExpiresIn, "redirect": Redirect, **dict.fromkeys(_SWITCHES, bool)}
 
 

@@ -213,7 +213,7 @@ class Runner(Generic[M]):
 
     def _reach(self, connect: Connect) -> list[Effect]:
         try:
-            flow = self._host.flow(connect.target, self._account.tls)
+            flow = connect.flow or self._host.flow(connect.target, self._account.tls)
         except OSError as error:
             return self._machine.take(NotConnected(connect.token, str(error), _row(error)), self._host.now())
         if flow is None:

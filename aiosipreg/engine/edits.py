@@ -36,6 +36,8 @@ EDITS: Final[Mapping[str, Edit]] = MappingProxyType({
     "server": Edit.MOVE,
     "backup_servers": Edit.NOTHING,
     "routes": Edit.MOVE,
+    "outbound_proxies": Edit.MOVE,
+    "outbound": Edit.MOVE,
     "loose_routing": Edit.MOVE,
     "registered_by": Edit.MOVE,
     "auth": Edit.MOVE,

@@ -92,6 +92,20 @@ class KeepAlive:
                 raise ConfigError(name, value, f"seconds, 1 to {LONGEST}")
 
 
+class Method(enum.Enum):
+    """How a flow is kept alive."""
+
+    NONE = "none"
+    PING = "ping"
+    """CRLF CRLF on a connection, answered by CRLF."""
+    BLIND = "blind ping"
+    """The same without an answer that anybody waits for."""
+    STUN = "stun"
+    """A STUN Binding request over UDP."""
+    CRLF = "crlf"
+    """A datagram of CRLF, for the NAT alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """What a 2xx says about keep-alives on the flow that it came by.
@@ -119,6 +133,15 @@ class Upkeep:
         """Whether keep-alives are answered, so that the flow is not proven before the first answer (OUTB-16)."""
         reliable = self.flow.target.transport.reliable
         return self.agreement.pongs if reliable else self.agreement.stun
+
+
+def upkeep(flow: Flow | None, response: Response | None, settings: KeepAlive) -> Upkeep | None:
+    """What is to be done for the flow that a 2xx came by; ``None`` when that is nothing."""
+    if flow is None or response is None:
+        return None
+    agreement = read_agreement(response, settings)
+    method = _method(flow.target.transport, (agreement,), settings)
+    return None if method is Method.NONE else Upkeep(flow, agreement)
 
 
 def read_agreement(response: Response, settings: KeepAlive) -> Agreement:
@@ -152,20 +175,6 @@ def _first_hop_agrees(response: Response) -> bool:
     return not path or (isinstance(path[-1].uri, SipUri) and "ob" in path[-1].uri.params)
 
 
-class Method(enum.Enum):
-    """How a flow is kept alive."""
-
-    NONE = "none"
-    PING = "ping"
-    """CRLF CRLF on a connection, answered by CRLF."""
-    BLIND = "blind ping"
-    """The same without an answer that anybody waits for."""
-    STUN = "stun"
-    """A STUN Binding request over UDP."""
-    CRLF = "crlf"
-    """A datagram of CRLF, for the NAT alone."""
-
-
 @dataclass(frozen=True, slots=True)
 class Octets:
     """Send these octets on the flow."""
@@ -188,6 +197,17 @@ class Dead:
 Signal: TypeAlias = Octets | Alive | Dead
 
 
+def _method(transport: Transport, agreements: Collection[Agreement], settings: KeepAlive) -> Method:
+    """How the strictest of some users wants a flow to be kept alive (KA-7)."""
+    if transport.reliable:
+        if any(agreement.pongs for agreement in agreements):
+            return Method.PING
+        return Method.BLIND if settings.blind and agreements else Method.NONE
+    if any(agreement.stun for agreement in agreements):
+        return Method.STUN
+    return Method.CRLF if settings.nat_refresh is not None and agreements else Method.NONE
+
+
 class Pinger:
     """Keeps one flow alive.
 
@@ -203,7 +223,7 @@ class Pinger:
     """
 
     __slots__ = (
-        "_asked_at", "_gives_up_at", "_next_at", "_random", "_reliable", "_repeats", "_settings", "_transaction",
+        "_asked_at", "_gives_up_at", "_next_at", "_random", "_repeats", "_settings", "_transaction", "_transport",
         "bounds", "mapped", "method",
     )  # fmt: skip
 
@@ -211,7 +231,7 @@ class Pinger:
         self.method = Method.NONE
         self.bounds = (0.0, 0.0)
         self.mapped: tuple[str, int] | None = None
-        self._reliable = transport.reliable
+        self._transport = transport
         self._settings = settings
         self._random = random
         self._next_at = 0.0
@@ -234,7 +254,7 @@ class Pinger:
 
     def agree(self, agreements: Collection[Agreement], now: float) -> None:
         """Take what the users of the flow agreed on; nobody uses it when there are none."""
-        method = self._method(agreements) if agreements else Method.NONE
+        method = _method(self._transport, agreements, self._settings)
         bounds = self._bounds(method, agreements)
         if (method, bounds) == (self.method, self.bounds):
             return
@@ -283,23 +303,12 @@ class Pinger:
         self.mapped = answer.mapped or self.mapped
         return self._answered(now)
 
-    def _method(self, agreements: Collection[Agreement]) -> Method:
-        # KA-7: CRLF with an answer never over UDP, STUN never on connections.
-        settings = self._settings
-        if self._reliable:
-            if any(agreement.pongs for agreement in agreements):
-                return Method.PING
-            return Method.BLIND if settings.blind else Method.NONE
-        if any(agreement.stun for agreement in agreements):
-            return Method.STUN
-        return Method.CRLF if settings.nat_refresh is not None else Method.NONE
-
     def _bounds(self, method: Method, agreements: Collection[Agreement]) -> tuple[float, float]:
         if method is Method.NONE:
             return (0.0, 0.0)
         if method is Method.CRLF and self._settings.nat_refresh is not None:
             return (_SHARE * self._settings.nat_refresh, self._settings.nat_refresh)
-        own = (_SHARE * self._settings.interval, self._settings.interval) if self._reliable else _UDP
+        own = (_SHARE * self._settings.interval, self._settings.interval) if self._transport.reliable else _UDP
         asked = [agreement.interval for agreement in agreements]
         wishes = [own if seconds is None else (_SHARE * seconds, float(seconds)) for seconds in asked]
         return min(wishes, key=lambda wish: wish[1])
