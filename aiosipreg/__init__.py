@@ -11,6 +11,7 @@ from aiosipreg.auth import AuthChallenge, AuthInfo, AuthProvider
 from aiosipreg.core import Core
 from aiosipreg.draft import Draft
 from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.pacing import Pacing
 from aiosipreg.engine.register import Binding
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
@@ -49,6 +50,7 @@ __all__ = [
     "ExpiresIn",
     "FileStore",
     "IncomingRequest",
+    "KeepAlive",
     "NatMode",
     "Pacing",
     "ParseError",

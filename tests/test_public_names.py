@@ -19,7 +19,7 @@ import aiosipreg.wire
 NAMES = {
     "aiosipreg": """
         AiosipregError AuthChallenge AuthInfo AuthProvider AuthenticationFailed Binding ConfigError Core CoreClosedError
-        DigestPolicy DnsParams Draft ExpiresIn FileStore IncomingRequest NatMode Pacing ParseError ProxyConfig
+        DigestPolicy DnsParams Draft ExpiresIn FileStore IncomingRequest KeepAlive NatMode Pacing ParseError ProxyConfig
         ProxyParams Reason Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState
         RegistrationTimeout RetryPolicy ServerUnreachable SipTimers Stats TlsParams TransportParams
         WebSocketParams
