@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aiosipreg.checks import positive
 from aiosipreg.engine.stun import binding_request, read_binding_response
+from aiosipreg.engine.targets import Transport
 from aiosipreg.errors import ConfigError
 from aiosipreg.wire import Framer, SipUri
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.stun import BindingResponse
-    from aiosipreg.engine.targets import Transport
     from aiosipreg.wire import Response
 
 __all__ = [
@@ -202,7 +202,9 @@ def _method(transport: Transport, agreements: Collection[Agreement], settings: K
     if transport.reliable:
         if any(agreement.pongs for agreement in agreements):
             return Method.PING
-        return Method.BLIND if settings.blind and agreements else Method.NONE
+        # A WebSocket pings by itself (RFC 7118 6).
+        blind = settings.blind and bool(agreements) and transport not in (Transport.WS, Transport.WSS)
+        return Method.BLIND if blind else Method.NONE
     if any(agreement.stun for agreement in agreements):
         return Method.STUN
     return Method.CRLF if settings.nat_refresh is not None and agreements else Method.NONE

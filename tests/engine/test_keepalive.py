@@ -327,6 +327,8 @@ def test_KA_13_without_an_agreement_any_more_no_answer_is_missed() -> None:
         (Transport.TCP, PLAIN, {"nat_refresh": 15.0, "blind": False}, None),
         (Transport.TCP, Agreement(stun=True), {"blind": False}, None),
         (Transport.WSS, Agreement(pongs=True, stun=True), {}, "ping"),
+        (Transport.WS, PLAIN, {}, None),  # It pings by itself (WS-7).
+        (Transport.WSS, PLAIN, {}, None),
         (Transport.TLS, PLAIN, {"nat_refresh": 15.0}, "ping"),
     ],
 )
