@@ -31,7 +31,7 @@ from aiosipreg.net.stats import Stats
 from aiosipreg.params import ExpiresIn, NatMode, ProxyParams, Redirect
 from aiosipreg.proxy import ProxyConfig
 from aiosipreg.settings import DnsParams, TlsParams, TransportParams, WebSocketParams
-from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
+from aiosipreg.states import OutboundFlow, Reason, RegistrationEvent, RegistrationState
 from aiosipreg.store import FileStore
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "IncomingRequest",
     "KeepAlive",
     "NatMode",
+    "OutboundFlow",
     "Pacing",
     "ParseError",
     "ProxyConfig",

@@ -196,9 +196,7 @@ class Core:
         id_ = params.id or f"proxy_config_{self._random.getrandbits(64):016x}"
         if id_ in self._proxies:
             raise ConfigError("id", id_, "an id that no other account has")
-        params, memory = self._keeper.look_up(params)
-        proxy = ProxyConfig(params, id_, self, hub)
-        self._keeper.add(proxy, memory)
+        proxy = ProxyConfig(self._keeper.look_up(params), id_, self, hub)
         self._proxies[id_] = proxy
         if self._default is None:
             self._default = proxy
@@ -216,7 +214,7 @@ class Core:
         try:
             await withdraw((proxy,), self._dependents, self._shutdown_timeout)
         finally:
-            self._keeper.drop(proxy)
+            self._keeper.drop(*proxy._flows.machines)
             for orphan in self._forget(proxy):
                 self._dependents.free(orphan)
 
@@ -227,7 +225,7 @@ class Core:
             await withdraw(proxies, self._dependents, self._shutdown_timeout)
         finally:
             for proxy in proxies:
-                self._keeper.drop(proxy)
+                self._keeper.drop(*proxy._flows.machines)
                 self._forget(proxy)
 
     @property

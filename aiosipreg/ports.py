@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiosipreg.states import RegistrationEvent
     from aiosipreg.wire import Response, SipUri
 
-__all__ = ["Account", "Alarm", "Carrier", "Expectant", "Host", "Machine", "NoTransport", "Owner", "Timed"]
+__all__ = ["Account", "Alarm", "Carrier", "Expectant", "Host", "Machine", "NoTransport", "Owner", "Records", "Timed"]
 
 
 class NoTransport(Exception):
@@ -256,12 +256,27 @@ class Machine(Protocol):
         ...
 
 
+class Records(Protocol):
+    """Where the machines of accounts are kept from one run of the program to the next."""
+
+    def add(self, machine: Registration, /) -> None:
+        """Keep a machine, and let it go on where it stood."""
+
+    def drop(self, machine: Registration, /) -> None:
+        """Its binding is not wanted any more, nor its record."""
+
+
 class Owner(Protocol):
     """What an account needs of its core; what is not public is private to the package."""
 
     _auth_provider: AuthProvider | None
     _auth_timeout: float
     _tls: TlsParams
+
+    @property
+    def _keeper(self) -> Records:
+        """What outlives the process."""
+        ...
 
     @property
     def auth_infos(self) -> tuple[AuthInfo, ...]:

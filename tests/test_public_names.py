@@ -19,8 +19,8 @@ import aiosipreg.wire
 NAMES = {
     "aiosipreg": """
         AiosipregError AuthChallenge AuthInfo AuthProvider AuthenticationFailed Binding ConfigError Core CoreClosedError
-        DigestPolicy DnsParams Draft ExpiresIn FileStore IncomingRequest KeepAlive NatMode Pacing ParseError ProxyConfig
-        ProxyParams Reason Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState
+        DigestPolicy DnsParams Draft ExpiresIn FileStore IncomingRequest KeepAlive NatMode OutboundFlow Pacing ParseError
+        ProxyConfig ProxyParams Reason Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState
         RegistrationTimeout RetryPolicy ServerUnreachable SipTimers Stats TlsParams TransportParams
         WebSocketParams
     """,

@@ -67,6 +67,8 @@ class Course:
             params, timers=timers, policy=policy, random=random, user_agent=user_agent, keepalive=keepalive,
             flows=flows, reg_id=reg_id,
         )  # fmt: skip
+        if flows is None:
+            self.session.flows.flows = (self,)
         self.lease = Lease(self.session)
         self.intent = Intent.IDLE
         self._retry = retry
@@ -84,11 +86,18 @@ class Course:
         """The public state."""
         return self.lease.state
 
+    @property
+    def trying(self) -> bool:
+        """Whether an attempt is under way."""
+        return self._cycle is not None
+
     # How an attempt begins and ends.
 
     def _begin(self, name: str, now: float) -> list[Effect]:
         """A first registration starts, or is held until there is a network (F-01, F-36 to F-38)."""
         lease = self.lease
+        if name == "F-01" and self.session.flows.waits(self):
+            return []
         if name == "F-37" and lease.put_off(now):
             return []
         storming_until = lease.storming(now)

@@ -14,7 +14,7 @@ from aiosipreg.engine.lease import Intent
 from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
-    from aiosipreg.engine.registration import Registration
+    from aiosipreg.engine.course import Course
     from aiosipreg.engine.session import Session
     from aiosipreg.engine.targets import Target
 
@@ -32,7 +32,7 @@ class FlowSet:
     __slots__ = ("flows", "gruus")
 
     def __init__(self) -> None:
-        self.flows: tuple[Registration, ...] = ()
+        self.flows: tuple[Course, ...] = ()
         self.gruus = Gruus()
 
     def alive(self) -> bool:
@@ -48,7 +48,13 @@ class FlowSet:
         others = (flow.session.flow for flow in self.flows if flow.session is not session)
         return any(flow is not None and flow.target.host == target.host for flow in others)
 
-    def review(self) -> tuple[tuple[Registration, ...], tuple[Registration, ...]]:
+    def waits(self, flow: Course) -> bool:
+        """Whether a flow that is idle may not begin yet, whoever wishes it to (F-56)."""
+        if any(other.intent is Intent.REGISTER for other in self.flows):
+            return flow not in self.review()[0]
+        return flow is not self.flows[0]
+
+    def review(self) -> tuple[tuple[Course, ...], tuple[Course, ...]]:
         """Those that are to begin now and those that are to end, after something happened to one of them."""
         wanted = [flow for flow in self.flows if flow.intent is Intent.REGISTER]
         idle = tuple(flow for flow in self.flows if flow.intent is Intent.IDLE)
@@ -62,13 +68,13 @@ class FlowSet:
         return (idle[:1] if wanted and all(map(_deserted, wanted)) else ()), ()
 
 
-def _works(flow: Registration) -> bool:
+def _works(flow: Course) -> bool:
     """Whether the flow carries a binding, and nothing has shown that it does not any more."""
     bound = flow.state in (RegistrationState.OK, RegistrationState.REFRESHING)
     return bound and flow.lease.flow is not None and flow.lease.flow == flow.session.flow
 
 
-def _deserted(flow: Registration) -> bool:
+def _deserted(flow: Course) -> bool:
     """Whether an attempt failed at the proxy: another may do better, while what a registrar says holds there too."""
     cause = flow.lease.cause
     if flow.state is not RegistrationState.FAILED or cause is None or cause.reason is Reason.NETWORK_DOWN:
