@@ -116,16 +116,15 @@ class Flows:
         if not self.several:
             self.runners[0].enter(make, insist=insist)
             return
-        outermost, self._gathering = not self._gathering, True
+        self._gathering = True
         for runner in self.runners:
             runner.enter(make, insist=insist)
-        if outermost:
-            self._settle()
+        self._settle()
 
     def edit(self, old: ProxyParams, new: ProxyParams) -> None:
         """Commit changed settings: flows come, go, or change."""
         before, after = old.flows(), new.flows()
-        outermost, self._gathering = not self._gathering, True
+        self._gathering = True
         there = self.runners
         known = {runner.machine.session.reg_id: runner for runner in (*there, *self._leaving)}
         runners = [
@@ -140,8 +139,7 @@ class Flows:
         for runner in self._leaving:
             if runner in there:
                 _commit(runner, runner.machine.session.params, Edit.STOP)
-        if outermost:
-            self._settle()
+        self._settle()
 
     def close(self) -> None:
         """Let go of everything that outlives a call."""
@@ -172,15 +170,13 @@ class Flows:
     def _settle(self) -> None:
         """After all that an input caused: let other flows begin or end, then tell what happened to each."""
         self._review()
-        several, reports = self.several, self._reports
-        self._gathering, self._reports = False, []
+        reports, self._reports = self._reports, []
+        self._gathering = False
         self._dismiss()
         for machine, changed in reports:
             old, self._state = self._state, self.state
-            if several:
-                self._tell(self._public(changed, old, machine.session.reg_id), machine.session.reg_id)
-            else:
-                self._tell(changed, None)
+            reg_id = machine.session.reg_id
+            self._tell(self._public(changed, old, reg_id), reg_id)
 
     def _review(self) -> None:
         # Each round begins or ends a flow, and one that ended begins no more while another one stays plain.
