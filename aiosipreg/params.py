@@ -129,6 +129,8 @@ class ProxyParams:
         retry_403: Try again slowly after 403 instead of stopping.
         redirect: How far a registrar may send the account elsewhere.
         redirect_hosts: Hosts that it may be sent to besides.
+        path_hosts: Hosts that may stand in the Path of the registrar's answer; another one is reported as
+            `Reason.UNEXPECTED_PROXY`, because calls would go through it (RFC 3327 6.2). Empty for any.
         udp_only: Keep requests above 1300 octets on UDP, where they may get lost in fragments; else they go by TCP when
             ``server`` names no transport, and by UDP where TCP is refused.
         tls: Whom the account trusts, and its certificate; ``None`` for what the core says.
@@ -172,6 +174,7 @@ class ProxyParams:
     retry_403: bool = False
     redirect: Redirect = Redirect.SAME_DOMAIN
     redirect_hosts: tuple[str, ...] = ()
+    path_hosts: tuple[str, ...] = ()
     udp_only: bool = False
     tls: TlsParams | None = None
     aor: SipUri = field(init=False, repr=False, compare=False)
@@ -239,10 +242,13 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         "contact_uri_params": read_contact_uri_params(params.contact_uri_params),
         "headers": tuple(read_header(entry) for entry in read_items("headers", params.headers)),
         "supported": read_tags(params.supported),
-        "redirect_hosts": tuple(
-            read_text("redirect_hosts", host) for host in read_items("redirect_hosts", params.redirect_hosts)
-        ),
+        "redirect_hosts": _hosts("redirect_hosts", params.redirect_hosts),
+        "path_hosts": _hosts("path_hosts", params.path_hosts),
     }
+
+
+def _hosts(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(read_text(name, host) for host in read_items(name, value))
 
 
 def _routes(name: str, value: Iterable[str], registrar: SipUri, *, loose: bool) -> tuple[str, ...]:

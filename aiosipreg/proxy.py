@@ -207,15 +207,6 @@ class ProxyConfig(Standing):
 
     # How it is done.
 
-    @property
-    def _standing(self) -> RegistrationEvent:
-        """The newest event, or what one would say before the first."""
-        return self._last_event or RegistrationEvent(
-            proxy_config=self,
-            identity=self.identity, server=self.server, old=self.state, state=self.state, message="not registered",
-            at=self._host.now(),
-        )  # fmt: skip
-
     def _tell(self, changed: Changed, reg_id: int | None) -> None:
         """Report a change to whoever listens; of the flow with that number, if there are several."""
         if changed.state is OK and not self._cautioned:

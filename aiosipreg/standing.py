@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from aiosipreg.states import OutboundFlow
+from aiosipreg.engine.requests import request_contact, route_set
+from aiosipreg.errors import RegistrationError
+from aiosipreg.states import OutboundFlow, RegistrationEvent
+from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
     from aiosipreg.core import Core
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Host, Owner
     from aiosipreg.runner import Runner
-    from aiosipreg.states import RegistrationEvent, RegistrationState
+    from aiosipreg.states import RegistrationState
     from aiosipreg.wire import NameAddr, ParamValue, Response
 
 __all__ = ["Standing"]
@@ -142,6 +145,42 @@ class Standing:
         """
         return self._gruus.temporary
 
+    def route_set(self, uri: str | SipUri) -> tuple[NameAddr, ...]:
+        """The Route for another request of the user, such as a call: our proxies, then the registrar's Service-Route.
+
+        Args:
+            uri: The Request-URI; if it is a sips URI, all entries are.
+
+        Raises:
+            ParseError: ``uri`` is no SIP URI.
+        """
+        best = self._flows.best
+        target = SipUri.parse(uri) if isinstance(uri, str) else uri
+        return route_set(best.session.params.routes, best.lease.service_route, target)
+
+    def request_contact(self, *, temporary: bool = False) -> NameAddr:
+        """The Contact for another request of the user, so that answers and later requests find this device.
+
+        It is a GRUU if the registrar gave one, else our address, with ``ob`` where the registrar leads requests to it
+        through our flow (RFC 5626 4.3).
+
+        Args:
+            temporary: Take a GRUU that does not tell whose it is.
+
+        Raises:
+            RegistrationError: The account is not registered (RFC 5627 4.4).
+            LookupError: The registrar gave no temporary GRUU.
+        """
+        best = self._flows.best
+        session, gruus = best.session, self._gruus
+        if best.lease.binding is None or session.bound is None:
+            text = f"{self.identity} is {self.state}: without a registration there is no address to be found at"
+            raise RegistrationError(text, self._standing)
+        if temporary and not gruus.temporary:
+            raise LookupError(f"the registrar of {self.identity} gave no temporary GRUU")
+        gruu = gruus.temporary[-1] if temporary else gruus.public
+        return request_contact(session.bound, gruu, outbound=bool(session.outbound))
+
     @property
     def flows(self) -> tuple[OutboundFlow, ...]:
         """Where each flow stands (RFC 5626), in the order of the outbound proxies; without such there is one."""
@@ -171,6 +210,15 @@ class Standing:
     def last_event(self) -> RegistrationEvent | None:
         """The newest event, ``None`` before the first."""
         return self._last_event
+
+    @property
+    def _standing(self) -> RegistrationEvent:
+        """The newest event, or what one would say before the first."""
+        return self._last_event or RegistrationEvent(
+            proxy_config=cast("Any", self),
+            identity=self.identity, server=self.server, old=self.state, state=self.state, message="not registered",
+            at=self._host.now(),
+        )  # fmt: skip
 
     @property
     def _lease(self) -> Lease:

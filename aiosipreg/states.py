@@ -114,6 +114,8 @@ class Reason(enum.Enum):
     """The server agreed to the removal, but still lists our Contact."""
     CONTACT_MISMATCH = "contact_mismatch"
     """The server agreed, but does not list our Contact as it was sent."""
+    UNEXPECTED_PROXY = "unexpected_proxy"
+    """Requests to us come through a proxy that the settings do not name."""
     INTERNAL = "internal"
     """An error in this package; its log shows it."""
 

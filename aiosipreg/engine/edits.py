@@ -61,6 +61,7 @@ EDITS: Final[Mapping[str, Edit]] = MappingProxyType({
     "retry_403": Edit.NOTHING,
     "redirect": Edit.NOTHING,
     "redirect_hosts": Edit.NOTHING,
+    "path_hosts": Edit.NOTHING,
     "tls": Edit.REFRESH,
     "udp_only": Edit.NOTHING,
 })  # fmt: skip

@@ -13,6 +13,7 @@ from aiosipreg.engine.outbound import FlowSet
 from aiosipreg.engine.register import RegisterSeries, read_grant
 from aiosipreg.engine.transaction import ClientTransaction, new_branch
 from aiosipreg.params import ExpiresIn, NatMode
+from aiosipreg.states import Reason
 from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
@@ -193,6 +194,8 @@ class Session:
         if registers:
             self.bind(contact)
             self.flows.gruus.learn(grant.binding)
+        if grant.doubt is Reason.NONE and self._strangers(grant.path):
+            grant = replace(grant, doubt=Reason.UNEXPECTED_PROXY)
         return grant
 
     def tied_to(self, flow: Flow | None) -> Flow | None:
@@ -311,6 +314,12 @@ class Session:
         self.series = RegisterSeries(
             self.params, user_agent=self.user_agent, random=self.random, keep=self.keepalive.keep
         )
+
+    def _strangers(self, path: tuple[NameAddr, ...]) -> bool:
+        """Whether requests to us come through a host that the settings do not name (RTE-2)."""
+        known = {host.lower() for host in self.params.path_hosts}
+        hosts = (entry.uri.host.lower() if isinstance(entry.uri, SipUri) else "" for entry in path)
+        return bool(known) and not known.issuperset(hosts)
 
     @property
     def _hopes_for_outbound(self) -> bool:

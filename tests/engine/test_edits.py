@@ -52,6 +52,7 @@ TABLE: dict[str, tuple[Any, Edit]] = {
     "retry_403": (True, NOTHING),
     "redirect": (Redirect.NEVER, NOTHING),
     "redirect_hosts": (("edge.example.net",), NOTHING),
+    "path_hosts": (("edge.example.net",), NOTHING),
     "udp_only": (True, NOTHING),
     "tls": (TlsParams(wildcards=False), REFRESH),  # over a connection to which the new settings agree
 }

@@ -286,8 +286,9 @@ def granted(*rows: str, keepalive: KeepAlive | None = None, transport: Transport
 
 def test_KA_1_what_the_2xx_agreed_to_is_done_on_its_flow() -> None:
     subject = granted("Require: outbound", "Flow-Timer: 60")
-    assert subject.flow == flow(target(transport=Transport.TCP))
-    assert subject.upkeep == Upkeep(subject.flow, Agreement(pongs=True, stun=True, interval=60))
+    there = flow(target(transport=Transport.TCP))
+    assert subject.flow == there
+    assert subject.upkeep == Upkeep(there, Agreement(pongs=True, stun=True, interval=60))
 
 
 @pytest.mark.parametrize(

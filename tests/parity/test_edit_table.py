@@ -172,6 +172,7 @@ CHANGES: dict[str, Change] = {
     "retry_403": Change(True, NOTHING),
     "redirect": Change(Redirect.NEVER, NOTHING),
     "redirect_hosts": Change(("edge.titi.com",), NOTHING),
+    "path_hosts": Change(("edge.titi.com",), NOTHING),
     "tls": Change(TlsParams(wildcards=False), REFRESH),
     "udp_only": Change(True, NOTHING),
 }
