@@ -11,6 +11,7 @@ from aiosipreg.auth import AuthChallenge, AuthInfo, AuthProvider
 from aiosipreg.core import Core
 from aiosipreg.draft import Draft
 from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.pacing import Pacing
 from aiosipreg.engine.register import Binding
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
@@ -30,7 +31,7 @@ from aiosipreg.net.stats import Stats
 from aiosipreg.params import ExpiresIn, NatMode, ProxyParams, Redirect
 from aiosipreg.proxy import ProxyConfig
 from aiosipreg.settings import DnsParams, TlsParams, TransportParams, WebSocketParams
-from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
+from aiosipreg.states import OutboundFlow, Reason, RegistrationEvent, RegistrationState
 from aiosipreg.store import FileStore
 
 __all__ = [
@@ -49,7 +50,9 @@ __all__ = [
     "ExpiresIn",
     "FileStore",
     "IncomingRequest",
+    "KeepAlive",
     "NatMode",
+    "OutboundFlow",
     "Pacing",
     "ParseError",
     "ProxyConfig",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from aiosipreg.checks import positive
 from aiosipreg.dependents import Dependents
 from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.pacing import Pacing
 from aiosipreg.engine.registration import Registration
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.auth import AuthInfo, AuthProvider
     from aiosipreg.engine.effects import Effect
+    from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.hub import RequestHandler
     from aiosipreg.params import AuthSource
     from aiosipreg.runner import Runner
@@ -56,6 +58,7 @@ class Core:
         timers: SIP timers.
         retry: When failed registrations are tried again.
         digest: Which challenges are answered.
+        keepalive: How flows are kept alive.
         store: Keeps the accounts from one run of the program to the next: ``FileStore(path)``, ``None`` for nowhere.
         auth_timeout: Seconds that an auth provider may take.
         shutdown_timeout: Seconds that `stop` and the removal of an account may take.
@@ -80,6 +83,7 @@ class Core:
         timers: SipTimers | None = None,
         retry: RetryPolicy | None = None,
         digest: DigestPolicy | None = None,
+        keepalive: KeepAlive | None = None,
         store: Store | None = None,
         auth_timeout: float = 10.0,
         shutdown_timeout: float = 5.0,
@@ -100,8 +104,9 @@ class Core:
         self._timers = timers or SipTimers()
         self._retry = retry or RetryPolicy()
         self._digest = digest or DigestPolicy()
+        self._keepalive = keepalive or KeepAlive()
         self._auth_timeout = positive("auth_timeout", auth_timeout)
-        self._shutdown_timeout = positive("shutdown_timeout", shutdown_timeout)
+        self._stop_timeout = self._shutdown_timeout = positive("shutdown_timeout", shutdown_timeout)
         self._on_request = on_request
         self._pacing = pacing
         # RFC 3261 19.3, SEC-14: branches, tags and Call-IDs must not be guessed.
@@ -115,9 +120,7 @@ class Core:
         self._hub: Hub | None = None
         self._stats = Stats()
         self._host: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._stop_timeout: float = self._shutdown_timeout
+        self._ready, self._stopping = asyncio.Event(), asyncio.Event()
 
     # Life cycle.
 
@@ -193,9 +196,7 @@ class Core:
         id_ = params.id or f"proxy_config_{self._random.getrandbits(64):016x}"
         if id_ in self._proxies:
             raise ConfigError("id", id_, "an id that no other account has")
-        params, memory = self._keeper.look_up(params)
-        proxy = ProxyConfig(params, id_, self, hub)
-        self._keeper.add(proxy, memory)
+        proxy = ProxyConfig(self._keeper.look_up(params), id_, self, hub)
         self._proxies[id_] = proxy
         if self._default is None:
             self._default = proxy
@@ -213,7 +214,7 @@ class Core:
         try:
             await withdraw((proxy,), self._dependents, self._shutdown_timeout)
         finally:
-            self._keeper.drop(proxy)
+            self._keeper.drop(*proxy._flows.machines)
             for orphan in self._forget(proxy):
                 self._dependents.free(orphan)
 
@@ -224,7 +225,7 @@ class Core:
             await withdraw(proxies, self._dependents, self._shutdown_timeout)
         finally:
             for proxy in proxies:
-                self._keeper.drop(proxy)
+                self._keeper.drop(*proxy._flows.machines)
                 self._forget(proxy)
 
     @property
@@ -314,16 +315,12 @@ class Core:
 
     # For the accounts: private to the package.
 
-    def _start_registration(self, params: ProxyParams) -> Registration:
+    def _start_registration(self, params: ProxyParams, flows: FlowSet | None = None, reg_id: int = 1) -> Registration:
         """A new machine with this core's timers and policies."""
         return Registration(
-            params,
-            policy=self._digest,
-            random=self._random,
-            timers=self._timers,
-            retry=self._retry,
-            user_agent=self._user_agent,
-        )
+            params, policy=self._digest, random=self._random, timers=self._timers, retry=self._retry,
+            user_agent=self._user_agent, keepalive=self._keepalive, flows=flows, reg_id=reg_id,
+        )  # fmt: skip
 
     def _publish(self, event: RegistrationEvent) -> None:
         """Tell the readers, the store and those that depend on the account."""
@@ -344,6 +341,7 @@ class Core:
                 group, stats=self._stats, transports=self._transports, dns=self._dns, timers=self._timers,
                 retry=self._retry, random=self._random, is_ours=self._is_ours, accounts=lambda: len(self._proxies),
                 on_request=self._on_request, pacing=self._pacing, keep=self._keeper.keep,
+                keepalive=self._keepalive,
             )  # fmt: skip
             roaming = Roaming(self._hub, self._transports, self._runners)
             try:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.auth import AuthChallenge, AuthInfo
     from aiosipreg.engine.effects import Answer, Ask, Concluded
+    from aiosipreg.engine.registration import Registration
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Owner
     from aiosipreg.settings import TlsParams
@@ -24,53 +25,56 @@ class Desk:
 
     Args:
         owner: The core.
-        settings: Gives the settings in force: while a binding is removed those under which it was made (REG-38).
-        tell: Takes each change.
+        machine: Knows the settings in force: while a binding is removed those under which it was made (REG-38).
+        tell: Takes each change of the machine.
         challenge: Words a question for the auth provider.
     """
 
-    __slots__ = ("_challenge", "_owner", "_settings", "_tell")
+    __slots__ = ("_challenge", "_machine", "_owner", "_tell")
 
     def __init__(
         self,
         owner: Owner,
-        settings: Callable[[], ProxyParams],
-        tell: Callable[[Changed], None],
-        challenge: Callable[[Ask], AuthChallenge],
+        machine: Registration,
+        tell: Callable[[Registration, Changed], None],
+        challenge: Callable[[ProxyParams, Ask], AuthChallenge],
     ) -> None:
         self._owner = owner
-        self._settings = settings
+        self._machine = machine
         self._tell = tell
         self._challenge = challenge
 
     @property
     def identity(self) -> str:
         """The account in log lines."""
-        return str(self._settings().aor)
+        return str(self._settings.aor)
 
     @property
     def tls(self) -> TlsParams:
         """Whom the account trusts, and how it proves who it is."""
-        return self._settings().tls or self._owner._tls
+        return self._settings.tls or self._owner._tls
 
     def report(self, report: Changed | Concluded) -> None:
         """Pass a change on; only queries conclude, and they have an account of their own."""
         assert isinstance(report, Changed)  # noqa: S101
-        self._tell(report)
+        self._tell(self._machine, report)
 
     def known(self, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand; none while a provider of the account's own is to be asked before them."""
-        return None if callable(self._settings().auth) and not ask.foreign else self._listed(ask)
+        return None if callable(self._settings.auth) and not ask.foreign else self._listed(ask)
 
     def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """The question to the auth provider, not yet asked; ``None`` when nobody is to be asked."""
-        own = self._settings().auth
+        own = self._settings.auth
         provider = own if callable(own) else self._owner._auth_provider
         if provider is None or ask.foreign:
             return None
-        return inquire(
-            provider, self._challenge(ask), ask.token, self._owner._auth_timeout, otherwise=self._listed(ask)
-        )
+        challenge = self._challenge(self._settings, ask)
+        return inquire(provider, challenge, ask.token, self._owner._auth_timeout, otherwise=self._listed(ask))
+
+    @property
+    def _settings(self) -> ProxyParams:
+        return self._machine.session.params
 
     def _listed(self, ask: Ask) -> AuthInfo | None:
-        return known_credentials(self._settings(), self._owner.auth_infos, ask)
+        return known_credentials(self._settings, self._owner.auth_infos, ask)

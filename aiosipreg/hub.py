@@ -13,6 +13,7 @@ from aiosipreg.engine.replies import Then, decide
 from aiosipreg.engine.targets import Transport, without_descent
 from aiosipreg.engine.transaction import TransactionTable
 from aiosipreg.engine.uas import IncomingRequest, UserAgentServer
+from aiosipreg.keepalives import KeepAlives
 from aiosipreg.net.resolver import Resolver
 from aiosipreg.net.stream import StreamTransport
 from aiosipreg.net.udp import UdpTransport
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from aiosipreg.engine.effects import Flow, Send, TargetFailed
+    from aiosipreg.engine.keepalive import KeepAlive, Upkeep
     from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.pacing import Pacing
     from aiosipreg.engine.session import Session
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.net.handler import MessageHandler
     from aiosipreg.net.stats import Stats
-    from aiosipreg.ports import Carrier, Expectant
+    from aiosipreg.ports import Alarm, Carrier, Expectant, Timed
     from aiosipreg.settings import DnsParams, TlsParams, TransportParams
     from aiosipreg.wire import Request, SipUri
 
@@ -56,7 +58,7 @@ _SWITCHES = {
 class _Lane:
     """The way to one target: whose turn it is (OVL-8)."""
 
-    def __init__(self, pacer: Pacer[Expectant], timetable: Timetable[Expectant | _Lane]) -> None:
+    def __init__(self, pacer: Pacer[Expectant], timetable: Alarm) -> None:
         self._pacer = pacer
         self._timetable = timetable
 
@@ -94,6 +96,7 @@ class Hub:
         accounts: How many accounts there are.
         on_request: The application's handler of requests from the network.
         pacing: The pace toward each target, ``None`` for none.
+        keepalive: How flows are kept alive.
         keep: Writes down what must outlive the process.
     """
 
@@ -111,6 +114,7 @@ class Hub:
         accounts: Callable[[], int],
         on_request: RequestHandler | None,
         pacing: Pacing | None,
+        keepalive: KeepAlive,
         keep: Callable[[Session], Awaitable[None]],
     ) -> None:
         self.stats = stats
@@ -118,7 +122,8 @@ class Hub:
         self._group = group
         self._carriers = _carriers(transports, timers, self, stats)
         self._resolver = Resolver(dns, random=random, stats=self.stats)
-        self._timetable: Timetable[Expectant | _Lane] = Timetable(self._loop, lambda item: item.due())
+        self._timetable: Timetable[Timed] = Timetable(self._loop, lambda item: item.due())
+        self._keepalives = KeepAlives(keepalive, self._carriers, self._timetable, random)
         self._pacing = pacing
         self._keep = keep
         self._random = random
@@ -246,6 +251,10 @@ class Hub:
         if not users and self._users.pop(flow.serial, None) is not None:
             self._carriers[flow.target.transport].use(flow.serial, in_use=False)
 
+    def maintain(self, runner: Expectant, upkeep: Upkeep | None) -> None:
+        """Keep the flow of its binding alive, and tell it when the flow is found dead; ``None`` for none any more."""
+        self._keepalives.maintain(runner, upkeep)
+
     def _carrier(self, target: Target) -> Carrier:
         """What leads to a target: not all are switched on, and a large request asks for TCP (TRA-2)."""
         carrier = self._carriers.get(target.transport)
@@ -293,8 +302,17 @@ class Hub:
 
     def connection_lost(self, serial: int, cause: str) -> None:
         """Tell everybody who uses a connection that it is gone (TRA-13)."""
+        self._keepalives.connection_lost(serial)
         for runner, flow in self._users.pop(serial, ()):
             runner.flow_lost(flow, cause)
+
+    def pong_received(self, serial: int) -> None:
+        """A CRLF came in on a connection."""
+        self._keepalives.pong_received(serial)
+
+    def stun_received(self, data: bytes, source: tuple[str, int]) -> bool:
+        """A STUN message came in; return whether anybody waited for it."""
+        return self._keepalives.stun_received(data, source)
 
     def request_received(self, request: Request, source: tuple[str, int], reply: Reply) -> None:
         """Answer a request, or hand it to the application (TRA-17)."""

@@ -56,6 +56,8 @@ class Keeper:
         self._random = random
         self._machines: dict[str, Registration] = {}
         self._keys: dict[Session, str] = {}
+        # What a store tells once, between the look-up of an account and its first machine.
+        self._found: dict[str, Memory | None] = {}
         self._due: dict[Session, None] = {}
         self._waiting: dict[Session, list[asyncio.Future[None]]] = {}
         # Keys that the file may have, and those of them that it must lose.
@@ -76,37 +78,39 @@ class Keeper:
         if self._store is not None:
             await self._store.open()
 
-    def look_up(self, params: ProxyParams) -> tuple[ProxyParams, Memory | None]:
-        """The settings of a new account, with the instance-id that it had or gets, and what was kept of it.
+    def look_up(self, params: ProxyParams) -> ProxyParams:
+        """The settings of a new account, with the instance-id that it had or gets (OUTB-1).
 
         Raises:
             ConfigError: Another account has the same key, so that nobody could tell after a restart which is which.
         """
         if self._store is None:
-            return params, None
+            return params
         key = _key(params)
         if key in self._machines:
             raise ConfigError("id", params.id, "an id: another account of this core has the same identity and server")
-        memory = self._store.load(key)
+        if params.instance_id is not None or params.registered_by is not None:
+            return params
+        memory = self._found[key] = self._store.load(key)
+        kept = memory.instance_id if memory is not None else None
+        return params.replace(instance_id=kept or _new_urn(self._random))
+
+    def add(self, machine: Registration) -> None:
+        """Keep a machine, one of those of an account, and let it go on where it stood."""
+        if self._store is None:
+            return
+        key = _key(machine.session.params, machine.session.reg_id)
+        memory = self._found.pop(key, None) or self._store.load(key)
         if memory is not None:
             self._filed.add(key)
-        if params.instance_id is None:
-            kept = memory.instance_id if memory is not None else None
-            params = params.replace(instance_id=kept or _new_urn(self._random))
-        return params, memory or Memory()
-
-    def add(self, proxy: ProxyConfig, memory: Memory | None) -> None:
-        """Keep an account, and let it go on where it stood."""
-        if memory is not None:
-            machine = _machine(proxy)
-            key = _key(machine.session.params)
-            self._machines[key] = machine
-            self._keys[machine.session] = key
-            recall(machine, memory, asyncio.get_running_loop().time())
+        self._machines[key] = machine
+        self._keys[machine.session] = key
+        recall(machine, memory or Memory(), asyncio.get_running_loop().time())
 
     def touch(self, proxy: ProxyConfig) -> None:
         """Something happened to an account."""
-        self._make_due(_machine(proxy).session)
+        for machine in proxy._flows.machines:
+            self._make_due(machine.session)
 
     async def keep(self, session: Session) -> None:
         """Wait until what there is now of an account is written; never raises, and gives up after 2 s."""
@@ -122,9 +126,12 @@ class Keeper:
         except TimeoutError:
             self._fails("it is too slow")
 
-    def drop(self, proxy: ProxyConfig) -> None:
-        """The account is removed, and its record with it."""
-        session = _machine(proxy).session
+    def drop(self, *machines: Registration) -> None:
+        """An account is removed, or one of its flows, and the records with it."""
+        for machine in machines:
+            self._drop(machine.session)
+
+    def _drop(self, session: Session) -> None:
         key = self._keys.pop(session, None)
         if key is None:
             return
@@ -225,7 +232,7 @@ class Keeper:
 
     def _follow(self, session: Session, changes: dict[str, Memory | None]) -> str:
         """The key of an account without id follows its identity and server, as far as nobody else is there."""
-        old, new = self._keys[session], _key(session.params)
+        old, new = self._keys[session], _key(session.params, session.reg_id)
         if new != old and new not in self._machines:
             self._machines[new] = self._machines.pop(old)
             self._keys[session] = new
@@ -252,16 +259,12 @@ class Keeper:
                 future.set_result(None)
 
 
-def _machine(proxy: ProxyConfig) -> Registration:
-    # One flow now; with several (RFC 5626) each has a record.
-    return proxy._runners[0].machine
-
-
 def _new_urn(random: Random) -> str:
     """An instance-id that tells nothing of the machine or the user (RFC 7255 5, SEC-35)."""
     return uuid.UUID(int=random.getrandbits(128), version=4).urn
 
 
-def _key(params: ProxyParams) -> str:
-    """What an account is found by after a restart: its id, else identity and server."""
-    return json.dumps([params.id] if params.id is not None else [str(params.aor), str(params.registrar)])
+def _key(params: ProxyParams, reg_id: int = 1) -> str:
+    """What an account is found by after a restart: its id, else identity and server; further flows by their reg-id."""
+    account = [params.id] if params.id is not None else [str(params.aor), str(params.registrar)]
+    return json.dumps(account if reg_id == 1 else [*account, reg_id])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
@@ -12,12 +11,22 @@ from typing import Any, Self, TypeAlias
 
 from aiosipreg.auth import AuthInfo, AuthProvider
 from aiosipreg.checks import shares
-from aiosipreg.errors import ConfigError, ParseError
+from aiosipreg.errors import ConfigError
 from aiosipreg.settings import TlsParams
-from aiosipreg.wire import NameAddr, Params, SipUri, is_token
-from aiosipreg.wire.grammar import check_text, parse_quality
-from aiosipreg.wire.host import parse_ip
-from aiosipreg.wire.uri import hide_password
+from aiosipreg.vetting import (
+    bare,
+    read_contact,
+    read_contact_params,
+    read_contact_uri_params,
+    read_header,
+    read_identity,
+    read_items,
+    read_route,
+    read_tags,
+    read_text,
+    read_uri,
+)
+from aiosipreg.wire import NameAddr, Params, SipUri
 
 __all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "auth_source"]
 
@@ -25,18 +34,7 @@ AuthSource: TypeAlias = AuthInfo | Iterable[AuthInfo] | AuthProvider | None
 
 LONGEST_EXPIRES = 2**32 - 1
 _MOST_BACKUPS = 8
-
-# SEC-13: these are the machine's own; a second one would change what the request means.
-_RESERVED_HEADERS = frozenset({
-    "via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "max-forwards", "contact", "m", "expires",
-    "content-length", "l", "authorization", "proxy-authorization", "route", "supported", "k", "user-agent",
-})  # fmt: skip
-
-# `action` is a parameter of RFC 2543 that is never sent any more (REG-7).
-_RESERVED_CONTACT_PARAMS = frozenset({"expires", "+sip.instance", "reg-id", "pub-gruu", "temp-gruu", "action"})
-
-# RFC 3261 19.1.1 table 1: components that make no sense in a Contact, or that the flow decides (URI-12).
-_RESERVED_CONTACT_URI_PARAMS = frozenset({"lr", "method", "transport", "maddr", "ttl"})
+_MOST_PROXIES = 8
 
 
 class ExpiresIn(enum.Enum):
@@ -98,6 +96,10 @@ class ProxyParams:
         backup_servers: Up to eight further registrars for the account, tried in their order while none before them can
             be found, or answers, or has time (503). The one that took the registration keeps it until it fails.
         routes: Outbound proxies in order; the REGISTER goes to the first and names all in Route (REG-30).
+        outbound_proxies: The outbound-proxy-set of RFC 5626 4.2.1: proxies to each of which the account keeps a flow of
+            its own, so that it stays reachable when one of them fails. Their order gives the reg-ids, from 1. Each
+            stands in Route before ``routes``, as a loose router. All flows need the same ``instance_id``.
+        outbound: Use outbound (RFC 5626) on a single flow too, without outbound proxies; needs an ``instance_id``.
         loose_routing: Whether ``lr`` is added to routes that do not say it. Without it a first route that does not say
             ``lr`` is a strict router of RFC 2543: it becomes the Request-URI, and the registrar ends the Route.
         registered_by: The address-of-record of who registers in the account's stead (third-party registration, RFC
@@ -127,6 +129,8 @@ class ProxyParams:
         retry_403: Try again slowly after 403 instead of stopping.
         redirect: How far a registrar may send the account elsewhere.
         redirect_hosts: Hosts that it may be sent to besides.
+        path_hosts: Hosts that may stand in the Path of the registrar's answer; another one is reported as
+            `Reason.UNEXPECTED_PROXY`, because calls would go through it (RFC 3327 6.2). Empty for any.
         udp_only: Keep requests above 1300 octets on UDP, where they may get lost in fragments; else they go by TCP when
             ``server`` names no transport, and by UDP where TCP is refused.
         tls: Whom the account trusts, and its certificate; ``None`` for what the core says.
@@ -145,6 +149,8 @@ class ProxyParams:
     server: str | SipUri | None = None
     backup_servers: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    outbound_proxies: tuple[str, ...] = ()
+    outbound: bool = False
     loose_routing: bool = True
     registered_by: str | SipUri | None = None
     register: bool = True
@@ -168,6 +174,7 @@ class ProxyParams:
     retry_403: bool = False
     redirect: Redirect = Redirect.SAME_DOMAIN
     redirect_hosts: tuple[str, ...] = ()
+    path_hosts: tuple[str, ...] = ()
     udp_only: bool = False
     tls: TlsParams | None = None
     aor: SipUri = field(init=False, repr=False, compare=False)
@@ -178,6 +185,18 @@ class ProxyParams:
     def __post_init__(self) -> None:
         for name, value in _checked(self).items():
             object.__setattr__(self, name, value)
+
+    def flows(self) -> tuple[Self, ...]:
+        """The settings of each flow, in the order of their reg-ids: those of an account with one flow (OUTB-3, OUTB-6).
+
+        Without outbound proxies there is one flow, and its settings are these.
+        """
+        if not self.outbound_proxies:
+            return (self,)
+        return tuple(
+            self.replace(outbound=True, outbound_proxies=(), routes=(proxy, *self.routes))
+            for proxy in self.outbound_proxies
+        )
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked like a new one.
@@ -195,18 +214,17 @@ SETTABLE = tuple(entry.name for entry in fields(ProxyParams) if entry.init)
 
 def _checked(params: ProxyParams) -> dict[str, object]:
     """Every field of ``params`` in its final form."""
-    given = _identity("identity", params.identity)
-    aor = _bare(given)
+    given = read_identity("identity", params.identity)
+    aor = bare(given)
     if params.server is None:
         # Then the identity says where to register: its host, and a port or transport that were written there.
         server = given.replace(params={name: text for name, text in given.params.items() if name == "transport"})
     else:
-        server = _sip_uri("server", params.server)
+        server = read_uri("server", params.server)
     registrar = _registrar("server", server, aor, "identity")
     _check_scalars(params)
     auth = auth_source("auth", params.auth)
-    routes = _items("routes", params.routes)
-    further = tuple(_extra_contact(entry, aor) for entry in _items("extra_contacts", params.extra_contacts))
+    further = tuple(read_contact(entry, aor) for entry in read_items("extra_contacts", params.extra_contacts))
     return {
         "aor": aor,
         "registrar": registrar,
@@ -216,17 +234,25 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         "server": None if params.server is None else str(params.server),
         "backup_servers": _backups(params.backup_servers, registrar),
         "auth": auth or None,
-        "routes": tuple(_route(route, params.loose_routing, secure=registrar.secure) for route in routes),
+        "routes": _routes("routes", params.routes, registrar, loose=params.loose_routing),
+        "outbound_proxies": _outbound_proxies(params, registrar),
         "extra_contacts": tuple(str(entry) for entry in further),
         "further_contacts": further,
-        "contact_params": _contact_params(params.contact_params),
-        "contact_uri_params": _param_map("contact_uri_params", params.contact_uri_params, _RESERVED_CONTACT_URI_PARAMS),
-        "headers": tuple(_header(entry) for entry in _items("headers", params.headers)),
-        "supported": _tags(params.supported),
-        "redirect_hosts": tuple(
-            _plain("redirect_hosts", host) for host in _items("redirect_hosts", params.redirect_hosts)
-        ),
+        "contact_params": read_contact_params(params.contact_params),
+        "contact_uri_params": read_contact_uri_params(params.contact_uri_params),
+        "headers": tuple(read_header(entry) for entry in read_items("headers", params.headers)),
+        "supported": read_tags(params.supported),
+        "redirect_hosts": _hosts("redirect_hosts", params.redirect_hosts),
+        "path_hosts": _hosts("path_hosts", params.path_hosts),
     }
+
+
+def _hosts(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(read_text(name, host) for host in read_items(name, value))
+
+
+def _routes(name: str, value: Iterable[str], registrar: SipUri, *, loose: bool) -> tuple[str, ...]:
+    return tuple(read_route(name, entry, loose=loose, secure=registrar.secure) for entry in read_items(name, value))
 
 
 def _registrar(name: str, uri: SipUri, model: SipUri, model_name: str) -> SipUri:
@@ -236,13 +262,27 @@ def _registrar(name: str, uri: SipUri, model: SipUri, model_name: str) -> SipUri
 
 
 def _backups(value: Iterable[str], registrar: SipUri) -> tuple[str, ...]:
-    uris = tuple(_sip_uri("backup_servers", entry) for entry in _items("backup_servers", value))
+    uris = tuple(read_uri("backup_servers", entry) for entry in read_items("backup_servers", value))
     if len(uris) > _MOST_BACKUPS:
         raise ConfigError("backup_servers", len(uris), f"at most {_MOST_BACKUPS}")
     return tuple(str(_registrar("backup_servers", uri, registrar, "server")) for uri in uris)
 
 
-_SWITCHES = ("register", "loose_routing", "unregister_at_stop", "strict_binding", "retry_403", "udp_only")
+def _outbound_proxies(params: ProxyParams, registrar: SipUri) -> tuple[str, ...]:
+    proxies = _routes("outbound_proxies", params.outbound_proxies, registrar, loose=True)
+    if len(set(proxies)) < len(proxies):
+        raise ConfigError("outbound_proxies", proxies, "each proxy once: two flows to one are no safer than one")
+    if len(proxies) > _MOST_PROXIES:
+        raise ConfigError("outbound_proxies", len(proxies), f"at most {_MOST_PROXIES}")
+    if proxies or params.outbound:
+        for name in ("extra_contacts", "registered_by"):
+            if getattr(params, name):
+                # OUTB-9, REG-32: a flow is bound to one Contact, that of the device which it leads to.
+                raise ConfigError(name, getattr(params, name), "none together with outbound")
+    return proxies
+
+
+_SWITCHES = ("register", "loose_routing", "outbound", "unregister_at_stop", "strict_binding", "retry_403", "udp_only")
 _KINDS = {"nat": NatMode, "lifetime_in": ExpiresIn, "redirect": Redirect, **dict.fromkeys(_SWITCHES, bool)}
 
 
@@ -254,7 +294,7 @@ def _check_scalars(params: ProxyParams) -> None:
         raise ConfigError("tls", params.tls, "a TlsParams")
     for name in ("realm", "depends_on", "ref_key", "id", "instance_id"):
         if getattr(params, name) is not None:
-            _plain(name, getattr(params, name))
+            read_text(name, getattr(params, name))
     if params.instance_id is not None and not re.fullmatch(r"urn:[^\s<>\"]+", params.instance_id):
         raise ConfigError("instance_id", params.instance_id, 'a URN such as "urn:uuid:..."')
     for name, kind in _KINDS.items():
@@ -268,127 +308,10 @@ def _check_window(window: tuple[float, float] | None) -> None:
         raise ConfigError("refresh_window", window, "two shares with 0 < low <= high < 1")
 
 
-def _plain(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(name, value, "text that is not empty")
-    return check_text(name, value)
-
-
-def _items(name: str, value: Iterable[Any]) -> tuple[Any, ...]:
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-        raise ConfigError(name, value, "a tuple")
-    return tuple(value)
-
-
-def _sip_uri(name: str, value: object) -> SipUri:
-    if not isinstance(value, str | SipUri):
-        raise ConfigError(name, value, "a sip or sips URI")
-    text = str(value)
-    prefix = "" if text.lstrip().lower().startswith(("sip:", "sips:")) else "sip:"
-    shown = hide_password(prefix + text).removeprefix(prefix)
-    try:
-        uri = SipUri.parse(check_text(name, prefix + text))
-    except (ParseError, ConfigError) as error:
-        raise ConfigError(name, shown, f"a sip or sips URI: {error.expected}") from None
-    if uri.password is not None:
-        raise ConfigError(name, shown, "a URI without password, which belongs into an AuthInfo")
-    if uri.secure and (uri.params.get("transport") or "").lower() == "udp":
-        raise ConfigError(name, shown, "a sips URI without transport=udp: sips needs TLS")
-    if _is_multicast(uri.host) or _is_multicast(uri.params.get("maddr") or ""):
-        raise ConfigError(name, shown, "a server of its own: registration by multicast is not built")
-    return uri
-
-
-def _is_multicast(host: str) -> bool:
-    address = parse_ip(host)
-    return address is not None and ipaddress.ip_address(address).is_multicast
-
-
-def _identity(name: str, value: object) -> SipUri:
-    uri = _sip_uri(name, _address(name, value).uri if isinstance(value, str) and "<" in value else value)
-    if uri.user is None:
-        raise ConfigError(name, str(value), "a URI with a user part, such as sip:alice@example.org")
-    return uri
-
-
-def _address(name: str, text: str) -> NameAddr:
-    try:
-        return NameAddr.parse(check_text(name, text))
-    except (ParseError, ConfigError) as error:
-        raise ConfigError(name, hide_password(text), f"a sip or sips URI: {error.expected}") from None
-
-
-def _bare(uri: SipUri) -> SipUri:
-    return uri.replace(port=None, params={}, headers={})
-
-
 def _sender(params: ProxyParams, aor: SipUri) -> SipUri:
     if params.registered_by is None:
         return aor
     if params.instance_id is not None:
         # REG-32: whoever registers for somebody else is not that device.
         raise ConfigError("instance_id", params.instance_id, "None together with registered_by")
-    return _bare(_identity("registered_by", params.registered_by))
-
-
-def _extra_contact(value: object, aor: SipUri) -> NameAddr:
-    if not isinstance(value, str | NameAddr):
-        raise ConfigError("extra_contacts", value, "Contacts, as text or NameAddr")
-    entry = _address("extra_contacts", value) if isinstance(value, str) else value
-    if entry.is_star:
-        raise ConfigError("extra_contacts", "*", "Contacts; all bindings are removed by clear_bindings()")
-    if aor.secure and not (isinstance(entry.uri, SipUri) and entry.uri.secure):
-        raise ConfigError("extra_contacts", str(entry), "a sips URI, because the identity is one")
-    _contact_params({name: text for name, text in entry.params.items() if name.lower() != "expires"})
-    if "expires" in entry.params and not entry.expires:
-        raise ConfigError("extra_contacts", str(entry), "an `expires` of 1 or more seconds, or none")
-    return entry
-
-
-def _route(value: object, loose: bool, *, secure: bool) -> str:
-    if isinstance(value, str) and value[:1] == "<" and value[-1:] == ">":
-        value = value[1:-1]
-    uri = _sip_uri("routes", value)
-    if secure and not uri.secure and (uri.params.get("transport") or "").lower() == "ws":
-        raise ConfigError("routes", str(uri), "a sips URI or transport=wss, because the account is sips")
-    # REG-30: an outbound proxy is a loose router; one that forgot to say so would become the Request-URI.
-    return str(uri if "lr" in uri.params or not loose else uri.replace(params={**uri.params, "lr": None}))
-
-
-def _contact_params(value: Mapping[str, str | None]) -> Mapping[str, str | None]:
-    params = _param_map("contact_params", value, _RESERVED_CONTACT_PARAMS)
-    if "q" in params and parse_quality(params["q"] or "") is None:
-        raise ConfigError("contact_params[q]", params["q"], "0 to 1 with at most three decimals")
-    return params
-
-
-def _param_map(name: str, value: Mapping[str, str | None], reserved: frozenset[str]) -> Mapping[str, str | None]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(name, value, "a mapping of names to texts, or to None")
-    for key, text in value.items():
-        if not isinstance(key, str) or not is_token(key) or key.lower() in reserved:
-            raise ConfigError(name, key, "a parameter name that the framework does not set itself")
-        if text is not None:
-            _plain(f"{name}[{key}]", text)
-    if len({key.lower() for key in value}) < len(value):
-        raise ConfigError(name, dict(value), "each parameter once, in whatever letters")
-    return Params(value)
-
-
-def _header(entry: object) -> tuple[str, str]:
-    if not isinstance(entry, tuple | list) or len(entry) != 2:
-        raise ConfigError("headers", entry, "pairs of name and value")
-    name, value = entry
-    if not isinstance(name, str) or not is_token(name) or name.lower() in _RESERVED_HEADERS:
-        raise ConfigError("headers", name, "a header name that the framework does not set itself")
-    return name, _plain(f"headers[{name}]", value)
-
-
-def _tags(value: Iterable[str] | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    tags = _items("supported", value)
-    for tag in tags:
-        if not isinstance(tag, str) or not is_token(tag):
-            raise ConfigError("supported", tag, "option tags, such as path")
-    return tags
+    return bare(read_identity("registered_by", params.registered_by))

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
     from aiosipreg.auth import AuthInfo, AuthProvider
     from aiosipreg.engine.effects import Answer, Ask, Changed, Concluded, Effect, Flow, Send, TargetFailed
+    from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.marks import Refusal
+    from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.engine.registration import Registration
     from aiosipreg.engine.session import Session
     from aiosipreg.engine.targets import Target
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from aiosipreg.states import RegistrationEvent
     from aiosipreg.wire import Response, SipUri
 
-__all__ = ["Account", "Carrier", "Expectant", "Host", "Machine", "NoTransport", "Owner"]
+__all__ = ["Account", "Alarm", "Carrier", "Expectant", "Host", "Machine", "NoTransport", "Owner", "Records", "Timed"]
 
 
 class NoTransport(Exception):
@@ -40,6 +42,13 @@ class Carrier(Protocol):
     def send(self, flow: Flow, data: bytes) -> None:
         """Send one message; raises `OSError`."""
 
+    def receiving(self, serial: int, /) -> bool:
+        """Whether a message is just arriving on a connection."""
+        ...
+
+    def fail(self, serial: int, cause: str) -> None:
+        """End a connection that is found dead."""
+
     def use(self, serial: int, *, in_use: bool) -> None:
         """Whether anybody uses the flows with this serial."""
 
@@ -48,6 +57,20 @@ class Carrier(Protocol):
 
     async def close(self) -> None:
         """Close everything; idempotent."""
+
+
+class Timed(Protocol):
+    """What is called when its time has come."""
+
+    def due(self) -> None:
+        """It has."""
+
+
+class Alarm(Protocol):
+    """Calls things in time."""
+
+    def set(self, item: Timed, at: float | None, /) -> None:
+        """Have ``item.due()`` called at that time instead of any earlier wish; ``None`` for not at all."""
 
 
 class Expectant(Protocol):
@@ -73,7 +96,10 @@ class Expectant(Protocol):
         """The request did not arrive, or the connection under it was lost: a row of section 8."""
 
     def flow_lost(self, flow: Flow, cause: str) -> None:
-        """A connection that it uses is gone."""
+        """A flow that it uses is gone."""
+
+    def proved(self) -> None:
+        """The flow that carries its binding answered a keep-alive (OUTB-16)."""
 
     def admitted(self) -> None:
         """It is this one's turn (OVL-8)."""
@@ -140,6 +166,9 @@ class Host(Protocol):
     def leave(self, runner: Expectant, flow: Flow) -> None:
         """The runner does not use the connection any more."""
 
+    def maintain(self, runner: Expectant, upkeep: Upkeep | None) -> None:
+        """Keep the flow of its binding alive, and tell it when the flow is found dead; ``None`` for none any more."""
+
 
 class Account(Protocol):
     """What a runner needs of its account."""
@@ -189,6 +218,11 @@ class Machine(Protocol):
         """The flow that carries a binding."""
         ...
 
+    @property
+    def upkeep(self) -> Upkeep | None:
+        """How that flow is to be kept alive."""
+        ...
+
     def take(self, answer: Answer, now: float) -> list[Effect]:
         """The answer to a question."""
         ...
@@ -213,9 +247,23 @@ class Machine(Protocol):
         """A target that had been silent answers."""
         ...
 
+    def proved(self) -> list[Effect]:
+        """The flow that carries the binding answered a keep-alive."""
+        ...
+
     def crash(self) -> list[Effect]:
         """An input raised what it must not raise."""
         ...
+
+
+class Records(Protocol):
+    """Where the machines of accounts are kept from one run of the program to the next."""
+
+    def add(self, machine: Registration, /) -> None:
+        """Keep a machine, and let it go on where it stood."""
+
+    def drop(self, machine: Registration, /) -> None:
+        """Its binding is not wanted any more, nor its record."""
 
 
 class Owner(Protocol):
@@ -226,11 +274,16 @@ class Owner(Protocol):
     _tls: TlsParams
 
     @property
+    def _keeper(self) -> Records:
+        """What outlives the process."""
+        ...
+
+    @property
     def auth_infos(self) -> tuple[AuthInfo, ...]:
         """Credentials for all accounts, the newest last."""
         ...
 
-    def _start_registration(self, params: ProxyParams) -> Registration:
+    def _start_registration(self, params: ProxyParams, flows: FlowSet | None = None, reg_id: int = 1) -> Registration:
         """A new machine with the core's timers and policies."""
         ...
 

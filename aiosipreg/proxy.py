@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from aiosipreg.auth import AuthChallenge
 from aiosipreg.credentials import caution
-from aiosipreg.desk import Desk
 from aiosipreg.draft import Draft
-from aiosipreg.engine.edits import plan
 from aiosipreg.engine.effects import Changed
 from aiosipreg.errors import ConfigError, CoreClosedError, RegistrationTimeout
 from aiosipreg.fetch import Fetch
+from aiosipreg.flows import Flows, check_outbound
 from aiosipreg.outcomes import Waiters, decided, error_of, event_about, final
-from aiosipreg.runner import Runner
 from aiosipreg.standing import Standing
 from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
 from aiosipreg.streams import Broadcast
@@ -53,7 +51,7 @@ class ProxyConfig(Standing):
     Made by ``core.add_proxy_config``. Everything shown is read only; settings are changed through `edit`.
     """
 
-    __slots__ = ("__weakref__", "_broadcast", "_cautioned", "_desk", "_fetches", "_phase", "_waiters")
+    __slots__ = ("__weakref__", "_broadcast", "_cautioned", "_fetches", "_phase", "_waiters")
 
     def __init__(self, params: ProxyParams, id_: str, core: Owner, host: Host) -> None:
         self._params = params
@@ -66,9 +64,7 @@ class ProxyConfig(Standing):
         self._broadcast: Broadcast | None = None
         self._waiters = Waiters()
         self._fetches: set[Fetch] = set()
-        # One flow now; with several (RFC 5626) there is a runner for each.
-        self._desk = Desk(core, lambda: self._settings, self._tell, self._challenge)
-        self._runners = (Runner(core._start_registration(params), self._desk, host),)
+        self._flows = Flows(params, core, host, self._tell, self._challenge)
 
     def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
         """Subscribe, now, to what happens to this account.
@@ -170,7 +166,8 @@ class ProxyConfig(Standing):
             CoreClosedError: The core or the account is gone.
         """
         self._check(_Phase.OPEN)
-        fetch = Fetch(self._desk, self._core._start_registration(self._params).session, self._host)
+        machine = self._core._start_registration(self._params.flows()[0])
+        fetch = Fetch(self._flows.desk(machine), machine.session, self._host)
         outcome = await fetch.run(self._fetches, timeout)
         if outcome.grant is None:
             raise error_of(event_about(self._standing, outcome), outcome.tried)
@@ -192,8 +189,7 @@ class ProxyConfig(Standing):
 
     def _enter(self, make: Callable[[Registration, float], list[Effect]], *, insist: bool = False) -> None:
         """Give every machine of the account an input; see `Runner.enter`."""
-        for runner in self._runners:
-            runner.enter(make, insist=insist)
+        self._flows.enter(make, insist=insist)
 
     def _leave(self) -> None:
         """The account is going to be removed: it takes no more wishes (called by the core)."""
@@ -202,8 +198,7 @@ class ProxyConfig(Standing):
     def _end(self) -> None:
         """The account is removed: streams end, whoever waits is told (called by the core)."""
         self._phase = _Phase.ENDED
-        for runner in self._runners:
-            runner.close()
+        self._flows.close()
         for fetch in self._fetches:
             fetch.end()
         if self._broadcast is not None:
@@ -212,21 +207,12 @@ class ProxyConfig(Standing):
 
     # How it is done.
 
-    @property
-    def _standing(self) -> RegistrationEvent:
-        """The newest event, or what one would say before the first."""
-        return self._last_event or RegistrationEvent(
-            proxy_config=self,
-            identity=self.identity, server=self.server, old=self.state, state=self.state, message="not registered",
-            at=self._host.now(),
-        )  # fmt: skip
-
-    def _tell(self, changed: Changed) -> None:
-        """Report a change to whoever listens."""
+    def _tell(self, changed: Changed, reg_id: int | None) -> None:
+        """Report a change to whoever listens; of the flow with that number, if there are several."""
         if changed.state is OK and not self._cautioned:
-            self._cautioned = caution(self.identity, self.algorithm, self._runners[0].session.flow)
+            self._cautioned = caution(self.identity, self.algorithm, self._lease.flow)
         told = {name: getattr(changed, name) for name in _TOLD}
-        event = RegistrationEvent(proxy_config=self, at=self._host.now(), **told)
+        event = RegistrationEvent(proxy_config=self, at=self._host.now(), flow=reg_id, **told)
         self._last_event = event
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s -> %s: %s", event.identity, event.old, event.state, event.message)
@@ -235,8 +221,8 @@ class ProxyConfig(Standing):
         self._core._publish(event)
         self._waiters.tell(event)
 
-    def _challenge(self, ask: Ask) -> AuthChallenge:
-        who = self._settings.sender
+    def _challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:
+        who = params.sender
         return AuthChallenge(
             proxy_config=self,
             username=who.user or "",
@@ -260,13 +246,14 @@ class ProxyConfig(Standing):
             self._params = self._params.replace(register=register)
 
     def _commit(self, params: ProxyParams) -> None:
-        old, edit = self._params, plan(self._params, params)
+        old = self._params
         self._check(_Phase.OPEN)
+        check_outbound(params)
         for name in ("id", "depends_on"):
             if getattr(params, name) != getattr(old, name):
                 raise ConfigError(name, getattr(params, name), "what the account was added with")
         self._params = params
-        self._enter(lambda machine, now: machine.edit(params, edit, now))
+        self._flows.edit(old, params)
 
     async def _outcome(self, make: Callable[[Registration, float], list[Effect]], timeout: float | None) -> Binding:
         before = self._last_event
@@ -281,7 +268,9 @@ class ProxyConfig(Standing):
     def _has_decided(self, event: RegistrationEvent) -> bool:
         # A registration that was asked for while a removal ran begins when that is over (F-35).
         begins = event.state in _GONE and self.state not in _GONE
-        return decided(event) and not begins
+        # Of several flows one may have failed and the next be on its way.
+        tries = event.state is not OK and self._flows.trying
+        return decided(event) and not begins and not tries
 
     async def _withdrawn(self, timeout: float | None, *, everything: bool) -> None:
         self._ask_for(register=False)

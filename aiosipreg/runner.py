@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.session import Session
     from aiosipreg.ports import Account, Host
     from aiosipreg.wire import Response
@@ -55,7 +56,8 @@ class Runner(Generic[M]):
     """Drives one machine."""
 
     __slots__ = (
-        "_account", "_branch", "_host", "_insists", "_machine", "_question", "_queued", "_sent_on", "_used",
+        "_account", "_branch", "_host", "_insists", "_machine", "_question", "_queued", "_sent_on", "_upkeep",
+        "_used",
     )  # fmt: skip
 
     def __init__(self, machine: M, account: Account, host: Host) -> None:
@@ -68,6 +70,7 @@ class Runner(Generic[M]):
         self._insists = False
         self._sent_on: Flow | None = None
         self._used = _NO_FLOWS
+        self._upkeep: Upkeep | None = None
 
     @property
     def machine(self) -> M:
@@ -123,6 +126,10 @@ class Runner(Generic[M]):
         """A target that we found silent, or were kept from, answers."""
         self.enter(lambda machine, now: machine.recovered(now))
 
+    def proved(self) -> None:
+        """The flow that carries our binding answered a keep-alive."""
+        self.enter(lambda machine, _now: machine.proved())
+
     def close(self) -> None:
         """Let go of everything that outlives a call."""
         self._host.release(self)
@@ -132,6 +139,7 @@ class Runner(Generic[M]):
         self._host.wake(self, None)
         self._expect(None)
         self._use(_NO_FLOWS)
+        self._maintain(None)
 
     async def run(self, inquiry: Coroutine[None, None, Answer]) -> None:
         """Wait for the answer to the machine's question, and feed it in."""
@@ -170,6 +178,7 @@ class Runner(Generic[M]):
             self._insists = False
             self._sent_on = None
         self._use(_connections(self._machine.flow, self._sent_on))
+        self._maintain(self._machine.upkeep)
         self._host.wake(self, self._machine.deadline)
 
     def _tell(self, news: Changed | Concluded | TargetFailed) -> None:
@@ -192,6 +201,12 @@ class Runner(Generic[M]):
                 self._host.use(self, flow)
             self._used = flows
 
+    def _maintain(self, upkeep: Upkeep | None) -> None:
+        """Tell how the flow of the binding is to be kept alive."""
+        if upkeep is not self._upkeep and upkeep != self._upkeep:
+            self._host.maintain(self, upkeep)
+        self._upkeep = upkeep
+
     def _send(self, send: Send) -> list[Effect]:
         self._sent_on = send.flow
         try:
@@ -213,7 +228,7 @@ class Runner(Generic[M]):
 
     def _reach(self, connect: Connect) -> list[Effect]:
         try:
-            flow = self._host.flow(connect.target, self._account.tls)
+            flow = connect.flow or self._host.flow(connect.target, self._account.tls)
         except OSError as error:
             return self._machine.take(NotConnected(connect.token, str(error), _row(error)), self._host.now())
         if flow is None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from aiosipreg.engine.transitions import combined
+from aiosipreg.engine.requests import request_contact, route_set
+from aiosipreg.errors import RegistrationError
+from aiosipreg.states import OutboundFlow, RegistrationEvent
+from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
     from aiosipreg.core import Core
+    from aiosipreg.engine.gruu import Gruus
     from aiosipreg.engine.lease import Lease
     from aiosipreg.engine.register import Binding
     from aiosipreg.engine.registration import Registration
+    from aiosipreg.flows import Flows
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Host, Owner
     from aiosipreg.runner import Runner
-    from aiosipreg.states import RegistrationEvent, RegistrationState
-    from aiosipreg.wire import NameAddr, Response
+    from aiosipreg.states import RegistrationState
+    from aiosipreg.wire import NameAddr, ParamValue, Response
 
 __all__ = ["Standing"]
 
@@ -23,14 +28,14 @@ __all__ = ["Standing"]
 class Standing:
     """Read-only views of a running account."""
 
-    __slots__ = ("_core", "_host", "_id", "_last_event", "_params", "_runners")
+    __slots__ = ("_core", "_flows", "_host", "_id", "_last_event", "_params")
 
     _core: Owner
+    _flows: Flows
     _host: Host
     _id: str
     _last_event: RegistrationEvent | None
     _params: ProxyParams
-    _runners: tuple[Runner[Registration], ...]
 
     def __setattr__(self, name: str, value: object) -> None:
         if not name.startswith("_"):
@@ -71,7 +76,7 @@ class Standing:
     @property
     def state(self) -> RegistrationState:
         """The state now: the best of its flows."""
-        return combined([runner.machine.state for runner in self._runners])
+        return self._flows.state
 
     @property
     def binding(self) -> Binding | None:
@@ -101,23 +106,95 @@ class Standing:
 
     @property
     def retry_at(self) -> float | None:
-        """When a failed attempt is repeated, in ``loop.time()``; ``None`` when it is not."""
-        return None if self.paused else self._lease.retry_at
+        """When a failed attempt is repeated, of any flow, in ``loop.time()``; ``None`` when it is not."""
+        return None if self.paused else self._flows.retry_at
 
     @property
     def service_route(self) -> tuple[NameAddr, ...]:
-        """The route for other requests that the registrar gave (RFC 3608)."""
+        """The route for other requests that the registrar gave (RFC 3608); see `route_set`."""
         return self._lease.service_route
+
+    @property
+    def path(self) -> tuple[NameAddr, ...]:
+        """The proxies through which requests come to us, as the registrar noted them (RFC 3327)."""
+        return self._lease.path
+
+    @property
+    def associated_uris(self) -> tuple[NameAddr, ...]:
+        """Addresses that the user has besides, the default first (RFC 7315); not all of them need be registered."""
+        return self._lease.associated_uris
+
+    @property
+    def feature_caps(self) -> tuple[ParamValue, ...]:
+        """What the servers on the way can do for this registration (RFC 6809); the indicators are in ``params``."""
+        return self._lease.feature_caps
+
+    @property
+    def pub_gruu(self) -> str | None:
+        """The public GRUU: an address that leads to this device from anywhere, for good (RFC 5627).
+
+        ``None`` while nothing is registered, or if the registrar gave none.
+        """
+        return self._gruus.public
+
+    @property
+    def temp_gruus(self) -> tuple[str, ...]:
+        """Temporary GRUUs, the newest last: they lead to this device and tell nobody whose it is (RFC 5627).
+
+        All are good until the account is not registered any more, or had to begin a new Call-ID; at most 64 are kept.
+        """
+        return self._gruus.temporary
+
+    def route_set(self, uri: str | SipUri) -> tuple[NameAddr, ...]:
+        """The Route for another request of the user, such as a call: our proxies, then the registrar's Service-Route.
+
+        Args:
+            uri: The Request-URI; if it is a sips URI, all entries are.
+
+        Raises:
+            ParseError: ``uri`` is no SIP URI.
+        """
+        best = self._flows.best
+        target = SipUri.parse(uri) if isinstance(uri, str) else uri
+        return route_set(best.session.params.routes, best.lease.service_route, target)
+
+    def request_contact(self, *, temporary: bool = False) -> NameAddr:
+        """The Contact for another request of the user, so that answers and later requests find this device.
+
+        It is a GRUU if the registrar gave one, else our address, with ``ob`` where the registrar leads requests to it
+        through our flow (RFC 5626 4.3).
+
+        Args:
+            temporary: Take a GRUU that does not tell whose it is.
+
+        Raises:
+            RegistrationError: The account is not registered (RFC 5627 4.4).
+            LookupError: The registrar gave no temporary GRUU.
+        """
+        best = self._flows.best
+        session, gruus = best.session, self._gruus
+        if best.lease.binding is None or session.bound is None:
+            text = f"{self.identity} is {self.state}: without a registration there is no address to be found at"
+            raise RegistrationError(text, self._standing)
+        if temporary and not gruus.temporary:
+            raise LookupError(f"the registrar of {self.identity} gave no temporary GRUU")
+        gruu = gruus.temporary[-1] if temporary else gruus.public
+        return request_contact(session.bound, gruu, outbound=bool(session.outbound))
+
+    @property
+    def flows(self) -> tuple[OutboundFlow, ...]:
+        """Where each flow stands (RFC 5626), in the order of the outbound proxies; without such there is one."""
+        return tuple(_shown(runner.machine) for runner in self._runners)
 
     @property
     def algorithm(self) -> str | None:
         """The digest algorithm that answers the registrar, such as ``SHA-256``; ``None`` if it does not challenge."""
-        return self._runners[0].machine.session.authenticator.algorithm
+        return self._flows.best.session.authenticator.algorithm
 
     @property
     def public_address(self) -> tuple[str, int] | None:
         """Our host and port as the registrar sees them, ``None`` if it sees what we see (NAT-2)."""
-        return self._runners[0].machine.session.public
+        return self._flows.best.session.mapped
 
     @property
     def paused(self) -> bool:
@@ -127,7 +204,7 @@ class Standing:
     @property
     def last_response(self) -> Response | None:
         """The newest final answer of the registrar to a REGISTER; its headers can be read."""
-        return self._runners[0].machine.session.answer
+        return self._flows.best.session.answer
 
     @property
     def last_event(self) -> RegistrationEvent | None:
@@ -135,12 +212,40 @@ class Standing:
         return self._last_event
 
     @property
-    def _lease(self) -> Lease:
-        """Where the best flow stands."""
-        state = self.state
-        return next(runner.machine.lease for runner in self._runners if runner.machine.state is state)
+    def _standing(self) -> RegistrationEvent:
+        """The newest event, or what one would say before the first."""
+        return self._last_event or RegistrationEvent(
+            proxy_config=cast("Any", self),
+            identity=self.identity, server=self.server, old=self.state, state=self.state, message="not registered",
+            at=self._host.now(),
+        )  # fmt: skip
 
     @property
-    def _settings(self) -> ProxyParams:
-        """The settings in force (REG-38)."""
-        return self._runners[0].machine.session.params
+    def _lease(self) -> Lease:
+        """Where the best flow stands."""
+        return self._flows.best.lease
+
+    @property
+    def _gruus(self) -> Gruus:
+        """The GRUUs of all flows."""
+        return self._flows.best.session.flows.gruus
+
+    @property
+    def _runners(self) -> tuple[Runner[Registration], ...]:
+        """One for each flow."""
+        return self._flows.runners
+
+
+def _shown(machine: Registration) -> OutboundFlow:
+    session, lease = machine.session, machine.lease
+    routes = session.params.routes
+    return OutboundFlow(
+        reg_id=session.reg_id,
+        server=routes[0] if routes else str(session.params.registrar),
+        state=machine.state,
+        outbound=session.outbound,
+        binding=lease.binding,
+        target=str(lease.flow.target) if lease.flow is not None else None,
+        retry_at=None if lease.paused else lease.retry_at,
+        failures=lease.failures,
+    )

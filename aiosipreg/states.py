@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.register import Binding
     from aiosipreg.proxy import ProxyConfig
 
-__all__ = ["Reason", "RegistrationEvent", "RegistrationState"]
+__all__ = ["OutboundFlow", "Reason", "RegistrationEvent", "RegistrationState"]
 
 
 class RegistrationState(enum.Enum):
@@ -114,6 +114,8 @@ class Reason(enum.Enum):
     """The server agreed to the removal, but still lists our Contact."""
     CONTACT_MISMATCH = "contact_mismatch"
     """The server agreed, but does not list our Contact as it was sent."""
+    UNEXPECTED_PROXY = "unexpected_proxy"
+    """Requests to us come through a proxy that the settings do not name."""
     INTERNAL = "internal"
     """An error in this package; its log shows it."""
 
@@ -191,6 +193,8 @@ class RegistrationEvent:
         unverified: A refusal for good that anybody on the way could have forged, because it came unprotected; a changed
             network is a reason to try again all the same (SEC-17).
         at: When it happened, in ``loop.time()``.
+        flow: The reg-id of the flow that this happened to, where an account has several (RFC 5626): the state, the
+            binding and the times are those of the account all the same. ``None`` for an account with one flow.
         missed: How many events this reader lost just before this one because it fell behind.
     """
 
@@ -211,6 +215,7 @@ class RegistrationEvent:
     target: str | None = None
     unverified: bool = False
     at: float = 0.0
+    flow: int | None = None
     missed: int = 0
 
     def __getstate__(self) -> list[object]:
@@ -222,3 +227,28 @@ class RegistrationEvent:
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundFlow:
+    """Where one flow of an account stands (RFC 5626); an account without outbound proxies has one.
+
+    Attributes:
+        reg_id: Its number among the flows of the account, from 1.
+        server: The proxy that it leads to, or the registrar.
+        state: Its state.
+        outbound: Whether the registrar bound our Contact to it; ``None`` before the registrar's first word about that.
+        binding: Its binding, ``None`` without one.
+        target: Where its connection leads (``tls:192.0.2.1:5061``), ``None`` while there is none.
+        retry_at: When it is tried again, in ``loop.time()``; ``None`` when it is not.
+        failures: How many attempts came to nothing, one after the other.
+    """
+
+    reg_id: int
+    server: str
+    state: RegistrationState
+    outbound: bool | None
+    binding: Binding | None
+    target: str | None
+    retry_at: float | None
+    failures: int

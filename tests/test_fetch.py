@@ -122,8 +122,8 @@ async def test_the_end_of_the_account_ends_it(sip_registrar: Registrar) -> None:
 
 async def test_what_comes_after_the_end_changes_nothing(sip_registrar: Registrar) -> None:
     async with registered(sip_registrar) as proxy:
-        session = proxy._core._start_registration(proxy.params).session
-        fetch, running = Fetch(proxy._desk, session, proxy._host), set[Fetch]()
+        machine = proxy._core._start_registration(proxy.params)
+        fetch, running = Fetch(proxy._flows.desk(machine), machine.session, proxy._host), set[Fetch]()
         outcome = await fetch.run(running, timeout=5)
         assert outcome.grant is not None
         fetch.report(Concluded(Outcome(TROUBLES["INTERNAL"])))

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from aiosipreg import DnsParams, IncomingRequest, Pacing, RetryPolicy, SipTimers, Stats, TlsParams, TransportParams
+from aiosipreg import (
+    DnsParams,
+    IncomingRequest,
+    KeepAlive,
+    Pacing,
+    RetryPolicy,
+    SipTimers,
+    Stats,
+    TlsParams,
+    TransportParams,
+)
 from aiosipreg.engine.effects import Flow, Send, TargetFailed
 from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.engine.targets import Located, Target, Transport
@@ -57,6 +67,9 @@ class Waiter:
 
     def flow_lost(self, flow: Flow, cause: str) -> None:
         self.log.append(("flow lost", flow, cause))
+
+    def proved(self) -> None:
+        self.log.append(("proved",))
 
     def admitted(self) -> None:
         self.log.append(("admitted", self.loop.time()))
@@ -136,6 +149,7 @@ async def world(
             on_request=on_request,
             pacing=pacing,
             keep=keep,
+            keepalive=KeepAlive(),
         )
         made = World(hub, stats)
         try:
@@ -409,6 +423,12 @@ class Line:
         if data == b"refuse":
             raise OSError("too many messages wait")
         self.log.append((flow.serial, data))
+
+    def receiving(self, serial: int) -> bool:
+        return False
+
+    def fail(self, serial: int, cause: str) -> None:
+        self.log.append((serial, "fail", cause))
 
     def use(self, serial: int, *, in_use: bool) -> None:
         self.log.append((serial, in_use))

@@ -70,13 +70,16 @@ class Core:
         self.keeper = Keeper(shelf, Random(1))
 
     def add(self, params: ProxyParams = TOTO) -> ProxyConfig:
-        params, memory = self.keeper.look_up(params)
+        params = self.keeper.look_up(params)
         machine = Registration(
             params, policy=DigestPolicy(), random=Random(2), timers=SipTimers(), retry=RetryPolicy(), user_agent=None
         )
-        proxy = cast("ProxyConfig", SimpleNamespace(_runners=[SimpleNamespace(machine=machine)]))
-        self.keeper.add(proxy, memory)
-        return proxy
+        self.keeper.add(machine)
+        return cast("ProxyConfig", SimpleNamespace(_flows=SimpleNamespace(machines=(machine,))))
+
+    def drop(self, proxy: ProxyConfig) -> None:
+        """An account is removed."""
+        self.keeper.drop(*proxy._flows.machines)
 
     def change(self, proxy: ProxyConfig) -> None:
         """Something happens to an account."""
@@ -90,7 +93,7 @@ class Core:
 
 
 def session_of(proxy: ProxyConfig) -> Session:
-    return proxy._runners[0].machine.session
+    return proxy._flows.machines[0].session
 
 
 @pytest.fixture
@@ -114,12 +117,12 @@ def problems(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_without_a_store_nothing_is_kept() -> None:
     keeper = Keeper(None, Random(1))
     await keeper.open()
-    assert keeper.look_up(TOTO) == (TOTO, None)
+    assert keeper.look_up(TOTO) == TOTO
     proxy = Core(Shelf()).add()
-    keeper.add(proxy, None)
+    keeper.add(*proxy._flows.machines)
     keeper.touch(proxy)
     await keeper.keep(session_of(proxy))
-    keeper.drop(proxy)
+    keeper.drop(*proxy._flows.machines)
     await keeper.close()
     assert len(asyncio.all_tasks()) == 1
 
@@ -131,19 +134,43 @@ def test_a_path_is_no_store() -> None:
 
 async def test_OUTB_1_SEC_35_an_account_gets_a_random_instance_id_of_its_own_and_keeps_it() -> None:
     one, other = Core(Shelf()), Core(Shelf())
-    made, _ = one.keeper.look_up(TOTO)
-    again, _ = one.keeper.look_up(TOTO)
+    made = one.keeper.look_up(TOTO)
+    again = one.keeper.look_up(TOTO)
     assert made.instance_id is not None
     assert uuid.UUID(made.instance_id).version == 4
     assert made.instance_id == f"urn:uuid:{uuid.UUID(made.instance_id)}"
     assert again.instance_id != made.instance_id
     other.shelf.records[KEY] = Memory(instance_id=made.instance_id)
-    assert other.keeper.look_up(TOTO)[0] == made
+    assert other.keeper.look_up(TOTO) == made
 
 
 async def test_OUTB_1_one_that_is_given_stays() -> None:
     params = TOTO.replace(instance_id="urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6")
-    assert Core(Shelf(toto=Memory(instance_id="urn:uuid:other"))).keeper.look_up(params)[0] == params
+    assert Core(Shelf(toto=Memory(instance_id="urn:uuid:other"))).keeper.look_up(params) == params
+
+
+async def test_REG_32_whoever_registers_for_somebody_else_gets_none() -> None:
+    params = TOTO.replace(registered_by="sip:boss@sip.titi.com")
+    assert Core(Shelf()).keeper.look_up(params) == params
+
+
+async def test_OUTB_3_further_flows_have_records_of_their_own(core: Core) -> None:
+    params = core.keeper.look_up(TOTO.replace(outbound_proxies=("sip:a.titi.com", "sip:b.titi.com")))
+    machines = [
+        Registration(
+            own, policy=DigestPolicy(), random=Random(2), timers=SipTimers(), retry=RetryPolicy(), reg_id=reg_id
+        )
+        for reg_id, own in enumerate(params.flows(), 1)
+    ]
+    for machine in machines:
+        core.keeper.add(machine)
+    core.keeper.touch(cast("ProxyConfig", SimpleNamespace(_flows=SimpleNamespace(machines=tuple(machines)))))
+    await asyncio.sleep(1)
+    assert sorted(core.shelf.records) == ['["toto", 2]', KEY]
+    core.keeper.drop(machines[1])
+    await asyncio.sleep(1)
+    assert [key for key, memory in core.shelf.records.items() if memory is not None] == [KEY]
+    await core.keeper.close()
 
 
 async def test_an_account_without_id_is_found_by_identity_and_server(core: Core) -> None:
@@ -362,8 +389,8 @@ async def test_an_account_that_is_removed_loses_its_record(core: Core) -> None:
     core.change(proxy)
     core.change(other)
     await asyncio.sleep(1)
-    core.keeper.drop(proxy)
-    core.keeper.drop(proxy)
+    core.drop(proxy)
+    core.drop(proxy)
     core.keeper.touch(proxy)
     await asyncio.sleep(1)
     assert {key: memory is not None for key, memory in core.shelf.records.items()} == {KEY: False, '["other"]': True}
@@ -373,7 +400,7 @@ async def test_an_account_that_is_removed_loses_its_record(core: Core) -> None:
 
 async def test_also_the_one_from_before(core: Core) -> None:
     core.shelf.records[KEY] = Memory(instance_id="urn:uuid:1")
-    core.keeper.drop(core.add())
+    core.drop(core.add())
     await asyncio.sleep(1)
     assert core.shelf.records == {KEY: None}
     await core.keeper.close()
@@ -382,7 +409,7 @@ async def test_also_the_one_from_before(core: Core) -> None:
 async def test_one_that_was_never_written_leaves_nothing_to_do(core: Core) -> None:
     proxy = core.add()
     core.change(proxy)
-    core.keeper.drop(proxy)
+    core.drop(proxy)
     await asyncio.sleep(1)
     assert core.written == []
     await core.keeper.close()
@@ -393,7 +420,7 @@ async def test_a_removal_during_a_write_comes_after_it(core: Core) -> None:
     proxy = core.add()
     waiting = asyncio.create_task(core.keeper.keep(session_of(proxy)))
     await asyncio.sleep(0.5)
-    core.keeper.drop(proxy)
+    core.drop(proxy)
     await waiting
     await asyncio.sleep(2)
     assert core.shelf.records == {KEY: None}
@@ -408,7 +435,7 @@ async def test_whoever_waits_for_an_account_that_is_removed_waits_no_more(core: 
     proxy = core.add()
     waiting = asyncio.create_task(core.keeper.keep(session_of(proxy)))
     await asyncio.sleep(0.1)
-    core.keeper.drop(proxy)
+    core.drop(proxy)
     await waiting
     assert now() == pytest.approx(0.4)
     core.shelf.takes = 0
@@ -419,7 +446,7 @@ async def test_an_account_that_comes_back_begins_anew_and_is_kept(core: Core) ->
     proxy = core.add()
     core.change(proxy)
     await asyncio.sleep(1)
-    core.keeper.drop(proxy)
+    core.drop(proxy)
     core.shelf.records.clear()
     again = core.add()
     core.change(again)
@@ -436,7 +463,7 @@ async def test_a_removal_that_failed_is_made_up_for(core: Core, back: bool) -> N
     core.change(proxy)
     await asyncio.sleep(1)
     core.shelf.error = OSError("disk full")
-    core.keeper.drop(proxy)
+    core.drop(proxy)
     await asyncio.sleep(1)
     if back:
         core.change(core.add())
@@ -451,7 +478,7 @@ async def test_a_write_of_an_account_that_failed_is_not_repeated_when_it_was_rem
     proxy = core.add()
     core.change(proxy)
     await asyncio.sleep(0.5)
-    core.keeper.drop(proxy)
+    core.drop(proxy)
     await asyncio.sleep(1)
     core.shelf.takes, core.shelf.error = 0, None
     await asyncio.sleep(20)

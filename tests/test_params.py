@@ -611,3 +611,43 @@ def test_tls_is_a_value_of_its_own() -> None:
     wrong: Any = "ca.pem"
     with pytest.raises(ConfigError, match="expected a TlsParams"):
         ProxyParams("sip:toto@titi.com", tls=wrong)
+
+
+PROXIES = ("edge1.example.org", "<sip:edge2.example.org;transport=tcp>")
+
+
+def test_OUTB_5_6_the_settings_of_each_flow() -> None:
+    params = ProxyParams(TOTO, outbound_proxies=PROXIES, routes=("sip:core.example.org",), expires=60)
+    assert params.outbound_proxies == ("sip:edge1.example.org;lr", "sip:edge2.example.org;transport=tcp;lr")
+    one, two = params.flows()
+    assert one.routes == ("sip:edge1.example.org;lr", "sip:core.example.org;lr")
+    assert two.routes == ("sip:edge2.example.org;transport=tcp;lr", "sip:core.example.org;lr")
+    for own in (one, two):
+        assert (own.outbound, own.outbound_proxies, own.expires) == (True, (), 60)
+        assert own.flows() == (own,)
+    plain = ProxyParams(TOTO)
+    assert plain.flows() == (plain,)
+
+
+def test_OUTB_6_outbound_proxies_are_loose_routers_whatever_the_routes_are() -> None:
+    params = ProxyParams(TOTO, outbound_proxies=PROXIES, routes=("sip:core.example.org",), loose_routing=False)
+    assert params.flows()[0].routes == ("sip:edge1.example.org;lr", "sip:core.example.org")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"outbound_proxies": "sip:edge.example.org"}, "outbound_proxies"),
+        ({"outbound_proxies": ("sip:",)}, "outbound_proxies"),
+        ({"outbound_proxies": ("sip:a.example.org", "a.example.org")}, "outbound_proxies"),
+        ({"outbound_proxies": tuple(f"sip:edge{number}.example.org" for number in range(9))}, "outbound_proxies"),
+        ({"outbound": 1}, "outbound"),
+        ({"outbound": True, "registered_by": "sip:boss@example.org"}, "registered_by"),
+        ({"outbound": True, "extra_contacts": ("<sip:toto@192.0.2.7>",)}, "extra_contacts"),
+        ({"outbound_proxies": PROXIES, "extra_contacts": ("<sip:toto@192.0.2.7>",)}, "extra_contacts"),
+    ],
+)
+def test_OUTB_9_REG_32_outbound_that_cannot_work(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ProxyParams(TOTO, **changes)
+    assert caught.value.field == field

@@ -18,11 +18,11 @@ import aiosipreg.wire
 
 NAMES = {
     "aiosipreg": """
-        AiosipregError AuthChallenge AuthInfo AuthProvider AuthenticationFailed Binding ConfigError Core CoreClosedError
-        DigestPolicy DnsParams Draft ExpiresIn FileStore IncomingRequest NatMode Pacing ParseError ProxyConfig
-        ProxyParams Reason Redirect RegistrationError RegistrationEvent RegistrationRejected RegistrationState
-        RegistrationTimeout RetryPolicy ServerUnreachable SipTimers Stats TlsParams TransportParams
-        WebSocketParams
+        AiosipregError AuthChallenge AuthInfo AuthProvider AuthenticationFailed Binding ConfigError Core
+        CoreClosedError DigestPolicy DnsParams Draft ExpiresIn FileStore IncomingRequest KeepAlive NatMode OutboundFlow
+        Pacing ParseError ProxyConfig ProxyParams Reason Redirect RegistrationError RegistrationEvent
+        RegistrationRejected RegistrationState RegistrationTimeout RetryPolicy ServerUnreachable SipTimers Stats
+        TlsParams TransportParams WebSocketParams
     """,
     "aiosipreg.wire": """
         CSeq Challenge Framer Headers Message NameAddr OtherUri ParamValue Params ParseError Ping Request Response

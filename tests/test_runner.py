@@ -27,6 +27,7 @@ from aiosipreg.engine.effects import (
     Send,
     TargetFailed,
 )
+from aiosipreg.engine.keepalive import Agreement, Upkeep
 from aiosipreg.engine.marks import Refusal
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.replies import TROUBLES
@@ -59,6 +60,7 @@ class Machine:
         self.deadline: float | None = None
         self.branch: str | None = None
         self.flow: Flow | None = None
+        self.upkeep: Upkeep | None = None
         self.given: list[tuple[Any, ...]] = []
         self.says: list[list[Effect] | Exception] = []
 
@@ -79,6 +81,9 @@ class Machine:
 
     def recovered(self, now: float) -> list[Effect]:
         return self.next("recovered")
+
+    def proved(self) -> list[Effect]:
+        return self.next("proved")
 
     def crash(self) -> list[Effect]:
         self.given.append(("crash",))
@@ -175,6 +180,9 @@ class World:
 
     def leave(self, runner: Expectant, flow: Flow) -> None:
         self.log.append(("leave", flow))
+
+    def maintain(self, runner: Expectant, upkeep: Upkeep | None) -> None:
+        self.log.append(("maintain", upkeep))
 
     def report(self, report: Changed | Concluded) -> None:
         self.log.append(("report", report))
@@ -548,3 +556,31 @@ async def test_a_failed_question_is_an_answer_too(runner: Runner[Machine], machi
     do(runner, Ask(3, "titi.com", (), 1, False, TARGET))
     await asyncio.sleep(0.1)
     assert machine.given == [("take", NotAnswered(3, "no answer within 10 s"))]
+
+
+async def test_KA_1_what_keeps_the_flow_alive_is_told_once(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    upkeep, shorter = (Upkeep(CONNECTION, Agreement(pongs=True, interval=interval)) for interval in (120, 60))
+    do(runner)
+    machine.upkeep = upkeep
+    do(runner)
+    machine.upkeep = Upkeep(CONNECTION, Agreement(pongs=True, interval=120))
+    do(runner)
+    machine.upkeep = shorter
+    do(runner)
+    runner.close()
+    runner.close()
+    assert world.took("maintain") == [("maintain", upkeep), ("maintain", shorter), ("maintain", None)]
+
+
+async def test_OUTB_16_an_answered_keep_alive_reaches_the_machine(runner: Runner[Machine], machine: Machine) -> None:
+    runner.proved()
+    assert machine.given == [("proved",)]
+
+
+async def test_OUTB_10_a_flow_that_is_named_is_the_one(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    world.at_hand = OSError("nobody asks for another one")
+    do(runner, Connect(4, TARGET, CONNECTION))
+    assert machine.given == [("take", Connected(4, CONNECTION))]
+    assert world.took("admit") == [("admit", TARGET)]

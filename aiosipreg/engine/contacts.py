@@ -82,7 +82,12 @@ def _until(entry: NameAddr, lifetime: int) -> str:
 
 
 def contact_address(
-    params: ProxyParams, flow: Flow, public: tuple[str, int] | None = None, *, push: bool = True
+    params: ProxyParams,
+    flow: Flow,
+    public: tuple[str, int] | None = None,
+    *,
+    push: bool = True,
+    reg_id: int | None = None,
 ) -> NameAddr:
     """Our Contact on this flow (REG-11).
 
@@ -91,6 +96,7 @@ def contact_address(
         flow: The flow that requests to us shall take.
         public: Host and port that the registrar sees instead of our own (NAT-3).
         push: Whether the parameters of push notification are left in (PUSH-9).
+        reg_id: Tells the flows of an instance apart (RFC 5626 4.2.1); ``None`` without outbound.
     """
     host, port = public if public is not None and flow.port is not None else (flow.host, flow.port)
     given = params.contact_uri_params.items()
@@ -105,4 +111,6 @@ def contact_address(
     header_params = dict(params.contact_params)
     if params.instance_id is not None:
         header_params["+sip.instance"] = f"<{params.instance_id}>"
+    if reg_id is not None:
+        header_params["reg-id"] = str(reg_id)
     return NameAddr(uri=uri, params=header_params)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from random import Random
 
     from aiosipreg.engine.digest import DigestPolicy
-    from aiosipreg.engine.effects import Effect, Flow
+    from aiosipreg.engine.effects import Effect
+    from aiosipreg.engine.keepalive import KeepAlive
+    from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.params import ProxyParams
 
@@ -44,8 +46,8 @@ class Course:
     """What is kept between attempts, where the registration stands, and what is wanted."""
 
     __slots__ = (
-        "_again", "_bearer", "_borne_since", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry",
-        "_secrets_changed", "_then_register", "intent", "lease", "session",
+        "_again", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry", "_secrets_changed",
+        "_then_register", "intent", "lease", "session",
     )  # fmt: skip
 
     def __init__(
@@ -57,15 +59,20 @@ class Course:
         timers: SipTimers,
         retry: RetryPolicy,
         user_agent: str | None = None,
+        keepalive: KeepAlive | None = None,
+        flows: FlowSet | None = None,
+        reg_id: int = 1,
     ) -> None:
-        self.session = Session(params, timers=timers, policy=policy, random=random, user_agent=user_agent)
+        self.session = Session(
+            params, timers=timers, policy=policy, random=random, user_agent=user_agent, keepalive=keepalive,
+            flows=flows, reg_id=reg_id,
+        )  # fmt: skip
+        if flows is None:
+            self.session.flows.flows = (self,)
         self.lease = Lease(self.session)
         self.intent = Intent.IDLE
         self._retry = retry
         self._cycle: Cycle | None = None
-        # The flow that carries the binding, and since when.
-        self._bearer: Flow | None = None
-        self._borne_since = 0.0
         self._removal_ends_at: float | None = None
         # What waits for the running cycle to end (REG-6): a refresh, changed settings, a registration (F-35).
         self._again = self._secrets_changed = False
@@ -79,11 +86,18 @@ class Course:
         """The public state."""
         return self.lease.state
 
+    @property
+    def trying(self) -> bool:
+        """Whether an attempt is under way."""
+        return self._cycle is not None
+
     # How an attempt begins and ends.
 
     def _begin(self, name: str, now: float) -> list[Effect]:
         """A first registration starts, or is held until there is a network (F-01, F-36 to F-38)."""
         lease = self.lease
+        if name == "F-01" and self.session.flows.waits(self):
+            return []
         if name == "F-37" and lease.put_off(now):
             return []
         storming_until = lease.storming(now)
@@ -125,8 +139,6 @@ class Course:
             return self._failed(replace(outcome, row=TROUBLES["RSP-200C"], grant=None), now)
         if session.params.strict_binding and grant.doubt is Reason.CONTACT_MISMATCH:
             return self._failed(replace(outcome, row=TROUBLES["RSP-200A"], grant=None), now)
-        if session.flow != self._bearer:
-            self._bearer, self._borne_since = session.flow, outcome.sent_at
         window = session.params.refresh_window
         delay = refresh_delay(
             grant.binding.expires, session.lifetime, session.random, timers=session.timers, window=window
@@ -167,7 +179,8 @@ class Course:
             lease.failures += 1
             if row.id == "RSP-403" and session.params.retry_403:
                 row = replace(row, then=Then.SLOW)
-            wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random)
+            alive = session.flows.alive()
+            wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random, alive=alive)
             if wait is not None and outcome.until is not None:
                 wait = max(outcome.until - now, SHORTEST_CYCLE)
                 lease.hurried = False
@@ -176,7 +189,7 @@ class Course:
         if row.id in _MAYBE_TAKEN and self.state is FAILED:
             # Only the answer may have been lost: unregister() asks to be sure (F-41).
             lease.residual_until = max(lease.residual_until or 0.0, outcome.sent_at + session.lifetime)
-        if row.elsewhere:
+        if row.elsewhere and (outcome.response is None or not session.holds_on(session.flow, outcome.response)):
             session.leave(outcome.target)
         if row.new_call_id:
             session.renew()
@@ -186,11 +199,10 @@ class Course:
         """Register on another connection, spread out, because many accounts lose one at once (F-16)."""
         lease, session = self.lease, self.session
         wait = session.random.uniform(0, NETWORK_JITTER)
-        self._bearer = None
-        if now < self._borne_since + _PROVEN:
-            # A server that agrees and hangs up must not become a loop.
+        if not lease.proven or now < lease.flow_since + _PROVEN:
+            # A server that agrees and hangs up, or never answers a keep-alive, must not become a loop (OUTB-16).
             lease.failures += 1
-            wait = self._retry.delay(lease.failures, session.random)
+            wait = self._retry.delay(lease.failures, session.random, alive=session.flows.alive())
         # Never after the refresh that was due: a brief binding must not run out meanwhile.
         lease.retry_at = max(now, min(now + wait, lease.refresh_at or now + wait))
         lease.refresh_at = None

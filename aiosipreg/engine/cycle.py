@@ -29,7 +29,7 @@ from aiosipreg.engine.effects import (
 )
 from aiosipreg.engine.outcome import Outcome, capped_retry_after
 from aiosipreg.engine.redirects import Detour
-from aiosipreg.engine.register import mapped_address, read_grant
+from aiosipreg.engine.register import mapped_address
 from aiosipreg.engine.repairs import repair
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.report import all_realms
@@ -73,13 +73,14 @@ class Cycle:
         step: What it waits for.
         outcome: Set when it is over.
         started_at: When it began.
+        flow: Where its requests go, ``None`` before that is known.
         requests: How many requests it has sent, retransmissions not counted.
         walk: The targets in turn, and what became of each.
     """
 
     __slots__ = (
-        "_challenge", "_contact", "_detour", "_ends_at", "_flow", "_last", "_repaired", "_session", "_target",
-        "_token", "_transaction", "outcome", "purpose", "requests", "started_at", "step", "walk",
+        "_challenge", "_contact", "_detour", "_ends_at", "_last", "_repaired", "_session", "_target", "_token",
+        "_transaction", "flow", "outcome", "purpose", "requests", "started_at", "step", "walk",
     )  # fmt: skip
 
     def __init__(self, session: Session, purpose: Purpose, now: float) -> None:
@@ -93,7 +94,7 @@ class Cycle:
         # Waiting for one's turn toward a target does not count (OVL-8): set when the first request goes out.
         self._ends_at = math.inf
         self._token = 0
-        self._flow = session.flow
+        self.flow = session.flow
         self._target: Target | None = None
         self._transaction: ClientTransaction | None = None
         self._contact: NameAddr | None = None
@@ -116,11 +117,6 @@ class Cycle:
     def branch(self) -> str | None:
         """The branch whose answer is awaited."""
         return self._transaction.branch if self.step is Step.TRYING and self._transaction is not None else None
-
-    @property
-    def flow(self) -> Flow | None:
-        """Where its requests go, ``None`` before that is known."""
-        return self._flow
 
     @property
     def binds(self) -> bool:
@@ -146,7 +142,7 @@ class Cycle:
             case NotLocated():
                 return self._not_located(answer, now)
             case Connected(flow=flow):
-                self._flow, self._target = flow, flow.target
+                self.flow, self._target = flow, flow.target
                 return self._transmit(now)
             case NotConnected():
                 return self._not_connected(answer, now)
@@ -158,7 +154,7 @@ class Cycle:
                 return self._end(TROUBLES["RSP-CB"], cause=answer.cause)
 
     def _not_connected(self, answer: NotConnected, now: float) -> list[Effect]:
-        if self._flow is not None and self._flow.target == self._target and self._target in self.walk.widened:
+        if self.flow is not None and self.flow.target == self._target and self._target in self.walk.widened:
             return self._transmit(now)  # TRA-3: TCP was there for the size alone.
         return self._leave(TROUBLES[answer.row], answer.cause, now, until=answer.until)
 
@@ -168,16 +164,17 @@ class Cycle:
             return []
         if row == "RSP-CLOSE" and row not in self._repaired and self.purpose is Purpose.REGISTER and not self._last:
             self._repaired.add(row)
+            self.flow = None
             return self._connect()  # What the far end has long forgotten looks open until something is sent on it.
         return self._leave(TROUBLES[row], cause, now)
 
     def flow_lost(self, flow: Flow | None, cause: str, now: float) -> list[Effect]:
         """A connection is gone: so is the request that waits for its answer on it, and the next needs another one."""
-        if self._flow != flow:
+        if self.flow != flow:
             return []
         if self.step is Step.TRYING:
             return self.failed(cause, now, "RSP-CLOSE")
-        self._flow = None
+        self.flow = None
         return []
 
     def received(self, response: Response, now: float) -> list[Effect]:
@@ -214,8 +211,8 @@ class Cycle:
         """Let time pass."""
         transaction = self._transaction
         if self.step is Step.TRYING and transaction is not None:
-            if transaction.tick(now) and self._flow is not None:
-                return [Send(self._flow, transaction.data, transaction.branch, again=True)]
+            if transaction.tick(now) and self.flow is not None:
+                return [Send(self.flow, transaction.data, transaction.branch, again=True)]
             if transaction.state is TransactionState.TIMED_OUT:
                 return self._leave(TROUBLES["RSP-F0"], "no answer", now)
             if transaction.state is TransactionState.TIMED_OUT_PROCEEDING:
@@ -243,7 +240,7 @@ class Cycle:
         return [Locate(self._put(Step.LOCATING), self._detour.next_hop)]
 
     def _located(self, targets: Sequence[Target], now: float) -> list[Effect]:
-        self.walk.offer(targets, self._session.avoid, self._detour.allows)
+        self.walk.offer(targets, self._session.reluctance, self._detour.allows)
         return self._next_target(now)
 
     def _not_located(self, answer: NotLocated, now: float) -> list[Effect]:
@@ -261,10 +258,12 @@ class Cycle:
         """The target is no good: tell so if that is news, then go on to the next one, or end."""
         target = self._target
         assert target is not None  # noqa: S101
+        stays = response is not None and self._session.holds_on(self.flow, response)
         self.walk.leave(target, row, cause, response, until)
-        self._session.leave(target)
+        if not stays:
+            self._session.leave(target)
         news = [] if until is not None else [TargetFailed(target, row, capped_retry_after(response, target), now)]
-        return [*news, *self._go_on(cause, now)]
+        return [*news, *(self._end(row, response) if stays else self._go_on(cause, now))]
 
     def _go_on(self, cause: str, now: float) -> list[Effect]:
         if self._last or self.purpose in (Purpose.REMOVE, Purpose.CLEAR):
@@ -288,10 +287,10 @@ class Cycle:
 
     def _connect(self) -> list[Effect]:
         assert self._target is not None  # noqa: S101
-        return [Connect(self._put(Step.CONNECTING), self._target)]
+        return [Connect(self._put(Step.CONNECTING), self._target, self._session.tied_to(self.flow))]
 
     def _transmit(self, now: float, *, kept: bool = False) -> list[Effect]:
-        session, flow = self._session, self._flow
+        session, flow = self._session, self.flow
         if self.requests >= _MOST_REQUESTS:
             return self._end(TROUBLES["RSP-LOC"])
         if flow is None:
@@ -316,31 +315,29 @@ class Cycle:
         return [Send(flow, transaction.data, transaction.branch)]
 
     def _succeed(self, row: Row, response: Response, now: float) -> list[Effect]:
-        session, transaction, flow, contact = self._session, self._transaction, self._flow, self._contact
+        session, transaction, flow, contact = self._session, self._transaction, self.flow, self._contact
         assert transaction is not None and flow is not None and contact is not None  # noqa: S101, PT018
         doubt = session.authenticator.accepted(response)
         if doubt is Reason.SERVER_NOT_AUTHENTICATED and session.policy.require_server_proof:
             return self._end(TROUBLES["RSP-200F"], response)
         session.flow, session.hop = flow, self._detour.hop
         try:
-            requested = session.assumed if self.purpose is Purpose.REGISTER else 0.0
-            grant = read_grant(response, contact, requested, transaction.started_at, flow)
+            grant = session.accept(self.purpose, response, contact, transaction.started_at, flow)
         except ParseError as error:
             return self._end(TROUBLES["RSP-200C"], response, cause=str(error))
-        if self.purpose is Purpose.REGISTER:
-            session.bind(contact)
-            if not self._last and session.learn(grant.public, again="NAT-3" in self._repaired):
-                self._repaired.add("NAT-3")
-                return self._transmit(now)
+        follows = self.purpose is Purpose.REGISTER and not self._last
+        if follows and session.learn(grant.public, again="NAT-3" in self._repaired):
+            self._repaired.add("NAT-3")
+            return self._transmit(now)
         return self._end(row, response, grant=grant if doubt is Reason.NONE else replace(grant, doubt=doubt))
 
     def _challenged(self, response: Response, now: float) -> list[Effect]:
-        assert self._flow is not None  # noqa: S101
+        assert self.flow is not None  # noqa: S101
         # The first Contact that gets bound is already the right one when the challenge told our public address.
-        if self._session.learn(mapped_address(response, self._flow), again="NAT-2" in self._repaired):
+        if self._session.learn(mapped_address(response, self.flow), again="NAT-2" in self._repaired):
             self._repaired.add("NAT-2")
         self._challenge = response
-        return self._authenticate(self._session.authenticator.challenged(response, self._flow.target.name), now)
+        return self._authenticate(self._session.authenticator.challenged(response, self.flow.target.name), now)
 
     def _authenticate(self, verdict: Verdict | Question, now: float) -> list[Effect]:
         if isinstance(verdict, Question):
@@ -381,7 +378,7 @@ class Cycle:
             return self._end(row, response, cause=cause)
         detour.follow()
         self.walk.turn(row, response)
-        self._flow = None
+        self.flow = None
         if detour.foreign:
             self._session.renew()
         return self._locate()

@@ -36,6 +36,8 @@ EDITS: Final[Mapping[str, Edit]] = MappingProxyType({
     "server": Edit.MOVE,
     "backup_servers": Edit.NOTHING,
     "routes": Edit.MOVE,
+    "outbound_proxies": Edit.MOVE,
+    "outbound": Edit.MOVE,
     "loose_routing": Edit.MOVE,
     "registered_by": Edit.MOVE,
     "auth": Edit.MOVE,
@@ -59,6 +61,7 @@ EDITS: Final[Mapping[str, Edit]] = MappingProxyType({
     "retry_403": Edit.NOTHING,
     "redirect": Edit.NOTHING,
     "redirect_hosts": Edit.NOTHING,
+    "path_hosts": Edit.NOTHING,
     "tls": Edit.REFRESH,
     "udp_only": Edit.NOTHING,
 })  # fmt: skip

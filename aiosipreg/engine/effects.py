@@ -77,10 +77,11 @@ class Locate:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Have a flow to this target; answer with `Connected` or `NotConnected`."""
+    """Have a flow to this target, this very one if it is named; answer with `Connected` or `NotConnected`."""
 
     token: int
     target: Target
+    flow: Flow | None = None
 
 
 @dataclass(frozen=True, slots=True)

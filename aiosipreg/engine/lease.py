@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.effects import Changed
+from aiosipreg.engine.keepalive import upkeep
 from aiosipreg.engine.replies import Then
 from aiosipreg.engine.report import clean, sentence
 from aiosipreg.engine.timers import SHORTEST_CYCLE
@@ -17,11 +18,13 @@ from aiosipreg.states import Reason, RegistrationState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiosipreg.engine.effects import Flow
+    from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.register import Binding, Grant
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.session import Session
-    from aiosipreg.wire import NameAddr
+    from aiosipreg.wire import NameAddr, ParamValue
 
 __all__ = ["Intent", "Lease", "earliest"]
 
@@ -46,7 +49,14 @@ class Lease:
         state: The public state; written by `move` alone.
         binding: The binding in place, ``None`` without one.
         bindings: All that the registrar listed last.
+        flow: The flow that carries the binding; ``None`` when it is lost.
+        flow_since: When the request that came by it first was sent (F-16).
+        proven: Keep-alives on it were answered, or nobody expects answers (OUTB-16).
+        upkeep: How it is to be kept alive, ``None`` when nothing is to be done.
         service_route: Route for other requests, as long as the binding lives (RFC 3608).
+        path: The way of requests to us, as the registrar noted it (RFC 3327).
+        associated_uris: Further addresses of the user; nobody says that they are registered (RFC 7315).
+        feature_caps: What servers on the way can do for this binding (RFC 6809).
         refresh_at: When the binding is renewed.
         retry_at: When a failed attempt is repeated; ``None`` when it is not.
         residual_until: Until then the registrar may still hold a binding whose removal was not confirmed.
@@ -60,8 +70,9 @@ class Lease:
     """
 
     __slots__ = (
-        "_attempts", "_session", "_window_at", "binding", "bindings", "cause", "failures", "hurried", "paused",
-        "refresh_at", "residual_until", "retry_at", "service_route", "started_at", "state", "tried", "woken_at",
+        "_attempts", "_session", "_window_at", "associated_uris", "binding", "bindings", "cause", "failures",
+        "feature_caps", "flow", "flow_since", "hurried", "path", "paused", "proven", "refresh_at", "residual_until",
+        "retry_at", "service_route", "started_at", "state", "tried", "upkeep", "woken_at",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -69,7 +80,14 @@ class Lease:
         self.state = RegistrationState.NONE
         self.binding: Binding | None = None
         self.bindings: tuple[Binding, ...] = ()
+        self.flow: Flow | None = None
+        self.flow_since = -math.inf
+        self.proven = True
+        self.upkeep: Upkeep | None = None
         self.service_route: tuple[NameAddr, ...] = ()
+        self.path: tuple[NameAddr, ...] = ()
+        self.associated_uris: tuple[NameAddr, ...] = ()
+        self.feature_caps: tuple[ParamValue, ...] = ()
         self.refresh_at: float | None = None
         self.retry_at: float | None = None
         self.residual_until: float | None = None
@@ -155,10 +173,29 @@ class Lease:
 
     def store(self, grant: Grant) -> None:
         """Take what a 2xx granted."""
+        session, before = self._session, self.flow
         self.binding = grant.binding
         self.bindings = grant.bindings
         self.service_route = grant.service_route
+        self.path = grant.path
+        self.associated_uris = grant.associated_uris
+        self.feature_caps = grant.feature_caps
         self.residual_until = None
+        self.flow = session.flow
+        self.upkeep = upkeep(session.flow, session.answer, session.keepalive)
+        if self.flow != before:
+            # What proved good stays so; another flow has to prove it anew.
+            self.flow_since, self.proven = self.bound_at, False
+        self.proven = self.proven or self.upkeep is None or not self.upkeep.answered
+
+    def prove(self) -> None:
+        """A keep-alive was answered: what failed before is forgotten (OUTB-16)."""
+        self.proven = True
+        self.failures = 0
+
+    def lose(self) -> None:
+        """The flow is gone, while the binding runs on (F-16)."""
+        self.flow = self.upkeep = None
 
     def drop(self, *, linger: bool = False, out_until: float | None = None) -> None:
         """Give the binding up.
@@ -171,15 +208,20 @@ class Lease:
             self.residual_until = self.expires_at or out_until or self.residual_until
         self.binding = None
         self.bindings = ()
-        self.service_route = ()
+        self.service_route = self.path = self.associated_uris = ()
+        self.feature_caps = ()
         self.refresh_at = None
+        self.lose()
+        if not self._session.flows.bound():
+            self._session.flows.gruus.lapse()
 
     def grant(self, grant: Grant, outcome: Outcome, refresh_at: float) -> Changed:
         """An attempt brought a binding (F-05, F-25)."""
-        self.failures = 0
         self.hurried = False
         self.refresh_at = refresh_at
         self.store(grant)
+        if self.proven:
+            self.failures = 0
         return self.move("F-05" if self.state is RegistrationState.PROGRESS else "F-25", outcome, reason=grant.doubt)
 
     def fail(self, outcome: Outcome, now: float, wait: float | None, *, final: bool) -> Changed:
@@ -198,6 +240,8 @@ class Lease:
             name = "F-28" if final else "F-26" if self.alive(now) else "F-27"
         if name != "F-26":
             self.drop(linger=final)
+        elif outcome.response is not None:
+            self.service_route = ()  # RTE-4: a refused refresh discards it.
         # Retry-After, retry_403 or max_attempts may have decided otherwise than the row does by itself, and where
         # anybody could have sent this answer, another network may tell the truth (SEC-17).
         row = outcome.row

@@ -48,6 +48,15 @@ class Query:
         """The flow that carries a binding: a query makes none."""
         return None
 
+    @property
+    def upkeep(self) -> None:
+        """Nor is there anything to be kept alive."""
+        return
+
+    def proved(self) -> list[Effect]:
+        """Nor can it prove good."""
+        return []
+
     def start(self, now: float) -> list[Effect]:
         """Begin."""
         return self._follow(lambda cycle: cycle.start(now))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.effects import Flow
     from aiosipreg.params import ProxyParams
-    from aiosipreg.wire import Response
+    from aiosipreg.wire import ParamValue, Response
 
 __all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "mapped_address", "read_grant"]
 
@@ -61,11 +61,17 @@ class RegisterSeries:
         params: The settings in force.
         concessions: How far the requests depart from them.
         registrar: The Request-URI; another one after a redirect (RDR-4).
+
+    Args:
+        params: The settings in force.
+        user_agent: The User-Agent header; ``None`` leaves it out.
+        random: Secure randomness.
+        keep: Offer ``keep`` in the Via (RFC 6223).
     """
 
-    __slots__ = ("_tail", "_user_agent", "call_id", "concessions", "cseq", "from_tag", "params", "registrar")
+    __slots__ = ("_tail", "_user_agent", "_via", "call_id", "concessions", "cseq", "from_tag", "params", "registrar")
 
-    def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random) -> None:
+    def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random, keep: bool = False) -> None:
         self.params = params
         self.concessions = Concessions()
         self.registrar = params.registrar
@@ -73,6 +79,8 @@ class RegisterSeries:
         self.from_tag = f"{random.getrandbits(64):016x}"
         self.cseq = 0
         self._user_agent = user_agent
+        # RFC 6223 4.2.2: offered anew in each request (KA-13).
+        self._via = ";rport;keep" if keep else ";rport"
         self._tail = self._fixed_headers()
 
     def adopt(self, params: ProxyParams) -> None:
@@ -111,7 +119,7 @@ class RegisterSeries:
         params = self.params
         lines = [
             f"REGISTER {self.request_uri} SIP/2.0",
-            f"Via: SIP/2.0/{flow.target.transport.value} {flow.sent_by};rport;branch={branch}",
+            f"Via: SIP/2.0/{flow.target.transport.value} {flow.sent_by}{self._via};branch={branch}",
             "Max-Forwards: 70",
             *(f"Route: <{route}>" for route in self._routes()),
             f"From: <{params.sender}>;tag={self.from_tag}",
@@ -203,6 +211,7 @@ class Grant:
         service_route: Route for other requests (RFC 3608), in order.
         path: The Path that the registrar stored.
         associated_uris: P-Associated-URI.
+        feature_caps: What the servers on the way can do for this binding (RFC 6809).
         public: Host and port that the far end saw, from ``received`` and ``rport`` of our Via (NAT-2).
     """
 
@@ -213,6 +222,7 @@ class Grant:
     service_route: tuple[NameAddr, ...] = ()
     path: tuple[NameAddr, ...] = ()
     associated_uris: tuple[NameAddr, ...] = ()
+    feature_caps: tuple[ParamValue, ...] = ()
     public: tuple[str, int] | None = None
 
 
@@ -244,6 +254,7 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
         response.service_route,
         response.path,
         response.associated_uris,
+        response.feature_caps,
         public,
     )
 
@@ -291,6 +302,9 @@ def _own(bindings: tuple[Binding, ...], contact: NameAddr, public: tuple[str, in
     """Our entry in the registrar's list (REG-12), also with its address rewritten to the public one (REG-14)."""
     instance = _instance(contact).lower()
     ours = [binding for binding in bindings if instance and (binding.instance_id or "").lower() == instance]
+    # A registrar without outbound may not give the reg-id back; then the address has to tell.
+    reg_id = _reg_id(contact.params.get("reg-id") or "")
+    ours = [binding for binding in ours if binding.reg_id == reg_id] or ours
     addresses = [contact.uri]
     if public is not None and isinstance(contact.uri, SipUri):
         addresses.append(contact.uri.replace(host=public[0], port=public[1]))

@@ -19,6 +19,7 @@ from aiosipreg.states import RegistrationState
 
 if TYPE_CHECKING:
     from aiosipreg.engine.effects import Answer, Effect, Flow
+    from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.regevent import Notice
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import Response
@@ -54,7 +55,12 @@ class Registration(Course):
     @property
     def flow(self) -> Flow | None:
         """The flow that carries the binding, ``None`` without one."""
-        return self.session.flow if self.lease.binding is not None else None
+        return self.lease.flow
+
+    @property
+    def upkeep(self) -> Upkeep | None:
+        """How that flow is to be kept alive, ``None`` when nothing is to be done, or not any more."""
+        return self.lease.upkeep if self.intent is Intent.REGISTER else None
 
     # What the application wants.
 
@@ -226,11 +232,18 @@ class Registration(Course):
     def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
         """A connection is gone, with the request on it (TRA-13), or while it only carried the binding (F-16)."""
         effects = self._feed(now, lambda cycle: cycle.flow_lost(flow, cause, now))
+        if self.lease.flow == flow:
+            self.lease.lose()
         if self.session.flow != flow:
             return effects
         self.session.leave(None)
         # An attempt that waits for its time goes on waiting: no storm on a server that refuses and hangs up (REG-36).
         return self._reconnect(cause, now) if self.state is OK else effects
+
+    def proved(self) -> list[Effect]:
+        """A keep-alive was answered on the flow that carries the binding (OUTB-16)."""
+        self.lease.prove()
+        return []
 
     def received(self, response: Response, now: float) -> list[Effect]:
         """An answer to the request with our `branch`."""

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import Response
 
-__all__ = ["SUPPORTED_TAGS", "Concessions", "repair"]
-
-SUPPORTED_TAGS: Final = ("path",)
-"""The option tags that this package implements and names by default (MSG-21)."""
+__all__ = ["Concessions", "repair"]
 
 _HIGHEST_FLOOR = 86_400
 
@@ -48,9 +45,26 @@ class Concessions:
 
     def tags(self, params: ProxyParams) -> tuple[str, ...]:
         """The option tags of Supported."""
-        wished = SUPPORTED_TAGS if params.supported is None else params.supported
-        kept = () if self.bare else tuple(tag for tag in wished if tag.lower() not in self.without_tags)
+        wished = () if self.bare else _usual(params) if params.supported is None else params.supported
+        if params.outbound:
+            named = {tag.lower() for tag in wished}
+            wished = (*wished, *(tag for tag in ("path", "outbound") if tag not in named))
+        kept = tuple(tag for tag in wished if tag.lower() not in self.without_tags)
         return (*kept, *(tag for tag in self.with_tags if tag not in kept))
+
+    def outbound(self, params: ProxyParams) -> bool:
+        """Whether outbound is asked for, so that the Contact has a reg-id (OUTB-4, OUTB-12)."""
+        return params.instance_id is not None and "outbound" in map(str.lower, self.tags(params))
+
+
+def _usual(params: ProxyParams) -> tuple[str, ...]:
+    """The option tags that are named by default (MSG-21, GRUU-1)."""
+    return ("path",) if params.instance_id is None else ("path", "gruu")
+
+
+def _implemented(params: ProxyParams) -> frozenset[str]:
+    """The option tags that may be insisted on: without an instance-id there is neither outbound nor a GRUU."""
+    return frozenset(_usual(params)) | (frozenset() if params.instance_id is None else {"outbound"})
 
 
 def repair(status: int, response: Response, params: ProxyParams, given: Concessions) -> Concessions | None:
@@ -75,13 +89,15 @@ def _bad_extension(response: Response, params: ProxyParams, given: Concessions) 
 
 def _no_outbound(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
     # RFC 5626 11.6 and OUTB-12: remembered, so that the first hop does not have to say it again.
-    tags = {tag.lower() for tag in given.tags(params)}
-    return replace(given, without_tags=given.without_tags | {"outbound"}) if "outbound" in tags else given
+    if "outbound" not in map(str.lower, given.tags(params)):
+        return given
+    with_tags = tuple(tag for tag in given.with_tags if tag != "outbound")
+    return replace(given, without_tags=given.without_tags | {"outbound"}, with_tags=with_tags)
 
 
 def _extension_required(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
     missing = tuple(tag for tag in response.require if tag not in given.tags(params))
-    if not set(missing) <= set(SUPPORTED_TAGS):
+    if not set(missing) <= _implemented(params):
         return given
     return replace(given, with_tags=given.with_tags + missing, without_tags=given.without_tags - set(missing))
 

@@ -215,7 +215,15 @@ def decide(status: int) -> Row:
     return TABLE.get(status) or _CLASSES[status // 100]
 
 
-def wait_after(row: Row, retry_after: float | None, failures: int, policy: RetryPolicy, random: Random) -> float | None:
+def wait_after(
+    row: Row,
+    retry_after: float | None,
+    failures: int,
+    policy: RetryPolicy,
+    random: Random,
+    *,
+    alive: bool = False,
+) -> float | None:
     """Seconds until the next attempt after a failure; ``None`` when there is none by itself.
 
     Args:
@@ -224,6 +232,7 @@ def wait_after(row: Row, retry_after: float | None, failures: int, policy: Retry
         failures: Consecutive failures, this one included.
         policy: The back-off.
         random: Spreads many accounts.
+        alive: Another flow of the account works (F-55).
     """
     if policy.max_attempts is not None and failures >= policy.max_attempts:
         return None
@@ -236,5 +245,5 @@ def wait_after(row: Row, retry_after: float | None, failures: int, policy: Retry
     elif retry_after == 0 and failures == 1:
         wait = SHORTEST_CYCLE
     else:
-        wait = policy.delay(failures, random)
+        wait = policy.delay(failures, random, alive=alive)
     return max(wait, retry_after or 0.0)

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from aiosipreg.engine.authenticator import Authenticator
 from aiosipreg.engine.contacts import Purpose, contact_address
 from aiosipreg.engine.edits import Edit, compare
-from aiosipreg.engine.register import RegisterSeries
+from aiosipreg.engine.keepalive import KeepAlive
+from aiosipreg.engine.outbound import FlowSet
+from aiosipreg.engine.register import RegisterSeries, read_grant
 from aiosipreg.engine.transaction import ClientTransaction, new_branch
 from aiosipreg.params import ExpiresIn, NatMode
+from aiosipreg.states import Reason
 from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.memory import Memory
     from aiosipreg.engine.redirects import Hop
+    from aiosipreg.engine.register import Grant
     from aiosipreg.engine.targets import Target
     from aiosipreg.engine.timers import SipTimers
     from aiosipreg.params import ProxyParams
@@ -49,7 +53,13 @@ class Session:
         home: Where the binding was taken before a restart; the first attempt begins there (REG-20).
         kept: What the store has of all this for certain, ``None`` without a store.
         avoid: The target that failed last; the next attempt prefers another (DNS-18).
-        public: Our address as the registrar sees it, once a NAT showed (NAT-2).
+        mapped: Our address as the registrar sees it, ``None`` if it sees what we see (NAT-2).
+        public: The same, as far as the Contact follows it (NAT-3).
+        keepalive: How flows are kept alive.
+        flows: The flows of the account, this one among them.
+        reg_id: The number of this flow (RFC 5626 4.2.1).
+        outbound: Whether the registrar bound our Contact to the flow that it came by (OUTB-7); ``None`` before its
+            first word about that.
         shared: The Contact of the account that this one depends on, to be registered instead of an own one.
         answer: The newest final answer.
         asymmetric: The registrar sees another address each time, so the Contact is left alone (NAT-4).
@@ -58,8 +68,8 @@ class Session:
 
     __slots__ = (
         "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact", "doubtful", "flow",
-        "home", "hop", "kept", "offered", "params", "policy", "public", "questions", "random", "series", "shared",
-        "timers", "user_agent",
+        "flows", "home", "hop", "keepalive", "kept", "mapped", "offered", "outbound", "params", "policy", "public",
+        "questions", "random", "reg_id", "series", "shared", "timers", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -70,12 +80,19 @@ class Session:
         policy: DigestPolicy,
         random: Random,
         user_agent: str | None = None,
+        keepalive: KeepAlive | None = None,
+        flows: FlowSet | None = None,
+        reg_id: int = 1,
     ) -> None:
         self.params = params
         self.timers = timers
         self.policy = policy
         self.random = random
         self.user_agent = user_agent
+        self.keepalive = keepalive or KeepAlive()
+        self.flows = flows or FlowSet()
+        self.reg_id = reg_id
+        self.outbound: bool | None = None
         self.flow: Flow | None = None
         self.hop: Hop | None = None
         self.contact: NameAddr | None = None
@@ -86,6 +103,7 @@ class Session:
         self.home: Target | None = None
         self.kept: Memory | None = None
         self.avoid: Target | None = None
+        self.mapped: tuple[str, int] | None = None
         self.public: tuple[str, int] | None = None
         self.shared: NameAddr | None = None
         self.asymmetric = False
@@ -97,13 +115,16 @@ class Session:
     def renew(self) -> None:
         """Start a new Call-ID with the same registrar."""
         concessions = self.series.concessions
+        self.flows.gruus.renounce()
         self._start_series()
         self.series.concede(concessions)
 
     def contact_on(self, flow: Flow) -> NameAddr:
         """The Contact to register on this flow (REG-11, NAT-3, PUSH-9)."""
-        push = not self.series.concessions.without_push
-        own = contact_address(self.params, flow, self.public, push=push)
+        concessions = self.series.concessions
+        reg_id = self.reg_id if concessions.outbound(self.params) else None
+        public = None if self._hopes_for_outbound else self.public
+        own = contact_address(self.params, flow, public, push=not concessions.without_push, reg_id=reg_id)
         if self.shared is None or not isinstance(self.shared.uri, SipUri):
             return own
         # REG-9, REG-10: where our own Contact would be sips, that of another account is too.
@@ -165,6 +186,22 @@ class Session:
         self.series.cseq -= 1
         self.offered = ()
 
+    def accept(self, purpose: Purpose, response: Response, contact: NameAddr, sent_at: float, flow: Flow) -> Grant:
+        """Take a 2xx to the request that was sent with this Contact on this flow; raises `ParseError`."""
+        registers = purpose is Purpose.REGISTER
+        self.outbound = "outbound" in response.require and "reg-id" in contact.params
+        grant = read_grant(response, contact, self.assumed if registers else 0.0, sent_at, flow)
+        if registers:
+            self.bind(contact)
+            self.flows.gruus.learn(grant.binding)
+        if grant.doubt is Reason.NONE and self._strangers(grant.path):
+            grant = replace(grant, doubt=Reason.UNEXPECTED_PROXY)
+        return grant
+
+    def tied_to(self, flow: Flow | None) -> Flow | None:
+        """The flow if our Contact is bound to it, so that it is refreshed there and nowhere else (OUTB-10)."""
+        return flow if self.outbound and flow == self.flow else None
+
     def bind(self, contact: NameAddr) -> None:
         """The registrar took what was sent, and holds nothing else of ours."""
         self.bound = contact
@@ -205,6 +242,8 @@ class Session:
             return []
         if not (self.doubtful or self.bound_extras) and (self.bound is None or self.bound.uri == contact.uri):
             return []  # Every usual request ends here.
+        if self.outbound and "reg-id" in contact.params:
+            return []  # The new Contact takes the place of any other with its reg-id (RFC 5626 4.2.1).
         wanted = (contact, *self.params.further_contacts) if purpose is Purpose.REGISTER else (contact,)
         kept = [entry.uri for entry in wanted]
         return [entry for entry in self.held() if entry.uri not in kept]
@@ -216,12 +255,23 @@ class Session:
             seen: Host and port, ``None`` when they are our own.
             again: The Contact has followed once in this attempt; if that was not enough, no other will do (NAT-4).
         """
+        self.mapped = seen
         if self.params.nat is NatMode.OFF or self.shared is not None or seen == self.public or self.asymmetric:
+            return False
+        if self._hopes_for_outbound or self.flows.gruus.public is not None:
             return False
         self.asymmetric = again
         if not again:
             self.public = seen
         return not again
+
+    def holds_on(self, flow: Flow | None, response: Response) -> bool:
+        """Whether we stay on the flow that this refusal came by: it works, and our Contact is bound to it (OUTB-11)."""
+        return self.tied_to(flow) is not None and response.status != 430
+
+    def reluctance(self, target: Target) -> tuple[bool, bool]:
+        """What speaks against a target: it failed last (DNS-18), or another flow leads there already (OUTB-19)."""
+        return target == self.avoid, self.flows.crowded(target, self)
 
     def leave(self, target: Target | None) -> None:
         """The target failed: the next attempt begins at the registrar again and prefers another one (DNS-18)."""
@@ -231,9 +281,13 @@ class Session:
     def adopt(self, params: ProxyParams) -> bool:
         """Take new settings; return whether they make another account of it, or one of another registrar (REG-38)."""
         moved = compare(self.params, params) is Edit.MOVE
+        if self.outbound and params.tls != self.params.tls:
+            self.flow = None  # It was opened by what was trusted before.
         self.params = params
         if moved:
-            self.flow = self.hop = self.contact = self.home = self.public = self.avoid = None
+            self.flow = self.hop = self.contact = self.home = self.public = self.mapped = self.avoid = None
+            self.outbound = None
+            self.flows.gruus.renounce()
             self.release(confirmed=True)
             self.asymmetric = False
             self.authenticator = Authenticator(self.policy, self.random)
@@ -257,4 +311,17 @@ class Session:
         return _USUAL_LIFETIME if self.params.lifetime_in is ExpiresIn.NOWHERE else float(self.lifetime)
 
     def _start_series(self) -> None:
-        self.series = RegisterSeries(self.params, user_agent=self.user_agent, random=self.random)
+        self.series = RegisterSeries(
+            self.params, user_agent=self.user_agent, random=self.random, keep=self.keepalive.keep
+        )
+
+    def _strangers(self, path: tuple[NameAddr, ...]) -> bool:
+        """Whether requests to us come through a host that the settings do not name (RTE-2)."""
+        known = {host.lower() for host in self.params.path_hosts}
+        hosts = (entry.uri.host.lower() if isinstance(entry.uri, SipUri) else "" for entry in path)
+        return bool(known) and not known.issuperset(hosts)
+
+    @property
+    def _hopes_for_outbound(self) -> bool:
+        """Whether requests to us will take the flow, whatever the Contact says; the registrar may still deny it."""
+        return self.outbound is not False and self.series.concessions.outbound(self.params)

@@ -84,7 +84,8 @@ class RetryPolicy:
     """When a failed registration is tried again (RFC 5626 4.5; OUTB-14, OUTB-15, OUTB-18).
 
     Attributes:
-        base: Seconds that double with every consecutive failure.
+        base: Seconds that double with every consecutive failure, while no flow of the account works.
+        base_not_all_failed: The same while another flow of the account works, so that there is less haste (F-55).
         max: Longest wait in seconds.
         jitter: The wait is drawn evenly between these two shares of it, so that many accounts spread out.
         max_attempts: Give up after this many consecutive failures; ``None`` never gives up.
@@ -97,24 +98,28 @@ class RetryPolicy:
     max: float = 1800.0
     jitter: tuple[float, float] = (0.5, 1.0)
     max_attempts: int | None = None
+    base_not_all_failed: float = 90.0
 
     def __post_init__(self) -> None:
         positive("base", self.base)
+        positive("base_not_all_failed", self.base_not_all_failed)
         positive("max", self.max)
         shares("jitter", self.jitter)
         attempts = self.max_attempts
         if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
             raise ConfigError("max_attempts", attempts, "a whole number, 1 or more, or None")
 
-    def delay(self, failures: int, random: Random) -> float:
+    def delay(self, failures: int, random: Random, *, alive: bool = False) -> float:
         """Seconds to wait after that many consecutive failures.
 
         Args:
             failures: 1 after the first failure.
             random: Where the jitter comes from.
+            alive: Another flow of the account works.
         """
+        base = self.base_not_all_failed if alive else self.base
         # A factor of 65536 is beyond any sensible cap; without the bound a year of failures overflows the float.
-        wait = min(self.max, self.base * float(1 << min(failures, 16)))
+        wait = min(self.max, base * float(1 << min(failures, 16)))
         return wait * random.uniform(*self.jitter)
 
     def slow(self, random: Random) -> float:

@@ -49,19 +49,24 @@ class Walk:
         """Whether there was a list of targets to choose from, not only the one of the binding."""
         return self._left is not None
 
-    def offer(self, targets: Sequence[Target], avoid: Target | None, allows: Callable[[Target], bool]) -> None:
+    def offer(
+        self,
+        targets: Sequence[Target],
+        reluctance: Callable[[Target], tuple[bool, ...]],
+        allows: Callable[[Target], bool],
+    ) -> None:
         """Take the targets that a name leads to.
 
         Args:
             targets: In the order in which to try them.
-            avoid: This one comes last (DNS-18).
+            reluctance: Those of which it says more come later.
             allows: Whether one may be used.
         """
         for target in targets:
             if not allows(target):
                 self.tried.setdefault(target, "no redirect may lead there")
         usable = [target for target in targets if target not in self.tried]
-        usable.sort(key=lambda target: target == avoid)
+        usable.sort(key=reluctance)
         self._left = usable[: max(0, _MOST_TARGETS - len(self.tried))]
 
     def next(self) -> Target | None:

@@ -97,6 +97,11 @@ class Connection(asyncio.Protocol):
         """Whether requests may be sent on it."""
         return self._transport is not None and self._cause is None and not self._transport.is_closing()
 
+    @property
+    def receiving(self) -> bool:
+        """Whether a message has begun to arrive and is not whole yet."""
+        return "message" in self._timers
+
     def begin(self, transport: asyncio.Transport) -> None:
         """Take part, now that the far end is known to be the right one.
 
@@ -239,7 +244,9 @@ class Connection(asyncio.Protocol):
 
     def _ping(self, ping: Ping) -> None:
         # RFC 5626 4.4.1: a ping is answered by a pong. What flows the other way answers pings of ours.
-        if ping is Ping.PING and self.usable and not self._paused and self._transport is not None:
+        if ping is Ping.PONG:
+            self._handler.pong_received(self.serial)
+        elif self.usable and not self._paused and self._transport is not None:
             self._transport.write(self._framed(Ping.PONG.value))
 
     def _end(self, cause: str) -> None:

@@ -36,6 +36,13 @@ class MessageHandler(Protocol):
     def connection_lost(self, serial: int, cause: str) -> None:
         """A connection is gone."""
 
+    def pong_received(self, serial: int) -> None:
+        """A CRLF came in on a connection: the answer to a ping, if there was one."""
+
+    def stun_received(self, data: bytes, source: Address) -> bool:
+        """A datagram that looks like STUN came in; return whether anybody waited for it."""
+        ...
+
 
 def hand_over(
     message: Request | Response,

@@ -117,6 +117,17 @@ class StreamTransport:
             raise TransportFailure("the connection is closed", "RSP-CLOSE")
         connection.send(data)
 
+    def receiving(self, serial: int) -> bool:
+        """Whether a message has begun to arrive on a connection and is not whole yet."""
+        connection = self._connections.get(serial)
+        return connection is not None and connection.receiving
+
+    def fail(self, serial: int, cause: str) -> None:
+        """End a connection at once, because it is dead; those who use it are told as ever."""
+        connection = self._connections.get(serial)
+        if connection is not None:
+            connection.fail(cause)
+
     def use(self, serial: int, *, in_use: bool) -> None:
         """Note whether anybody uses a connection: one that nobody uses is closed after a while (TRA-11)."""
         connection = self._connections.get(serial)

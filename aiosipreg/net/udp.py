@@ -76,6 +76,13 @@ class UdpTransport:
             raise OSError(_CLOSED)
         endpoint.send(data, (flow.target.host, flow.target.port))
 
+    def receiving(self, _serial: int) -> bool:
+        """A datagram is there as a whole or not at all."""
+        return False
+
+    def fail(self, serial: int, cause: str) -> None:
+        """There is no connection that could be ended."""
+
     def use(self, serial: int, *, in_use: bool) -> None:
         """A socket is kept for as long as the core runs, so it does not matter who uses it."""
 
@@ -190,7 +197,8 @@ class _Endpoint(asyncio.DatagramProtocol):
             return
         if data[0] < 2:
             # RFC 5626 8: the first octet of STUN is 0 or 1, which no SIP message begins with (TRA-16).
-            self._stats.dropped["stun"] += 1
+            if not self._handler.stun_received(data, source):
+                self._stats.dropped["stun"] += 1
             return
         try:
             message = parse_message(data)

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.keepalive import KeepAlive
+    from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.engine.session import Session
 
 NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
@@ -65,9 +67,9 @@ def target(
     return Target(f"192.0.2.{number}", port, transport, name)
 
 
-def flow(to: Target | None = None, *, host: str = LOCAL, port: int = 5060) -> Flow:
+def flow(to: Target | None = None, *, host: str = LOCAL, port: int = 5060, serial: int = 0) -> Flow:
     """The way to a target."""
-    return Flow(to or target(), host, port)
+    return Flow(to or target(), host, port, serial)
 
 
 def params(**changes: Any) -> ProxyParams:
@@ -170,6 +172,7 @@ class Driver:
         targets: What every name resolves to.
         info: The answer to every question for credentials.
         local: Local address of every flow.
+        serial: Which connection to a target there is.
         by_hand: Kinds of questions that are not answered by themselves.
         question: The open question of these kinds.
         sent: Every request, copies included.
@@ -189,12 +192,16 @@ class Driver:
         timers: SipTimers = TIMERS,
         targets: Sequence[Target] = (),
         policy: DigestPolicy | None = None,
+        keepalive: KeepAlive | None = None,
+        flows: FlowSet | None = None,
+        reg_id: int = 1,
     ) -> None:
         self.now = START
         self.settings = settings or params()
         self.targets: list[Target] = list(targets) or [target()]
         self.info: AuthInfo | None = AuthInfo("alice", password="secret")
         self.local = LOCAL
+        self.serial = 0
         self.by_hand: set[type[Effect]] = set()
         self.question: Locate | Connect | Ask | Keep | None = None
         self.sent: list[Sent] = []
@@ -210,6 +217,9 @@ class Driver:
             timers=timers,
             retry=retry or RetryPolicy(),
             user_agent="test",
+            keepalive=keepalive,
+            flows=flows,
+            reg_id=reg_id,
         )
         self.machine.lease = lease = NotingLease(self.machine.session)
         self.moves = lease.moves
@@ -346,7 +356,7 @@ class Driver:
 
     def connect(self) -> None:
         assert isinstance(self.question, Connect)
-        self.answer(Connected(self.question.token, flow(self.question.target, host=self.local)))
+        self.answer(Connected(self.question.token, flow(self.question.target, host=self.local, serial=self.serial)))
 
     def not_connected(
         self, cause: str = "Network is unreachable", row: str = "RSP-REF", *, until: float | None = None
@@ -447,8 +457,9 @@ class Driver:
         match question:
             case Locate(token=token):
                 return self.machine.take(Located(token, tuple(self.targets)), self.now)
-            case Connect(token=token, target=to):
-                return self.machine.take(Connected(token, flow(to, host=self.local)), self.now)
+            case Connect(token=token, target=to, flow=named):
+                there = named or flow(to, host=self.local, serial=self.serial)
+                return self.machine.take(Connected(token, there), self.now)
             case Ask(token=token):
                 return self.machine.take(Answered(token, self.info), self.now)
             case Keep(token=token):

@@ -27,6 +27,8 @@ TABLE: dict[str, tuple[Any, Edit]] = {
     "server": ("sip:other.example.org", MOVE),
     "backup_servers": (("sip:other.example.org",), NOTHING),
     "routes": (("sip:proxy.example.org",), MOVE),  # the model ignores routes for REGISTER
+    "outbound_proxies": (("sip:edge.example.org",), MOVE),
+    "outbound": (True, MOVE),
     "loose_routing": (False, MOVE),
     "registered_by": ("sip:boss@example.org", MOVE),
     "auth": (AuthInfo("toto", password="other"), MOVE),  # REG-38
@@ -50,6 +52,7 @@ TABLE: dict[str, tuple[Any, Edit]] = {
     "retry_403": (True, NOTHING),
     "redirect": (Redirect.NEVER, NOTHING),
     "redirect_hosts": (("edge.example.net",), NOTHING),
+    "path_hosts": (("edge.example.net",), NOTHING),
     "udp_only": (True, NOTHING),
     "tls": (TlsParams(wildcards=False), REFRESH),  # over a connection to which the new settings agree
 }
@@ -74,8 +77,12 @@ def test_changing_nothing_sends_nothing(name: str) -> None:
     assert plan(TOTO, TOTO.replace(**{name: getattr(TOTO, name)})) is NOTHING
 
 
-# Two that do not go together: whoever registers for somebody else is not that device (REG-32).
-PAIRS = set(combinations([name for name in SETTABLE if name != "register"], 2)) - {("registered_by", "instance_id")}
+# What does not go together: whoever registers for somebody else is not that device (REG-32), and a flow is bound to one
+# Contact (OUTB-9).
+APART = {("registered_by", "instance_id")} | {
+    (one, other) for one in ("outbound_proxies", "outbound") for other in ("registered_by", "extra_contacts")
+}
+PAIRS = set(combinations([name for name in SETTABLE if name != "register"], 2)) - APART
 
 
 @pytest.mark.parametrize("names", sorted(PAIRS), ids="-".join)

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.keepalive import Agreement, KeepAlive, Upkeep
 from aiosipreg.engine.lease import Lease, earliest
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.register import Binding, Grant
@@ -15,8 +16,8 @@ from aiosipreg.engine.session import Session
 from aiosipreg.engine.targets import Transport
 from aiosipreg.engine.timers import SipTimers
 from aiosipreg.states import Reason, RegistrationState
-from aiosipreg.wire import NameAddr
-from tests.engine.driver import params, parse_response, target
+from aiosipreg.wire import NameAddr, ParamValue
+from tests.engine.driver import flow, params, parse_response, target
 
 NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
 
@@ -266,3 +267,87 @@ def test_a_move_that_does_not_start_here_is_refused() -> None:
     subject = lease(OK)
     with pytest.raises(AssertionError, match="F-01 does not start in Ok"):
         subject.move("F-01")
+
+
+# The flow
+
+
+def granted(*rows: str, keepalive: KeepAlive | None = None, transport: Transport = Transport.TCP) -> Lease:
+    """A lease whose binding came by a flow, with a 2xx that says so much."""
+    subject = lease(PROGRESS)
+    session = subject._session
+    session.keepalive = keepalive or KeepAlive()
+    session.flow = flow(target(transport=transport))
+    session.answer = parse_response("\r\n".join(["SIP/2.0 200 OK", *rows, "", ""]))
+    subject.failures = 3
+    subject.grant(GRANT, Outcome(decide(200), grant=GRANT, target=target()), 3500)
+    return subject
+
+
+def test_KA_1_what_the_2xx_agreed_to_is_done_on_its_flow() -> None:
+    subject = granted("Require: outbound", "Flow-Timer: 60")
+    there = flow(target(transport=Transport.TCP))
+    assert subject.flow == there
+    assert subject.upkeep == Upkeep(there, Agreement(pongs=True, stun=True, interval=60))
+
+
+@pytest.mark.parametrize(
+    ("transport", "settings", "kept"),
+    [
+        (Transport.UDP, KeepAlive(), False),
+        (Transport.UDP, KeepAlive(nat_refresh=15.0), True),
+        (Transport.UDP, KeepAlive(stun=True), True),
+        (Transport.TCP, KeepAlive(), True),
+        (Transport.TCP, KeepAlive(blind=False), False),
+    ],
+)
+def test_KA_7_8_nothing_is_kept_where_nothing_is_to_be_done(
+    transport: Transport, settings: KeepAlive, kept: bool
+) -> None:
+    subject = granted(keepalive=settings, transport=transport)
+    assert (subject.upkeep is not None) is kept
+    assert subject.flow is not None
+
+
+def test_OUTB_16_failures_are_forgotten_once_the_flow_is_proven() -> None:
+    assert granted().failures == 0
+    subject = granted("Require: outbound")
+    assert (subject.failures, subject.proven) == (3, False)
+    subject.prove()
+    assert (told(subject.failures), told(subject.proven)) == (0, True)
+    subject.state = REFRESHING
+    subject.grant(GRANT, Outcome(decide(200), grant=GRANT, target=target()), 3500)
+    assert subject.proven
+    subject.lose()
+    assert (subject.flow, subject.upkeep) == (None, None)
+    subject.state = REFRESHING
+    subject.grant(GRANT, Outcome(decide(200), grant=GRANT, target=target()), 3500)
+    assert not subject.proven
+
+
+ROUTES = Grant(BINDING, (BINDING,), service_route=(CONTACT,), path=(CONTACT,), associated_uris=(CONTACT,))
+
+
+def test_RTE_4_a_refused_refresh_discards_the_service_route_and_an_unanswered_one_does_not() -> None:
+    subject = lease(REFRESHING)
+    subject.store(ROUTES)
+    subject.fail(Outcome(TROUBLES["RSP-F0"], target=target()), NOW, 50.0, final=False)
+    assert subject.service_route == (CONTACT,)
+    subject.fail(outcome(480), NOW, 50.0, final=False)
+    assert told(subject.service_route) == ()
+    assert subject.path == (CONTACT,)
+
+
+def test_RTE_4_7_8_a_2xx_replaces_all_and_the_end_of_the_binding_takes_all() -> None:
+    caps = (ParamValue.parse("*;+g.3gpp.srvcc"),)
+    subject = lease(PROGRESS)
+    subject.store(
+        Grant(BINDING, (), service_route=(CONTACT,), path=(CONTACT,), associated_uris=(CONTACT,), feature_caps=caps)
+    )
+    assert (subject.path, subject.associated_uris, subject.feature_caps) == ((CONTACT,), (CONTACT,), caps)
+    subject.store(Grant(BINDING))
+    shown = subject.service_route, subject.path, subject.associated_uris, subject.feature_caps
+    assert shown == ((), (), (), ())
+    subject.store(ROUTES)
+    subject.drop()
+    assert (subject.service_route, subject.path, subject.associated_uris) == ((), (), ())

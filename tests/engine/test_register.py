@@ -404,13 +404,15 @@ def accounts(draw: st.DrawFn) -> ProxyParams:
     )
 
 
-@given(accounts(), st.sampled_from(Purpose), st.integers(1, 2**32 - 1), st.sampled_from(Transport), VALUE)
+@given(
+    accounts(), st.sampled_from(Purpose), st.integers(1, 2**32 - 1), st.sampled_from(Transport), VALUE, st.booleans()
+)
 def test_MSG_16_rendered_register_parses_back(
-    params: ProxyParams, purpose: Purpose, lifetime: int, transport: Transport, agent: str
+    params: ProxyParams, purpose: Purpose, lifetime: int, transport: Transport, agent: str, keep: bool
 ) -> None:
     there = flow(transport)
-    subject = series(params, user_agent=agent)
-    contact = contact_address(params, there)
+    subject = RegisterSeries(params, user_agent=agent, random=Random(1), keep=keep)
+    contact = contact_address(params, there, reg_id=7 if keep else None)
     data = subject.render(purpose, there, "z9hG4bKb", contact=contact, lifetime=lifetime)
     request = parse_message(data)
     assert isinstance(request, Request)
@@ -419,6 +421,7 @@ def test_MSG_16_rendered_register_parses_back(
     assert request.oddities == ()
     assert len(request.vias) == 1
     assert [str(route.uri) for route in request.routes] == list(params.routes)
+    assert ("keep" in request.vias[0].params) is keep
     assert request.to is not None
     assert request.from_ is not None
     assert (str(request.to.uri), request.to.params) == (str(params.aor), {})
@@ -437,7 +440,8 @@ def test_MSG_16_rendered_register_parses_back(
         for value, places in ((entry.expires, "CONTACT"), (request.expires, "HEADER")):
             assert value in (None, wished)
             assert (value is not None) >= (params.lifetime_in.name in (places, "BOTH"))
-    tags = ("path",) if params.supported is None else params.supported
+    usual = ("path",) if params.instance_id is None else ("path", "gruu")
+    tags = usual if params.supported is None else params.supported
     assert request.supported == tuple(tag.lower() for tag in tags)
     assert request.headers.get("User-Agent") == agent
     extra = [(name, value) for name, value in request.headers.items() if name.startswith("X-")]
@@ -698,6 +702,33 @@ def test_OUTB_3_reg_id_is_a_number_or_nothing(text: str, reg_id: int | None) -> 
     assert granted(f"{OURS};{text}").binding.reg_id == reg_id
 
 
+def outbound(reg_id: int = 3) -> NameAddr:
+    params = TOTO.replace(instance_id=INSTANCE, outbound=True)
+    return contact_address(params, FLOW, reg_id=reg_id)
+
+
+def test_OUTB_2_3_golden_contact_of_a_flow() -> None:
+    assert str(outbound(2**31 - 1)) == (f'<sip:toto@192.0.2.1:5070>;+sip.instance="<{INSTANCE}>";reg-id=2147483647')
+
+
+def test_KA_12_13_keep_is_offered_in_every_request() -> None:
+    subject = RegisterSeries(TOTO, user_agent=None, random=Random(1), keep=True)
+    for _ in range(2):
+        assert lines(render(subject), "Via") == ["Via: SIP/2.0/UDP 192.0.2.1:5070;rport;keep;branch=z9hG4bKb"]
+
+
+def test_OUTB_3_REG_12_own_binding_among_those_of_our_other_flows() -> None:
+    rows = [f'<sip:toto@192.0.2.{n}:5070>;+sip.instance="<{INSTANCE}>";reg-id={n};expires={n}00' for n in (1, 2, 3)]
+    foreign = f'<sip:toto@192.0.2.1:5070>;+sip.instance="<{INSTANCE[:-1]}7>";reg-id=3;expires=900'
+    grant = granted(*rows, foreign, contact=outbound())
+    assert (grant.binding.reg_id, grant.binding.expires, grant.listed) == (3, 300, True)
+
+
+def test_OUTB_7_a_registrar_without_outbound_may_not_give_the_reg_id_back() -> None:
+    rows = [f'<sip:toto@192.0.2.{n}:5070>;+sip.instance="<{INSTANCE}>";expires={n}00' for n in (2, 1)]
+    assert granted(*rows, contact=outbound()).binding.expires == 100
+
+
 def test_RTE_3_routes_path_and_associated_uris() -> None:
     grant = granted(
         f"{OURS};expires=300",
@@ -706,8 +737,10 @@ def test_RTE_3_routes_path_and_associated_uris() -> None:
             ("Service-Route", "<sip:c;lr>"),
             ("Path", "<sip:p;lr;ob>"),
             ("P-Associated-URI", "<sip:toto@example.org>, <tel:+123>"),
+            ("Feature-Caps", '*;+g.3gpp.srvcc, *;+sip.666="<tel:+666>"'),
         ],
     )
+    assert [dict(entry.params) for entry in grant.feature_caps] == [{"+g.3gpp.srvcc": None}, {"+sip.666": "<tel:+666>"}]
     assert [str(route.uri) for route in grant.service_route] == ["sip:a;lr", "sip:b;lr", "sip:c;lr"]
     assert [str(route.uri) for route in grant.path] == ["sip:p;lr;ob"]
     assert [str(entry.uri) for entry in grant.associated_uris] == ["sip:toto@example.org", "tel:+123"]

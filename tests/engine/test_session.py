@@ -12,12 +12,15 @@ from aiosipreg.engine.authenticator import Question, Verdict
 from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.effects import Flow
+from aiosipreg.engine.outbound import FlowSet
 from aiosipreg.engine.repairs import Concessions
 from aiosipreg.engine.session import Session
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.timers import SipTimers
 from aiosipreg.params import ExpiresIn, NatMode, ProxyParams
+from aiosipreg.settings import TlsParams
 from aiosipreg.wire import NameAddr, Request, Response, parse_message
+from tests.engine.driver import Driver
 
 TARGET = Target("192.0.2.10", 5060, Transport.UDP, "example.org")
 FLOW = Flow(TARGET, "192.0.2.1", 5070)
@@ -273,3 +276,73 @@ def test_N4_further_contacts_may_be_held_too() -> None:
     subject.adopt(TOTO)
     assert stale(subject, SECOND) == [ONE, extra]
     assert [str(entry.uri) for entry in subject.stale(Purpose.REMOVE, subject.contact_on(FIRST))] == [extra, TWO]
+
+
+# Outbound
+
+
+OUTBOUND = TOTO.replace(instance_id="urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", outbound=True)
+CONTACT_OF_A_FLOW = '<sip:toto@192.0.2.1:5070>;+sip.instance="<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>";reg-id=1'
+
+
+def test_OUTB_2_3_the_contact_of_a_flow_is_the_same_every_time() -> None:
+    subject = session(OUTBOUND)
+    assert str(subject.contact_on(FLOW)) == str(subject.contact_on(FLOW)) == CONTACT_OF_A_FLOW
+    subject.series.concede(Concessions(without_tags=frozenset({"outbound"})))
+    assert "reg-id" not in str(subject.contact_on(FLOW))
+
+
+def test_NAT_3_no_address_is_followed_while_outbound_is_hoped_for() -> None:
+    subject = session(OUTBOUND)
+    assert not subject.learn(PUBLIC, again=False)
+    assert (subject.mapped, subject.public) == (PUBLIC, None)
+    subject.outbound = True
+    assert not subject.learn(PUBLIC, again=False)
+    subject.outbound = False
+    assert subject.learn(PUBLIC, again=False)
+    assert subject.public == PUBLIC
+
+
+def test_OUTB_11_a_refusal_that_came_by_the_flow_leaves_it() -> None:
+    subject = session(OUTBOUND)
+    busy, broken = Response(503, ""), Response(430, "")
+    subject.flow = FLOW
+    assert not subject.holds_on(FLOW, busy)
+    subject.outbound = True
+    assert subject.holds_on(FLOW, busy)
+    assert not subject.holds_on(FLOW, broken)
+    assert not subject.holds_on(None, busy)
+    assert not subject.holds_on(Flow(TARGET, "192.0.2.1", 5071), busy)
+
+
+def test_OUTB_10_other_trust_needs_another_connection() -> None:
+    subject = session(OUTBOUND)
+    subject.flow = FLOW
+    subject.adopt(OUTBOUND.replace(tls=TlsParams(wildcards=False)))
+    assert subject.flow == FLOW
+    subject.outbound = True
+    subject.adopt(OUTBOUND)
+    assert subject.flow is None
+
+
+def test_OUTB_7_stale_contacts_are_named_where_no_reg_id_replaces_them() -> None:
+    subject = session(OUTBOUND)
+    subject.bind(NameAddr.parse("<sip:toto@192.0.2.9:5070>"))
+    contact = subject.contact_on(FLOW)
+    assert subject.stale(Purpose.REGISTER, contact) == [subject.bound]
+    subject.outbound = True
+    assert subject.stale(Purpose.REGISTER, contact) == []
+    assert subject.stale(Purpose.REGISTER, CONTACT) == [subject.bound]
+
+
+def test_OUTB_19_what_speaks_against_a_target() -> None:
+    flows = FlowSet()
+    one, other = (Driver(OUTBOUND, flows=flows, reg_id=reg_id, targets=[TARGET]) for reg_id in (1, 2))
+    flows.flows = (one.machine, other.machine)
+    assert other.session.reluctance(TARGET) == (False, False)
+    one.register()
+    one.ok("Require: outbound")
+    assert one.session.reluctance(TARGET) == (False, False)
+    assert other.session.reluctance(TARGET) == (False, True)
+    other.session.avoid = TARGET
+    assert other.session.reluctance(TARGET) == (True, True)

@@ -88,8 +88,8 @@ def test_OUTB_14_the_table_of_appendix_A(failures: int, low: float, high: float)
     [(1, 90, 180), (2, 180, 360), (3, 360, 720), (4, 720, 1440), (5, 900, 1800), (6, 900, 1800)],
 )
 def test_OUTB_14_the_table_of_appendix_A_while_another_flow_works(failures: int, low: float, high: float) -> None:
-    policy, random = RetryPolicy(base=90), Random(1)
-    assert spread([policy.delay(failures, random) for _ in range(DRAWS)], low, high)
+    policy, random = RetryPolicy(), Random(1)
+    assert spread([policy.delay(failures, random, alive=True) for _ in range(DRAWS)], low, high)
 
 
 def test_OUTB_14_wait_is_drawn_evenly() -> None:
@@ -114,7 +114,7 @@ def test_slow_retry_is_15_to_30_minutes() -> None:
     assert spread([policy.slow(random) for _ in range(DRAWS)], SLOW_RETRY / 2, SLOW_RETRY)
 
 
-@pytest.mark.parametrize("name", ["base", "max"])
+@pytest.mark.parametrize("name", ["base", "max", "base_not_all_failed"])
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
 def test_policy_times_are_numbers_above_zero(name: str, value: object) -> None:
     with pytest.raises(ConfigError) as caught:

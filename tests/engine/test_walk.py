@@ -21,7 +21,7 @@ ANSWER = parse_response("SIP/2.0 503 Busy\r\n\r\n")
 
 def walk(*targets: Target, avoid: Target | None = None) -> Walk:
     subject = Walk()
-    subject.offer(targets, avoid, lambda _: True)
+    subject.offer(targets, lambda to: (to == avoid,), lambda _: True)
     return subject
 
 
@@ -43,14 +43,14 @@ def test_DNS_19_at_most_eight_those_of_an_earlier_list_included() -> None:
     subject = Walk()
     assert (subject.listed, subject.next()) == (False, None)
     leave(subject, target(1))
-    subject.offer([target(number) for number in range(1, 20)], None, lambda _: True)
+    subject.offer([target(number) for number in range(1, 20)], lambda _: (), lambda _: True)
     assert subject.listed
     assert [subject.next() for _ in range(8)] == [*(target(number) for number in range(2, 9)), None]
 
 
 def test_SEC_20_one_that_may_not_be_used_is_told_of() -> None:
     subject = Walk()
-    subject.offer([target(1), target(2)], None, lambda to: to == target(2))
+    subject.offer([target(1), target(2)], lambda _: (), lambda to: to == target(2))
     assert (subject.next(), subject.next()) == (target(2), None)
     assert subject.tried == {target(1): "no redirect may lead there"}
 

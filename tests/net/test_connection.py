@@ -104,6 +104,12 @@ class World:
     def connection_lost(self, serial: int, cause: str) -> None:
         raise AssertionError("a connection tells whoever made it")
 
+    def pong_received(self, serial: int) -> None:
+        self._take("pong", serial)
+
+    def stun_received(self, data: bytes, source: tuple[str, int]) -> bool:
+        raise AssertionError("STUN is for datagrams")
+
     def lost(self, connection: Connection, cause: str) -> None:
         assert connection is self.connection
         self.seen.append(("lost", cause))
@@ -130,7 +136,7 @@ class TestReading:
         data = (OK + b"\r\n" + OPTIONS) * 10
         for start in range(0, len(data), size):
             world.connection.data_received(data[start : start + size])
-        assert world.words == [200, "OPTIONS"] * 10
+        assert [word for word in world.words if word != "pong"] == [200, "OPTIONS"] * 10
         assert world.seen[0] == (200, SERVER, 7)
         assert world.stats.dropped == {}
 
@@ -139,8 +145,17 @@ class TestReading:
         world.connection.data_received(b"\r\n" + OK)
         world.connection.data_received(b"\r")
         world.connection.data_received(b"\n" + OK)
-        assert world.words == [200, 200]
+        assert world.words == ["pong", 200, "pong", 200]
         assert world.far.log == []
+        assert world.seen[0] == ("pong", 7)
+
+    async def test_KA_6_it_tells_whether_a_message_is_just_arriving(self) -> None:
+        world = World()
+        assert not world.connection.receiving
+        world.connection.data_received(OK[:10])
+        assert world.connection.receiving
+        world.connection.data_received(OK[10:] + b"\r\n")
+        assert not world.connection.receiving
 
     async def test_TRA_15_a_ping_is_answered_by_a_pong(self) -> None:
         world = World()

@@ -50,6 +50,12 @@ class Recorder:
     def connection_lost(self, serial: int, cause: str) -> None:
         self.seen.put_nowait((serial, cause))
 
+    def pong_received(self, serial: int) -> None:
+        self.seen.put_nowait((serial, "pong"))
+
+    def stun_received(self, data: bytes, source: tuple[str, int]) -> bool:
+        raise AssertionError("STUN is for datagrams")
+
     async def next(self) -> tuple[Any, ...]:
         async with asyncio.timeout(5):
             return await self.seen.get()
@@ -324,3 +330,20 @@ async def test_closing_is_no_news_to_a_server_that_is_slow(handler: Recorder, se
     await ended((peer,))
     with pytest.raises(OSError, match="closed"):
         tcp.send(flow, OPTIONS)
+
+
+async def test_KA_6_a_connection_that_is_found_dead_ends_at_once(
+    tcp: StreamTransport, handler: Recorder, server: Server
+) -> None:
+    flow = await tcp.open(target(server.port), TLS)
+    tcp.send(flow, OPTIONS + b"\r\n\r\n")
+    peer, _ = await server.next()
+    assert not tcp.receiving(flow.serial)
+    peer.transport.write(b"\r\n" + OK[:20])
+    assert await handler.next() == (flow.serial, "pong")
+    assert tcp.receiving(flow.serial)
+    tcp.fail(flow.serial, "no answer to a ping within 10 s")
+    assert await handler.next() == (flow.serial, "no answer to a ping within 10 s")
+    assert not tcp.receiving(flow.serial)
+    tcp.fail(flow.serial, "once more")
+    assert tcp.flow(target(server.port), TLS) is None

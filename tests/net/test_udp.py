@@ -34,6 +34,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.error: Exception | None = None
+        self.awaited = False
+        self.stun: list[tuple[bytes, tuple[str, int]]] = []
         self.seen: asyncio.Queue[tuple[object, ...]] = asyncio.Queue()
 
     def response_received(self, response: Response, source: tuple[str, int], serial: int) -> None:
@@ -49,6 +51,13 @@ class Recorder:
 
     def connection_lost(self, serial: int, cause: str) -> None:
         raise AssertionError("there are no connections")
+
+    def pong_received(self, serial: int) -> None:
+        raise AssertionError("there are no connections")
+
+    def stun_received(self, data: bytes, source: tuple[str, int]) -> bool:
+        self.stun.append((data, source))
+        return self.awaited
 
     def _take(self, *seen: object) -> None:
         self.seen.put_nowait(seen)
@@ -272,6 +281,23 @@ async def test_TRA_16_what_is_no_message_is_counted(
     peer.sendto(REQUEST, (flow.host, flow.port))
     assert await handler.next() == ("OPTIONS", peer.getsockname())
     assert stats.dropped == {cause: 1}
+    assert handler.stun == ([(data, peer.getsockname())] if cause == "stun" else [])
+
+
+async def test_TRA_16_stun_that_somebody_waits_for_is_not_dropped(
+    udp: UdpTransport, handler: Recorder, stats: Stats, peer: socket.socket
+) -> None:
+    handler.awaited = True
+    flow = await udp.open(target(*peer.getsockname()))
+    for data in (b"\1\1", b"\0\1", b"\r\n", REQUEST):
+        peer.sendto(data, (flow.host, flow.port))
+    assert await handler.next() == ("OPTIONS", peer.getsockname())
+    assert [data for data, _ in handler.stun] == [b"\1\1", b"\0\1"]
+    assert stats.dropped == {"keep-alive": 1}
+    assert not udp.receiving(0)
+    udp.fail(0, "nothing that could be ended")
+    udp.send(flow, b"still open")
+    assert [peer.recv(100), peer.recv(100)] == [b"answer", b"still open"]
 
 
 @pytest.mark.parametrize("data", [REQUEST, RESPONSE])

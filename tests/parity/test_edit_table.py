@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -132,12 +132,14 @@ class Change:
         effect: What that causes.
         shows: Where it is seen in the REGISTER; ``None`` if nowhere.
         back: What the old value causes, where that is something else.
+        given: What the account has besides, because the setting needs it.
     """
 
     value: Any
     effect: Effect
     shows: Callable[[Request], object] | None = None
     back: Effect | None = None
+    given: dict[str, Any] = field(default_factory=dict)
 
 
 CHANGES: dict[str, Change] = {
@@ -145,6 +147,10 @@ CHANGES: dict[str, Change] = {
     "server": Change(lambda there: there.uri, MOVE, lambda request: request.uri),
     "backup_servers": Change(lambda there: (there.uri,), NOTHING),
     "routes": Change(lambda there: (there.uri,), MOVE, header("Route")),  # liblinphone: nothing
+    "outbound_proxies": Change(lambda there: (there.uri,), MOVE, header("Route"), given={"instance_id": INSTANCE}),
+    "outbound": Change(
+        True, MOVE, lambda request: request.contacts[0].params.get("reg-id"), given={"instance_id": INSTANCE}
+    ),
     "loose_routing": Change(False, MOVE),
     "registered_by": Change(TATA, MOVE, header("From")),
     "auth": Change(AuthInfo("toto", userid="tata", password="secret"), MOVE, header("Authorization")),
@@ -166,6 +172,7 @@ CHANGES: dict[str, Change] = {
     "retry_403": Change(True, NOTHING),
     "redirect": Change(Redirect.NEVER, NOTHING),
     "redirect_hosts": Change(("edge.titi.com",), NOTHING),
+    "path_hosts": Change(("edge.titi.com",), NOTHING),
     "tls": Change(TlsParams(wildcards=False), REFRESH),
     "udp_only": Change(True, NOTHING),
 }
@@ -180,7 +187,7 @@ def test_every_setting_is_in_one_of_the_tables() -> None:
 async def test_what_a_changed_setting_sends(name: str) -> None:
     change = CHANGES[name]
     async with staged() as stage:
-        proxy = await stage.registered(expires=600)
+        proxy = await stage.registered(expires=600, **change.given)
         value = change.value(stage.there) if callable(change.value) else change.value
         there_and_back = ((value, change.effect), (getattr(proxy.params, name), change.back or change.effect))
         for new, effect in there_and_back:

@@ -1,0 +1,62 @@
+"""The GRUUs of one account: addresses that lead to this very device from anywhere (RFC 5627)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiosipreg.errors import ParseError
+from aiosipreg.wire import SipUri
+
+if TYPE_CHECKING:
+    from aiosipreg.engine.register import Binding
+
+__all__ = ["Gruus"]
+
+MOST: Final = 64
+"""Temporary GRUUs that are kept (section 11.2 of the requirements)."""
+
+
+class Gruus:
+    """What registrars gave, as they wrote it: nothing in it is read or changed but the scheme (GRUU-6).
+
+    All flows of an account share them, because they all are one instance.
+
+    Attributes:
+        public: The public GRUU, the same as long as the instance lives; ``None`` without one.
+        temporary: Those that tell nobody whose they are, oldest first; all of them lead here (GRUU-3).
+    """
+
+    __slots__ = ("public", "temporary")
+
+    def __init__(self) -> None:
+        self.public: str | None = None
+        self.temporary: tuple[str, ...] = ()
+
+    def learn(self, binding: Binding | None) -> None:
+        """Take what a 2xx says of our binding, if it granted one (GRUU-2, GRUU-3)."""
+        if binding is None:
+            return
+        secure = isinstance(binding.contact.uri, SipUri) and binding.contact.uri.secure
+        self.public = _usable(binding.pub_gruu, secure=secure)
+        given = _usable(binding.temp_gruu, secure=secure)
+        if given is not None and given not in self.temporary:
+            self.temporary = (*self.temporary, given)[-MOST:]
+
+    def renounce(self) -> None:
+        """A new Call-ID begins, which ends all temporary ones (GRUU-4)."""
+        self.temporary = ()
+
+    def lapse(self) -> None:
+        """No binding of the instance is left (GRUU-5, GRUU-7)."""
+        self.public, self.temporary = None, ()
+
+
+def _usable(gruu: str | None, *, secure: bool) -> str | None:
+    """A GRUU if it is a SIP URI, with the scheme of the registered Contact (GRUU-8, RFC 5630 5.1.1.4)."""
+    try:
+        uri = SipUri.parse(gruu or "")
+    except ParseError:
+        return None
+    if uri.secure is secure or gruu is None:
+        return gruu
+    return ("sips:" if secure else "sip:") + gruu.partition(":")[2]
