@@ -32,7 +32,8 @@ def output_of(path: Path, directory: Path, *arguments: str, **environment: str) 
         timeout=45,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
+    # That asyncio took longer than 0.1 s over something tells of the machine that the tests share.
+    assert [line for line in result.stderr.splitlines() if not line.startswith("Executing <")] == []
     return result.stdout
 
 

@@ -120,7 +120,14 @@ def test_programs_get_one_object(file: Path) -> None:
             "domain": "titi.com",
         },
     ]
-    assert found["transports"] == {"udp": 5070, "tcp": 0, "tls": 0, "bind": ["192.0.2.1", "2001:db8::1"], "dscp": 0}
+    assert found["transports"] == {
+        "udp": 5070,
+        "tcp": 0,
+        "tls": 0,
+        "websockets": [],
+        "bind": ["192.0.2.1", "2001:db8::1"],
+        "dscp": 0,
+    }
     assert found["unknown"][0] == {"section": "sip", "key": "client_cert_key"}
     assert found["problems"] == []
 
