@@ -289,9 +289,9 @@ class Ledger(Watch):
     def look(self, registrar: StormyRegistrar, forgotten_at: float) -> None:
         """Section 9.2 on every machine, that something ends whatever goes on, and that nothing is left behind."""
         open_transactions = 0
+        hub = cast("Hub", next(iter(self.by_runner))._host)
         for account in self.accounts.values():
             proxy, runner = account.proxy, account.proxy._runners[0]
-            hub = cast("Hub", runner._host)
             open_transactions += (runner._branch is not None) + len(proxy._fetches)
             self.look_at(proxy)
             self.complain(not self.stuck(runner, hub), "stuck", proxy)

@@ -639,3 +639,24 @@ def test_F_52_53_54_the_account_at_its_beginning_and_its_end() -> None:
     assert other.states == [CLEARED, NONE]
     assert combined(other.states) is CLEARED
     assert {driver.machine.intent for driver in other} == {Intent.IDLE}
+
+
+def test_F_56_a_flow_that_is_asked_for_early_waits_for_the_first() -> None:
+    account = Account()
+    first, second = account
+    second.register()
+    assert (second.state, second.machine.trying, second.sent) == (NONE, False, [])
+    first.register()
+    second.register()
+    assert (first.machine.trying, second.machine.trying) == (True, False)
+
+
+def test_RTE_2_a_host_in_path_that_the_settings_do_not_name_is_told() -> None:
+    driver = Driver(params(path_hosts=("edge.example.org",)))
+    driver.register()
+    driver.ok("Path: <sip:EDGE.example.org;lr>")
+    assert driver.event.reason is Reason.NONE
+    driver.now += 10
+    driver.refresh()
+    driver.ok("Path: <sip:stranger.example.net;lr>,<sip:edge.example.org;lr>")
+    assert (driver.state, driver.event.reason) == (OK, Reason.UNEXPECTED_PROXY)

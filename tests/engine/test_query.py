@@ -181,4 +181,4 @@ def test_a_crash_is_an_end() -> None:
 
 def test_a_query_binds_nothing_to_its_flow() -> None:
     query, _ = asked()
-    assert query.flow is None
+    assert (query.flow, query.upkeep, query.proved()) == (None, None, [])
