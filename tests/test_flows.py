@@ -182,8 +182,9 @@ class TestLoss:
             await both(proxy)
             await asyncio.sleep(200)  # The first pings were answered.
             events = proxy.events()
+            await anext(events)
             there.one.kill_connections()
-            await asyncio.sleep(0.1)
+            lost = await anext(events)
             assert (proxy.state, [flow.state for flow in proxy.flows]) == (OK, [REFRESHING, OK])
             assert proxy.binding is not None
             assert proxy.binding.reg_id == 2
@@ -191,7 +192,7 @@ class TestLoss:
             [binding] = there.one.bindings[AOR]
             assert binding.reg_id == 1
             await core.stop()
-            _, lost, back, *_ = await collected(events)
+            back, *_ = await collected(events)
             assert moves([lost, back]) == [(1, "Ok", "Ok"), (1, "Ok", "Ok")]
             assert (lost.reason, back.reason) == (Reason.IO_ERROR, Reason.NONE)
             assert lost.message.startswith("flow 1: the connection to the server was lost")

@@ -49,7 +49,7 @@ async def test_KA_1_8_a_plain_registrar_over_tcp_is_pinged_blindly_and_may_ignor
         assert pings(registrar) == set()
         await proxy.registered(timeout=5)
         assert pings(registrar) == set()
-        await asyncio.sleep(3000)
+        await asyncio.sleep(2800)
         assert pings(registrar) == {PING}
         assert all(96 <= interval <= 120 for interval in intervals(registrar))
         assert proxy.state is OK

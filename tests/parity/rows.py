@@ -15,7 +15,6 @@ __all__ = ["SUITES", "Row", "Suite"]
 STREAMS = "TCP and TLS"
 BEARER = "bearer tokens"
 PUSH = "push notification"
-KEEP_ALIVE = "keep-alives"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,7 +313,7 @@ BELLE_REGISTER = suite(
     out(4, "Stateless UDP", STATELESS),
     out(5, "Stateless TCP", STATELESS),
     out(6, "Stateless TLS", STATELESS),
-    waits(7, "Stateful UDP with keep-alive", "Registered, with keep-alives", KEEP_ALIVE),
+    here(7, "Stateful UDP with keep-alive", "Registered, with keep-alives"),
     here(8, "Stateful UDP with network delay", "An answer after 3 s; copies of RFC 3261 until then"),
     here(9, "Stateful UDP with outbound proxy", "Registered through the route", "The Route header says so"),
     here(10, "Stateful UDP with send error", "Raised and told, with the time of the next attempt"),
@@ -348,7 +347,6 @@ BELLE_REGISTER = suite(
           "tests/test_core.py::TestRealSockets::test_both_families_and_many_accounts_on_one_core"),
 )  # fmt: skip
 
-OUTBOUND = "TCP and TLS, with the pings of RFC 5626"
 OTHER_METHODS = "presence"
 
 REFRESHER = suite(
@@ -389,11 +387,12 @@ REFRESHER = suite(
     here(29, "REGISTER digest with next nonce", "The announced nonce is used, without qop"),
     here(30, "REGISTER digest auth with next nonce", "The announced nonce is used, counted from 1"),
     here(31, "REGISTER digest auth with bad next nonce", "It costs one more challenge, and nothing else"),
-    waits(32, "REGISTER with RFC5626 ping pong ok", "The flow is kept", OUTBOUND),
-    waits(33, "REGISTER with RFC5626 ping pong nok", "The flow is closed, and another one registers", OUTBOUND),
-    waits(34, "REGISTER with RFC5626 ping pong nok and without verification", "The flow is closed", OUTBOUND),
-    waits(35, "REGISTER with RFC5626 ping pong not supported server-side", "No pong is awaited", OUTBOUND),
-    waits(36, "REGISTER with RFC5626 ping pong erroneously supported server-side", "The flow is kept", OUTBOUND),
+    here(32, "REGISTER with RFC5626 ping pong ok", "The flow is kept"),
+    here(33, "REGISTER with RFC5626 ping pong nok", "The flow is closed, and another one registers"),
+    here(34, "REGISTER with RFC5626 ping pong nok and without verification", "The flow is closed"),
+    here(35, "REGISTER with RFC5626 ping pong not supported server-side", "No pong is awaited"),
+    here(36, "REGISTER with RFC5626 ping pong erroneously supported server-side", "The flow is kept",
+         "The flow is replaced, as RFC 5626 wants it, ever more rarely"),
     waits(37, "Transactions using different channel banks", "Connections of one account are its own"),
     there(38, "REGISTER AND PUBLISH", "The nonce serves further requests; PUBLISH is out of scope",
           "test_refresher_04_register_digest_auth"),

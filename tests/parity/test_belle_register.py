@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from aiosipreg import Core, ProxyParams, Reason, ServerUnreachable
@@ -13,6 +15,8 @@ from tests.parity.scene import answers, failing_sends, now, requests
 
 pytestmark = pytest.mark.virtual_clock(delay=0.01)
 
+INSTANCE = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+
 
 async def test_belle_register_01_stateful_udp() -> None:
     async with Registrar(users=None) as registrar, registered(registrar) as proxy:
@@ -20,6 +24,15 @@ async def test_belle_register_01_stateful_udp() -> None:
         await proxy.unregister(timeout=5)
         assert registrar.bindings == {}
         assert methods(registrar) == [3600, 0]
+
+
+async def test_belle_register_07_stateful_udp_with_keep_alive() -> None:
+    async with Registrar(users=None, flow_timer=30) as registrar, Core() as core:
+        proxy = core.add_proxy_config(account(registrar, instance_id=INSTANCE, outbound=True))
+        await proxy.registered(timeout=5)
+        await asyncio.sleep(300)
+        assert len(registrar.pings) >= 10
+        assert methods(registrar) == [3600]
 
 
 async def test_belle_register_08_stateful_udp_with_network_delay() -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from aiosipreg import AuthInfo, Core, DigestPolicy, Reason, RegistrationError
 from aiosipreg.testing import Registrar
 from aiosipreg.wire import Response
-from tests.accounts import FAILED, OK, PROGRESS, REFRESHING, TOTO, account, methods, registered, told
+from tests.accounts import AOR, FAILED, OK, PROGRESS, REFRESHING, TOTO, account, methods, registered, told
 from tests.parity.scene import adding, answers, failing_sends, host, now, packets, requests, uri
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.virtual_clock(delay=0.01)
 
 REALM = "sip.example.org"
+INSTANCE = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
 MD5 = hashlib.md5(f"toto:{REALM}:secret".encode()).hexdigest()
 SHA_256 = hashlib.sha256(f"toto:{REALM}:secret".encode()).hexdigest()
 
@@ -263,3 +264,66 @@ async def test_refresher_31_register_digest_auth_with_bad_next_nonce(sip_registr
         await proxy.refresh(timeout=5)
         assert len(methods(sip_registrar)) == before + 3
     assert await told(events) == ["Ok", *["Refreshing", "Ok"] * 2, "Progress", "Cleared"]
+
+
+def pinging(**options: Any) -> Registrar:
+    """A registrar over TCP that wants a ping every 24 to 30 seconds, if it knows outbound."""
+    return Registrar(users=None, transports=("tcp",), flow_timer=30, **options)
+
+
+async def test_refresher_32_register_with_rfc5626_ping_pong_ok() -> None:
+    async with pinging() as registrar, Core() as core:
+        proxy = core.add_proxy_config(account(registrar, instance_id=INSTANCE, outbound=True))
+        await proxy.registered(timeout=5)
+        await asyncio.sleep(600)
+        assert len(registrar.pings) >= 20
+        assert methods(registrar) == [3600]
+        assert len(registrar.connections) == 1
+
+
+async def replaced(registrar: Registrar, *, answered_first: bool) -> None:
+    """A registrar whose pongs stop gets another connection, and keeps the binding."""
+    async with Core() as core:
+        proxy = core.add_proxy_config(account(registrar, instance_id=INSTANCE, outbound=True))
+        await proxy.registered(timeout=5)
+        if answered_first:
+            await asyncio.sleep(100)
+        [before] = registrar.connections
+        registrar.pongs = False
+        event = await proxy.wait_for(REFRESHING, timeout=41)
+        assert event.reason is Reason.IO_ERROR
+        registrar.pongs = True
+        await proxy.wait_for(OK, timeout=61)
+        [after] = registrar.connections
+        assert after is not before
+        assert methods(registrar) == [3600, 3600]
+
+
+async def test_refresher_33_register_with_rfc5626_ping_pong_nok() -> None:
+    async with pinging() as registrar:
+        await replaced(registrar, answered_first=True)
+
+
+async def test_refresher_34_register_with_rfc5626_ping_pong_nok_and_without_verification() -> None:
+    """There is no verification to switch off: who agreed to pongs has to send them from the first ping on."""
+    async with pinging() as registrar:
+        await replaced(registrar, answered_first=False)
+
+
+async def test_refresher_35_register_with_rfc5626_ping_pong_not_supported_server_side() -> None:
+    async with pinging(outbound=False, pongs=False) as registrar, Core() as core:
+        proxy = core.add_proxy_config(account(registrar, instance_id=INSTANCE, outbound=True))
+        await proxy.registered(timeout=5)
+        await asyncio.sleep(1000)
+        assert methods(registrar) == [3600]
+        assert proxy.state is OK
+
+
+async def test_refresher_36_register_with_rfc5626_ping_pong_erroneously_supported_server_side() -> None:
+    async with pinging(pongs=False) as registrar, Core() as core:
+        proxy = core.add_proxy_config(account(registrar, instance_id=INSTANCE, outbound=True))
+        await proxy.registered(timeout=5)
+        await asyncio.sleep(3600)
+        # A new flow each time, after 30 to 60 s, 60 to 120 and so on (OUTB-16); AoR and binding stay.
+        assert 4 <= len(methods(registrar)) <= 9
+        assert len(registrar.bindings[AOR]) == 1
