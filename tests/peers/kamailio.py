@@ -44,6 +44,7 @@ class Options:
             pair.sip.test.
         wants_certificate: Whether it wants one of the test authority from its clients.
         websocket: Whether it takes WebSockets for ``/ws``, on the ports of TCP and TLS.
+        outbound: Whether it supports outbound flows (RFC 5626), with a Flow-Timer of 25 s.
     """
 
     algorithm: str = "MD5"
@@ -57,6 +58,7 @@ class Options:
     tls: bool = False
     wants_certificate: bool = False
     websocket: bool = False
+    outbound: bool = False
 
     def definitions(self, directory: Path) -> Iterator[str]:
         qop = 1 if self.qop else 0
@@ -73,6 +75,7 @@ class Options:
             *(["WITH_QUALIFY"] if self.qualify else []),
             *(self._tls(directory) if self.tls else []),
             *(["WITH_WEBSOCKET"] if self.websocket else []),
+            *(["WITH_OUTBOUND"] if self.outbound else []),
         ):
             yield from ("-A", value)
 
@@ -221,6 +224,8 @@ def kamailio_running(directory: Path, options: Options, host: str = "127.0.0.1")
         give_up("Kamailio has no TLS (Debian package kamailio-tls-modules)")
     if options.websocket and not glob.glob(f"{MODULES}/websocket.so"):
         give_up("Kamailio has no WebSocket (Debian package kamailio-websocket-modules)")
+    if options.outbound and not glob.glob(f"{MODULES}/outbound.so"):
+        give_up("Kamailio has no outbound (Debian package kamailio-outbound-modules)")
     command = [
         *(program, "-DD", "-E", "-f", str(CONFIG), "-Y", str(directory), "-m", "256", "-M", "32"),
         *("-A", f"ADDRESS={host}", "-A", f"PORT={port}", "-A", f"TLS_PORT={tls_port}"),
