@@ -34,8 +34,8 @@ class Gruus:
 
     def learn(self, binding: Binding | None) -> None:
         """Take what a 2xx says of our binding, if it granted one (GRUU-2, GRUU-3)."""
-        if binding is None:
-            return
+        if binding is None or (binding.pub_gruu is binding.temp_gruu is self.public is None):
+            return  # Nearly every answer ends here.
         secure = isinstance(binding.contact.uri, SipUri) and binding.contact.uri.secure
         self.public = _usable(binding.pub_gruu, secure=secure)
         given = _usable(binding.temp_gruu, secure=secure)
@@ -53,10 +53,12 @@ class Gruus:
 
 def _usable(gruu: str | None, *, secure: bool) -> str | None:
     """A GRUU if it is a SIP URI, with the scheme of the registered Contact (GRUU-8, RFC 5630 5.1.1.4)."""
+    if gruu is None:
+        return None
     try:
-        uri = SipUri.parse(gruu or "")
+        uri = SipUri.parse(gruu)
     except ParseError:
         return None
-    if uri.secure is secure or gruu is None:
+    if uri.secure is secure:
         return gruu
     return ("sips:" if secure else "sip:") + gruu.partition(":")[2]

@@ -60,6 +60,7 @@ class RegisterSeries:
         cseq: The number that was used last.
         params: The settings in force.
         concessions: How far the requests depart from them.
+        outbound: Whether outbound is asked for, so that the Contact has a reg-id (OUTB-4, OUTB-12).
         registrar: The Request-URI; another one after a redirect (RDR-4).
 
     Args:
@@ -69,7 +70,10 @@ class RegisterSeries:
         keep: Offer ``keep`` in the Via (RFC 6223).
     """
 
-    __slots__ = ("_tail", "_user_agent", "_via", "call_id", "concessions", "cseq", "from_tag", "params", "registrar")
+    __slots__ = (
+        "_tail", "_user_agent", "_via", "call_id", "concessions", "cseq", "from_tag", "outbound", "params",
+        "registrar",
+    )  # fmt: skip
 
     def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random, keep: bool = False) -> None:
         self.params = params
@@ -149,7 +153,9 @@ class RegisterSeries:
     def _fixed_headers(self) -> str:
         """The headers that stay the same for hours, and the end of the message."""
         params, lines = self.params, [""]
-        if tags := self.concessions.tags(params):
+        tags = self.concessions.tags(params)
+        self.outbound = params.instance_id is not None and "outbound" in map(str.lower, tags)
+        if tags:
             lines.append(f"Supported: {', '.join(tags)}")
         if not self.concessions.bare:
             if self._user_agent:

@@ -52,10 +52,6 @@ class Concessions:
         kept = tuple(tag for tag in wished if tag.lower() not in self.without_tags)
         return (*kept, *(tag for tag in self.with_tags if tag not in kept))
 
-    def outbound(self, params: ProxyParams) -> bool:
-        """Whether outbound is asked for, so that the Contact has a reg-id (OUTB-4, OUTB-12)."""
-        return params.instance_id is not None and "outbound" in map(str.lower, self.tags(params))
-
 
 def _usual(params: ProxyParams) -> tuple[str, ...]:
     """The option tags that are named by default (MSG-21, GRUU-1)."""

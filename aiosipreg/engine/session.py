@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _USUAL_LIFETIME = 3600.0
+_KEEP_ALIVE = KeepAlive()
 _MOST_DOUBTFUL = 8
 
 
@@ -89,7 +90,7 @@ class Session:
         self.policy = policy
         self.random = random
         self.user_agent = user_agent
-        self.keepalive = keepalive or KeepAlive()
+        self.keepalive = keepalive or _KEEP_ALIVE
         self.flows = flows or FlowSet()
         self.reg_id = reg_id
         self.outbound: bool | None = None
@@ -121,10 +122,10 @@ class Session:
 
     def contact_on(self, flow: Flow) -> NameAddr:
         """The Contact to register on this flow (REG-11, NAT-3, PUSH-9)."""
-        concessions = self.series.concessions
-        reg_id = self.reg_id if concessions.outbound(self.params) else None
+        series = self.series
+        reg_id = self.reg_id if series.outbound else None
         public = None if self._hopes_for_outbound else self.public
-        own = contact_address(self.params, flow, public, push=not concessions.without_push, reg_id=reg_id)
+        own = contact_address(self.params, flow, public, push=not series.concessions.without_push, reg_id=reg_id)
         if self.shared is None or not isinstance(self.shared.uri, SipUri):
             return own
         # REG-9, REG-10: where our own Contact would be sips, that of another account is too.
@@ -189,12 +190,12 @@ class Session:
     def accept(self, purpose: Purpose, response: Response, contact: NameAddr, sent_at: float, flow: Flow) -> Grant:
         """Take a 2xx to the request that was sent with this Contact on this flow; raises `ParseError`."""
         registers = purpose is Purpose.REGISTER
-        self.outbound = "outbound" in response.require and "reg-id" in contact.params
+        self.outbound = self.series.outbound and "outbound" in response.require
         grant = read_grant(response, contact, self.assumed if registers else 0.0, sent_at, flow)
         if registers:
             self.bind(contact)
             self.flows.gruus.learn(grant.binding)
-        if grant.doubt is Reason.NONE and self._strangers(grant.path):
+        if self.params.path_hosts and grant.doubt is Reason.NONE and self._strangers(grant.path):
             grant = replace(grant, doubt=Reason.UNEXPECTED_PROXY)
         return grant
 
@@ -319,9 +320,9 @@ class Session:
         """Whether requests to us come through a host that the settings do not name (RTE-2)."""
         known = {host.lower() for host in self.params.path_hosts}
         hosts = (entry.uri.host.lower() if isinstance(entry.uri, SipUri) else "" for entry in path)
-        return bool(known) and not known.issuperset(hosts)
+        return not known.issuperset(hosts)
 
     @property
     def _hopes_for_outbound(self) -> bool:
         """Whether requests to us will take the flow, whatever the Contact says; the registrar may still deny it."""
-        return self.outbound is not False and self.series.concessions.outbound(self.params)
+        return self.series.outbound and self.outbound is not False
