@@ -69,8 +69,8 @@ class Flows:
         self._set = FlowSet()
         self.runners: tuple[Runner[Registration], ...] = ()
         # Flows to proxies that were taken out of the settings, until their bindings are removed.
-        self._leaving: list[Runner[Registration]] = []
-        self._reports: list[tuple[Registration, Changed]] = []
+        self._leaving: tuple[Runner[Registration], ...] = ()
+        self._reports: tuple[tuple[Registration, Changed], ...] = ()
         self._gathering = False
         self._state = RegistrationState.NONE
         check_outbound(params)
@@ -131,7 +131,7 @@ class Flows:
             known.pop(number) if number in known else self._runner(own, number) for number, own in enumerate(after, 1)
         ]
         self._have(tuple(runners))
-        self._leaving = list(known.values())
+        self._leaving = tuple(known.values())
         for number, (runner, own) in enumerate(zip(self.runners, after, strict=True)):
             # One that was about to leave comes back: its reg-id must not be bound anew before it is removed.
             begins = Edit.START if own.register else Edit.NOTHING
@@ -162,7 +162,7 @@ class Flows:
             self._state = changed.state
             self._tell(changed, None)
             return
-        self._reports.append((machine, changed))
+        self._reports = (*self._reports, (machine, changed))
         if not self._gathering:
             self._gathering = True
             self._settle()
@@ -170,7 +170,7 @@ class Flows:
     def _settle(self) -> None:
         """After all that an input caused: let other flows begin or end, then tell what happened to each."""
         self._review()
-        reports, self._reports = self._reports, []
+        reports, self._reports = self._reports, ()
         self._gathering = False
         self._dismiss()
         for machine, changed in reports:
@@ -192,8 +192,9 @@ class Flows:
 
     def _dismiss(self) -> None:
         """Let those go that were leaving and are done."""
-        for runner in [runner for runner in self._leaving if runner.machine.state in _SETTLED]:
-            self._leaving.remove(runner)
+        gone = [runner for runner in self._leaving if runner.machine.state in _SETTLED]
+        self._leaving = tuple(runner for runner in self._leaving if runner not in gone)
+        for runner in gone:
             runner.close()
             self._owner._keeper.drop(runner.machine)
 
