@@ -157,6 +157,15 @@ class TestReading:
         world.connection.data_received(OK[10:] + b"\r\n")
         assert not world.connection.receiving
 
+    async def test_TRA_15_KA_5_a_ping_waits_its_turn_among_whole_messages(self) -> None:
+        world = World()
+        world.connection.pause_writing()
+        for data in (OPTIONS, b"\r\n\r\n", OPTIONS):
+            world.connection.send(data)
+        assert world.far.log == []
+        world.connection.resume_writing()
+        assert world.far.log == [OPTIONS, b"\r\n\r\n", OPTIONS]
+
     async def test_TRA_15_a_ping_is_answered_by_a_pong(self) -> None:
         world = World()
         world.connection.data_received(b"\r\n\r\n" + OK + b"\r\n\r\n")
