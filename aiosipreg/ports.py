@@ -122,6 +122,10 @@ class Host(Protocol):
         """Run a coroutine as a task of the core."""
         ...
 
+    def located(self, uri: SipUri) -> Sequence[Target] | None:
+        """What `locate` would find, ``None`` if that takes waiting; raises the same."""
+        ...
+
     async def locate(self, uri: SipUri) -> Sequence[Target]:
         """Resolve a URI; raises `ResolutionFailed`, and `NoTransport` when none of ours leads there."""
         ...

@@ -124,6 +124,24 @@ class Resolver:
         self._watch(located)
         return located
 
+    def at_hand(self, uri: SipUri, transports: Sequence[Transport]) -> Located | None:
+        """What `locate` would find, if it takes no question to a name server; ``None`` if it does.
+
+        Raises:
+            ResolutionFailed: Nothing can be found.
+        """
+        search = select_targets(uri, transports=transports, random=self._random, families=self._preferred_families())
+        try:
+            questions = next(search)
+            while True:
+                known = [answer for question in questions if (answer := self._recall(question)) is not None]
+                if self._closed or len(known) < len(questions):
+                    return None
+                questions = search.send(tuple(known))
+        except StopIteration as stop:
+            located: Located = stop.value
+            return located
+
     def forget(self) -> None:
         """Drop every answer, because another network may give others; what is being asked is asked anew."""
         self._known.clear()

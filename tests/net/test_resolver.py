@@ -485,6 +485,28 @@ async def test_DNS_21_records_that_are_no_more_do_not_serve_on(fake: FakeDns, ma
     assert not (await failure(resolver, "sip:t.test:5060")).absent
 
 
+async def test_what_is_known_is_at_hand(fake: FakeDns, make: Make) -> None:
+    resolver, uri = make(fake.nameserver), SipUri.parse("sip:h.test")
+    assert resolver.at_hand(uri, (UDP,)) is None
+    located = await resolver.locate(uri, (UDP,))
+    asked = sum(fake.asked.values())
+    at_hand = resolver.at_hand(uri, (UDP,))
+    assert at_hand is not None
+    assert at_hand.targets == located.targets
+    assert sum(fake.asked.values()) == asked
+    await resolver.close()
+    assert resolver.at_hand(uri, (UDP,)) is None
+
+
+async def test_what_needs_no_name_server_is_at_hand(make: Make) -> None:
+    resolver = make("127.0.0.1")
+    located = resolver.at_hand(SipUri.parse("sip:192.0.2.1"), (UDP,))
+    assert located is not None
+    assert [str(target) for target in located.targets] == ["udp:192.0.2.1:5060"]
+    with pytest.raises(ResolutionFailed, match="no domain name"):
+        resolver.at_hand(SipUri.parse("sip:" + "x" * 64), (UDP,))
+
+
 async def test_another_network_gives_other_answers(fake: FakeDns, make: Make) -> None:
     resolver = make(fake.nameserver)
     resolver.forget()
