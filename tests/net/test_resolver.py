@@ -15,6 +15,7 @@ import pycares
 import pytest
 
 from aiosipreg.engine.targets import Located, ResolutionFailed, Target, Transport
+from aiosipreg.net import cares
 from aiosipreg.net import resolver as module
 from aiosipreg.net.resolver import Resolver
 from aiosipreg.net.stats import Stats
@@ -567,14 +568,14 @@ async def test_the_cache_is_bounded(
 async def test_an_unexpected_error_reaches_everyone_who_waits_and_is_not_kept(
     fake: FakeDns, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = module._read
-    monkeypatch.setattr(module, "_read", lambda *_: 1 / 0)
+    read = cares._read
+    monkeypatch.setattr(cares, "_read", lambda *_: 1 / 0)
     resolver = make(fake.nameserver)
     outcomes = await asyncio.gather(
         *(targets(resolver, "sip:h.test:5060") for _ in range(2)), return_exceptions=True
     )  # fmt: skip
     assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 2
-    monkeypatch.setattr(module, "_read", read)
+    monkeypatch.setattr(cares, "_read", read)
     assert len(await targets(resolver, "sip:h.test:5060")) == 2
 
 
@@ -797,4 +798,4 @@ async def test_the_thread_of_c_ares_ends_with_the_resolver(fake: FakeDns, make: 
     assert channel is not None
     await resolver.close()
     assert resolver._dns is None
-    assert channel._closed
+    assert channel._dns._closed
