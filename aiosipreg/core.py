@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aiosipreg.hub import RequestHandler
     from aiosipreg.params import AuthSource
     from aiosipreg.runner import Runner
-    from aiosipreg.states import RegistrationEvent
+    from aiosipreg.states import RegistrationEvent, Told
     from aiosipreg.store import Store
 
 __all__ = ["Core"]
@@ -293,8 +293,7 @@ class Core:
         Args:
             buffer: How many events the reader may fall behind before they are folded to the newest of each account.
         """
-        newest = [proxy.last_event for proxy in self.proxy_configs if proxy.last_event is not None]
-        return self._broadcast.subscribe(newest, buffer)
+        return self._broadcast.subscribe([event for proxy in self.proxy_configs if (event := proxy.last_event)], buffer)
 
     @property
     def network_reachable(self) -> bool:
@@ -322,11 +321,12 @@ class Core:
             user_agent=self._user_agent, keepalive=self._keepalive, flows=flows, reg_id=reg_id,
         )  # fmt: skip
 
-    def _publish(self, event: RegistrationEvent) -> None:
+    def _publish(self, told: Told) -> None:
         """Tell the readers, the store and those that depend on the account."""
-        self._broadcast.publish(event)
-        self._keeper.touch(event.proxy_config)
-        self._dependents.follow(event.proxy_config)
+        if self._broadcast.heard:
+            self._broadcast.publish(told.event)
+        self._keeper.touch(told.account)
+        self._dependents.follow(told.account)
 
     # How it is done.
 

@@ -55,6 +55,8 @@ class Dependents:
 
     def follow(self, master: ProxyConfig) -> None:
         """The state of an account changed: those that depend on it do what it did."""
+        if not self._of:
+            return
         for proxy in tuple(self._of.get(master.id, ())):
             # One that has failed keeps to its own back-off, or to its refusal: each refresh of the other one would
             # be another knock at the door.

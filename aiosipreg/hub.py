@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.pacing import Pacing
     from aiosipreg.engine.session import Session
-    from aiosipreg.engine.targets import Target
+    from aiosipreg.engine.targets import Located, Target
     from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.net.handler import MessageHandler
     from aiosipreg.net.stats import Stats
@@ -166,8 +166,16 @@ class Hub:
         for carrier in dict.fromkeys(self._carriers.values()):
             carrier.forget()
 
+    def located(self, uri: SipUri) -> Sequence[Target] | None:
+        """What `locate` would find, ``None`` if that takes waiting; raises the same."""
+        located = self._resolver.at_hand(uri, self._transports_for(uri))
+        return None if located is None else self._ordered(located)
+
     async def locate(self, uri: SipUri) -> Sequence[Target]:
         """Resolve a URI; raises `ResolutionFailed`, and `NoTransport` when none of ours leads there."""
+        return self._ordered(await self._resolver.locate(uri, self._transports_for(uri)))
+
+    def _transports_for(self, uri: SipUri) -> tuple[Transport, ...]:
         wanted = (uri.params.get("transport") or "").upper()
         if uri.secure:
             wanted = _SECURED.get(wanted, wanted)
@@ -178,7 +186,9 @@ class Hub:
             raise NoTransport(f"{uri} wants {wanted}, and there is only {', '.join(names)}")
         if wanted in ("WS", "WSS") and find_spec("websockets") is None:
             raise NoTransport(f"{uri} wants {wanted}: install aiosipreg with the extra `ws`, which brings `websockets`")
-        located = await self._resolver.locate(uri, transports)
+        return transports
+
+    def _ordered(self, located: Located) -> Sequence[Target]:
         # Before and after: what stands in front because a target failed must not open a way down either.
         return without_descent(self._marks.order(without_descent(located.targets), self.now()))
 

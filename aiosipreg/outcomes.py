@@ -50,6 +50,11 @@ class Waiters:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
 
+    @property
+    def heard(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waiting)
+
     def tell(self, event: RegistrationEvent) -> None:
         """Hand an event to those who want it."""
         for waiter in tuple(self._waiting):

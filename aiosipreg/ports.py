@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.targets import Target
     from aiosipreg.params import ProxyParams
     from aiosipreg.settings import TlsParams
-    from aiosipreg.states import RegistrationEvent
+    from aiosipreg.states import Told
     from aiosipreg.wire import Response, SipUri
 
 __all__ = ["Account", "Alarm", "Carrier", "Expectant", "Host", "Machine", "NoTransport", "Owner", "Records", "Timed"]
@@ -120,6 +120,10 @@ class Host(Protocol):
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run a coroutine as a task of the core."""
+        ...
+
+    def located(self, uri: SipUri) -> Sequence[Target] | None:
+        """What `locate` would find, ``None`` if that takes waiting; raises the same."""
         ...
 
     async def locate(self, uri: SipUri) -> Sequence[Target]:
@@ -287,5 +291,5 @@ class Owner(Protocol):
         """A new machine with the core's timers and policies."""
         ...
 
-    def _publish(self, event: RegistrationEvent) -> None:
+    def _publish(self, told: Told) -> None:
         """Tell the core's readers."""

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import enum
 import logging
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from aiosipreg.auth import AuthChallenge
 from aiosipreg.credentials import caution
 from aiosipreg.draft import Draft
-from aiosipreg.engine.effects import Changed
 from aiosipreg.errors import ConfigError, CoreClosedError, RegistrationTimeout
 from aiosipreg.fetch import Fetch
 from aiosipreg.flows import Flows, check_outbound
 from aiosipreg.outcomes import Waiters, decided, error_of, event_about, final
 from aiosipreg.standing import Standing
-from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
+from aiosipreg.states import Reason, RegistrationEvent, RegistrationState, Told
 from aiosipreg.streams import Broadcast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from aiosipreg.engine.effects import Ask, Effect
+    from aiosipreg.engine.effects import Ask, Changed, Effect
     from aiosipreg.engine.register import Binding
     from aiosipreg.engine.registration import Registration
     from aiosipreg.params import ProxyParams
@@ -34,7 +32,6 @@ logger = logging.getLogger("aiosipreg.proxy")
 
 OK, REFRESHING, FAILED = RegistrationState.OK, RegistrationState.REFRESHING, RegistrationState.FAILED
 _GONE = (RegistrationState.NONE, RegistrationState.CLEARED)
-_TOLD = tuple(field.name for field in fields(Changed))
 
 
 class _Phase(enum.Enum):
@@ -60,7 +57,7 @@ class ProxyConfig(Standing):
         self._host = host
         self._phase = _Phase.OPEN
         self._cautioned = False
-        self._last_event: RegistrationEvent | None = None
+        self._told: Told | None = None
         self._broadcast: Broadcast | None = None
         self._waiters = Waiters()
         self._fetches: set[Fetch] = set()
@@ -79,7 +76,7 @@ class ProxyConfig(Standing):
             self._broadcast = Broadcast()
             if self._phase is _Phase.ENDED:
                 self._broadcast.close()
-        return self._broadcast.subscribe([self._last_event] if self._last_event else [], buffer)
+        return self._broadcast.subscribe([self._told.event] if self._told is not None else [], buffer)
 
     def pause(self) -> None:
         """Begin nothing by itself any more: no refresh, no further attempt. The binding stays until it runs out.
@@ -134,7 +131,7 @@ class ProxyConfig(Standing):
             RegistrationTimeout: There was no binding within ``timeout`` seconds.
             CoreClosedError: The core or the account is gone.
         """
-        binding, event = self._lease.binding, self._last_event
+        binding, event = self._lease.binding, self.last_event
         if binding is not None and self.state in (OK, REFRESHING):
             return binding
         if event is None or not final(event):
@@ -180,7 +177,7 @@ class ProxyConfig(Standing):
             RegistrationTimeout: It did not get there within ``timeout`` seconds.
             CoreClosedError: The core or the account is gone.
         """
-        event = self._last_event
+        event = self.last_event
         if event is not None and self.state in states:
             return event
         return await self._wait(lambda event: event.state in states, timeout)
@@ -211,15 +208,14 @@ class ProxyConfig(Standing):
         """Report a change to whoever listens; of the flow with that number, if there are several."""
         if changed.state is OK and not self._cautioned:
             self._cautioned = caution(self.identity, self.algorithm, self._lease.flow)
-        told = {name: getattr(changed, name) for name in _TOLD}
-        event = RegistrationEvent(proxy_config=self, at=self._host.now(), flow=reg_id, **told)
-        self._last_event = event
+        told = self._told = Told(self, changed, self._host.now(), reg_id)
         if logger.isEnabledFor(logging.INFO):
-            logger.info("%s: %s -> %s: %s", event.identity, event.old, event.state, event.message)
+            logger.info("%s: %s -> %s: %s", changed.identity, changed.old, changed.state, changed.message)
         if self._broadcast is not None:
-            self._broadcast.publish(event)
-        self._core._publish(event)
-        self._waiters.tell(event)
+            self._broadcast.publish(told.event)
+        self._core._publish(told)
+        if self._waiters.heard:
+            self._waiters.tell(told.event)
 
     def _challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:
         who = params.sender
@@ -256,9 +252,9 @@ class ProxyConfig(Standing):
         self._flows.edit(old, params)
 
     async def _outcome(self, make: Callable[[Registration, float], list[Effect]], timeout: float | None) -> Binding:
-        before = self._last_event
+        before = self.last_event
         self._enter(make, insist=True)
-        event = self._last_event
+        event = self.last_event
         # Without a network the attempt is over before the call returns.
         over = event is not None and event is not before and self._has_decided(event)
         if not over and self.state is not OK:
@@ -274,9 +270,9 @@ class ProxyConfig(Standing):
 
     async def _withdrawn(self, timeout: float | None, *, everything: bool) -> None:
         self._ask_for(register=False)
-        before = self._last_event
+        before = self.last_event
         self._enter(lambda machine, now: machine.unregister(now, everything=everything), insist=True)
-        event = self._last_event
+        event = self.last_event
         if self.state not in _GONE:
             event = await self._wait(lambda event: event.state in (*_GONE, FAILED), timeout)
         elif event is before:

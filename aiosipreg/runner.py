@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from aiosipreg.engine.effects import (
     Answered,
     Ask,
-    Changed,
-    Concluded,
     Connect,
     Connected,
     Flow,
@@ -161,17 +159,7 @@ class Runner(Generic[M]):
     def _perform(self, effects: list[Effect]) -> None:
         todo = deque(effects)
         while todo:
-            match todo.popleft():
-                case Send() as send:
-                    todo.extend(self._send(send))
-                case (Changed() | Concluded() | TargetFailed()) as news:
-                    self._tell(news)
-                case Connect() as connect:
-                    todo.extend(self._connect(connect))
-                case Ask() as ask:
-                    todo.extend(self._ask(ask))
-                case (Locate() | Keep()) as question:
-                    self._inquire(self._answer(question))
+            todo.extend(self._do(todo.popleft()))
         self._expect(self._machine.branch)
         if self._branch is None and self._queued is None and self._question is None:
             self._host.release(self)
@@ -181,11 +169,24 @@ class Runner(Generic[M]):
         self._maintain(self._machine.upkeep)
         self._host.wake(self, self._machine.deadline)
 
-    def _tell(self, news: Changed | Concluded | TargetFailed) -> None:
-        if isinstance(news, TargetFailed):
-            self._host.target_failed(self, news)
-        else:
-            self._account.report(news)
+    def _do(self, effect: Effect) -> list[Effect]:
+        """Perform one effect; return what the machine wants at once because of that."""
+        match effect:
+            case Send():
+                return self._send(effect)
+            case Connect():
+                return self._connect(effect)
+            case Ask():
+                return self._ask(effect)
+            case Locate():
+                return self._locate(effect)
+            case Keep():
+                self._inquire(self._keep(effect))
+            case TargetFailed():
+                self._host.target_failed(self, effect)
+            case _:
+                self._account.report(effect)
+        return []
 
     def _expect(self, branch: str | None) -> None:
         if self._branch is not None and self._branch != branch:
@@ -214,6 +215,16 @@ class Runner(Generic[M]):
         except OSError as error:
             return self._machine.failed(str(error), self._host.now(), _row(error))
         return []
+
+    def _locate(self, locate: Locate) -> list[Effect]:
+        try:
+            targets = self._host.located(locate.uri)
+        except (ResolutionFailed, NoTransport) as error:
+            return self._machine.take(_not_located(locate, error), self._host.now())
+        if targets is None:
+            self._inquire(self._resolve(locate))
+            return []
+        return self._machine.take(Located(locate.token, targets), self._host.now())
 
     def _connect(self, connect: Connect, *, admitted: bool = False) -> list[Effect]:
         """Begin toward a target, unless other attempts have shown that it is no use, or once it is our turn."""
@@ -253,19 +264,15 @@ class Runner(Generic[M]):
         # An eager task (Python 3.12) may have ended within the call.
         self._question = None if task.done() else task
 
-    async def _answer(self, question: Locate | Keep) -> Answer:
-        if isinstance(question, Keep):
-            await self._host.keep(self.session)
-            return Kept(question.token)
-        return await self._locate(question)
+    async def _keep(self, keep: Keep) -> Answer:
+        await self._host.keep(self.session)
+        return Kept(keep.token)
 
-    async def _locate(self, locate: Locate) -> Answer:
+    async def _resolve(self, locate: Locate) -> Answer:
         try:
             return Located(locate.token, await self._host.locate(locate.uri))
-        except ResolutionFailed as error:
-            return NotLocated(locate.token, str(error), error.absent)
-        except NoTransport as error:
-            return NotLocated(locate.token, str(error), absent=True, hopeless=True)
+        except (ResolutionFailed, NoTransport) as error:
+            return _not_located(locate, error)
 
     async def _open(self, connect: Connect) -> Answer:
         try:
@@ -284,3 +291,9 @@ def _connections(bound: Flow | None, sent_on: Flow | None) -> frozenset[Flow]:
 def _row(error: OSError) -> str:
     """The row of section 8 that decides what an error means."""
     return error.row if isinstance(error, TransportFailure) else "RSP-REF"
+
+
+def _not_located(locate: Locate, error: ResolutionFailed | NoTransport) -> NotLocated:
+    if isinstance(error, NoTransport):
+        return NotLocated(locate.token, str(error), absent=True, hopeless=True)
+    return NotLocated(locate.token, str(error), error.absent)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Host, Owner
     from aiosipreg.runner import Runner
-    from aiosipreg.states import RegistrationState
+    from aiosipreg.states import RegistrationState, Told
     from aiosipreg.wire import NameAddr, ParamValue, Response
 
 __all__ = ["Standing"]
@@ -28,14 +28,14 @@ __all__ = ["Standing"]
 class Standing:
     """Read-only views of a running account."""
 
-    __slots__ = ("_core", "_flows", "_host", "_id", "_last_event", "_params")
+    __slots__ = ("_core", "_flows", "_host", "_id", "_params", "_told")
 
     _core: Owner
     _flows: Flows
     _host: Host
     _id: str
-    _last_event: RegistrationEvent | None
     _params: ProxyParams
+    _told: Told | None
 
     def __setattr__(self, name: str, value: object) -> None:
         if not name.startswith("_"):
@@ -209,12 +209,12 @@ class Standing:
     @property
     def last_event(self) -> RegistrationEvent | None:
         """The newest event, ``None`` before the first."""
-        return self._last_event
+        return None if self._told is None else self._told.event
 
     @property
     def _standing(self) -> RegistrationEvent:
         """The newest event, or what one would say before the first."""
-        return self._last_event or RegistrationEvent(
+        return self.last_event or RegistrationEvent(
             proxy_config=cast("Any", self),
             identity=self.identity, server=self.server, old=self.state, state=self.state, message="not registered",
             at=self._host.now(),

@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from aiosipreg.engine.effects import Changed
     from aiosipreg.engine.register import Binding
     from aiosipreg.proxy import ProxyConfig
 
-__all__ = ["OutboundFlow", "Reason", "RegistrationEvent", "RegistrationState"]
+__all__ = ["OutboundFlow", "Reason", "RegistrationEvent", "RegistrationState", "Told"]
 
 
 class RegistrationState(enum.Enum):
@@ -252,3 +253,36 @@ class OutboundFlow:
     target: str | None
     retry_at: float | None
     failures: int
+
+
+class Told:
+    """One change of an account; the event that shows it is made when somebody wants to see it.
+
+    Attributes:
+        account: The account.
+        changed: What happened.
+        at: When, in ``loop.time()``.
+        flow: Number of the flow, if there are several.
+    """
+
+    __slots__ = ("_event", "account", "at", "changed", "flow")
+
+    def __init__(self, account: ProxyConfig, changed: Changed, at: float, flow: int | None) -> None:
+        self.account = account
+        self.changed = changed
+        self.at = at
+        self.flow = flow
+        self._event: RegistrationEvent | None = None
+
+    @property
+    def event(self) -> RegistrationEvent:
+        """The event, always the same one."""
+        if self._event is None:
+            told = {name: getattr(self.changed, name) for name in _TOLD}
+            self._event = RegistrationEvent(proxy_config=self.account, at=self.at, flow=self.flow, **told)
+        return self._event
+
+
+# All but what the change does not know.
+_UNKNOWN = ("proxy_config", "at", "missed", "flow")
+_TOLD = tuple(entry.name for entry in fields(RegistrationEvent) if entry.name not in _UNKNOWN)

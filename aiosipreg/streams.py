@@ -79,6 +79,11 @@ class Broadcast:
         self._readers: WeakSet[_Reader] = WeakSet()
         self._closed = False
 
+    @property
+    def heard(self) -> bool:
+        """Whether there is any reader."""
+        return len(self._readers) > 0
+
     def publish(self, event: RegistrationEvent) -> None:
         """Hand over one event; never blocks."""
         for reader in self._readers:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmarks import build, digest, machine, parse, udp
+from benchmarks import build, digest, holding, imports, machine, memory, parse, peers, udp
 from benchmarks.measure import Effort
 from benchmarks.table import as_json, print_table
 
@@ -20,7 +21,14 @@ SUBJECTS: dict[str, Callable[[Effort], list[Figure]]] = {
     "digest": digest.measured,
     "machine": machine.measured,
     "udp": udp.measured,
+    "peers": peers.measured,
+    "holding": holding.measured,
+    "memory": memory.measured,
+    "import": imports.measured,
 }
+
+
+FULL = Effort(accounts=(1_000, 10_000, 100_000), seconds=30.0, full=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,14 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what a registration costs.")
     parser.add_argument("subjects", nargs="*", metavar="subject", help=f"{', '.join(SUBJECTS)}; all by default")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--full", action="store_true", help="measure up to 100,000 accounts, which takes an hour")
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs to take the median of (%(default)s)")
     parser.add_argument("--loops", type=int, default=usual.loops, help="repetitions within a run (%(default)s)")
-    parser.add_argument("--accounts", type=int, nargs="+", default=usual.accounts, help="how many accounts register")
+    parser.add_argument("--accounts", type=int, nargs="+", help="how many accounts register, the fewest first")
+    parser.add_argument("--seconds", type=float, help="how long accounts are held that have nothing to do")
     given = parser.parse_args(arguments)
     unknown = set(given.subjects) - SUBJECTS.keys()
     if unknown:
         parser.error(f"no such subject: {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
-    effort = Effort(runs=given.runs, loops=given.loops, accounts=tuple(given.accounts))
+    effort = replace(FULL if given.full else usual, runs=given.runs, loops=given.loops)
+    if given.accounts:
+        effort = replace(effort, accounts=tuple(given.accounts))
+    if given.seconds is not None:
+        effort = replace(effort, seconds=given.seconds)
     figures = [figure for subject in given.subjects or SUBJECTS for figure in SUBJECTS[subject](effort)]
     if given.json:
         print(as_json(figures, effort.runs))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from aiosipreg.engine.digest import DigestPolicy, DigestSession
 from aiosipreg.wire import Challenge
 from benchmarks.measure import Figure, compare, looped
-from benchmarks.null_registrar import NONCE, REALM
-from benchmarks.samples import CNONCE, SECRET
+from benchmarks.null_registrar import REALM
+from benchmarks.samples import CNONCE, NONCE, SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable

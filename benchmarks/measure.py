@@ -23,12 +23,16 @@ class Effort:
     Attributes:
         runs: Runs of which the median is taken; five at least for a figure that is quoted.
         loops: How often a small piece of work is done within a run.
-        accounts: How many accounts register, one row each.
+        accounts: How many accounts register, one row each, the fewest first.
+        seconds: How long accounts are held that have nothing to do.
+        full: Whether other clients and what is held are measured with all these accounts, not with the fewest only.
     """
 
     runs: int = 5
     loops: int = 2000
     accounts: tuple[int, ...] = (1_000, 10_000)
+    seconds: float = 3.0
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Figure:
         limit: What it is compared with, a row of the same subject.
         ratio: CPU time in units of the limit's: median, lowest and highest of the runs.
         note: What a reader has to know, such as why nothing was measured.
+        amount: What was measured if it is no time for a piece of work, in ``unit``.
+        unit: Of ``amount``.
     """
 
     subject: str
@@ -60,6 +66,8 @@ class Figure:
     limit: str | None = None
     ratio: tuple[float, float, float] | None = None
     note: str = ""
+    amount: float | None = None
+    unit: str = ""
 
 
 class Stopwatch:

@@ -1,9 +1,9 @@
 /* The null registrar in C: the same answers as null_registrar.py, at a small part of its cost.
  *
- *     null_registrar CPU CHALLENGED CHALLENGED_END GRANTED GRANTED_END TAG
+ *     null_registrar CPU CHALLENGED NONCE CHALLENGED_END GRANTED GRANTED_END TAG
  *
- * The texts of the answers come from null_registrar.py as arguments; CPU is -1 for any. It prints its port on 127.0.0.1
- * and ends when standard input does. Datagrams are taken and sent by the batch, so that it is never this side that is
+ * The texts of the answers come from null_registrar.py as arguments; CPU is -1 for any. It prints its port on 127.0.0.1,
+ * for every line on standard input how often it has agreed, and ends when standard input does. Datagrams are taken and sent by the batch, so that it is never this side that is
  * waited for. Only what every client writes is understood: one row a line, long and compact names in any case.
  */
 
@@ -22,6 +22,9 @@
 #define SIZE 4096
 #define BUFFER (1 << 24)
 
+/* As in null_registrar.py: so much of the end of the top Via makes each nonce another one. */
+#define OWN_PART 16
+
 enum { VIA, FROM, TO, CALL_ID, CSEQ, CONTACT, AUTHORIZATION, KINDS };
 static const char *const names[] = {"via", "from", "to", "call-id", "cseq", "contact", "authorization"};
 static const char *const compact[] = {"v", "f", "t", "i", "", "m", ""};
@@ -31,7 +34,8 @@ typedef struct {
 	size_t length;
 } Row;
 
-static const char *challenged, *challenged_end, *granted, *granted_end, *tag;
+static const char *challenged, *nonce, *challenged_end, *granted, *granted_end, *tag;
+static long grants;
 
 /* Writes behind what is there; what has no room is cut, and the client will complain. */
 typedef struct {
@@ -102,7 +106,13 @@ static void answer_register(Answer *answer, const char *request, size_t length, 
 	put_row(answer, &rows[CALL_ID], "");
 	put_row(answer, &rows[CSEQ], "");
 	if (agreed && rows[CONTACT].text != NULL) put_row(answer, &rows[CONTACT], "");
+	if (!agreed) {
+		put_text(answer, nonce);
+		size_t own = rows[VIA].length < OWN_PART ? rows[VIA].length : OWN_PART;
+		put(answer, rows[VIA].text + rows[VIA].length - own, own);
+	}
 	put_text(answer, agreed ? granted_end : challenged_end);
+	grants += agreed;
 }
 
 static int bound_socket(struct sockaddr_in *here) {
@@ -133,7 +143,13 @@ static void serve(int sock) {
 		in[place].msg_hdr = (struct msghdr){.msg_name = &sources[place], .msg_iov = &taken[place], .msg_iovlen = 1};
 	}
 	struct pollfd watched[] = {{.fd = sock, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
-	while (poll(watched, 2, -1) >= 0 && watched[1].revents == 0) {
+	while (poll(watched, 2, -1) >= 0) {
+		if (watched[1].revents != 0) {
+			char line[64];
+			if (read(STDIN_FILENO, line, sizeof line) <= 0) return;
+			printf("%ld\n", grants);
+			fflush(stdout);
+		}
 		for (int place = 0; place < BATCH; place++) in[place].msg_hdr.msg_namelen = sizeof sources[0];
 		int count = recvmmsg(sock, in, BATCH, MSG_DONTWAIT, NULL), ready = 0;
 		for (int place = 0; place < count; place++) {
@@ -167,11 +183,11 @@ static void bind_to(int cpu) {
 }
 
 int main(int count, char **arguments) {
-	if (count != 7) return 2;
+	if (count != 8) return 2;
 	if (atoi(arguments[1]) >= 0) bind_to(atoi(arguments[1]));
-	challenged = arguments[2], challenged_end = arguments[3];
-	granted = arguments[4], granted_end = arguments[5];
-	tag = arguments[6];
+	challenged = arguments[2], nonce = arguments[3], challenged_end = arguments[4];
+	granted = arguments[5], granted_end = arguments[6];
+	tag = arguments[7];
 	struct sockaddr_in here;
 	int sock = bound_socket(&here);
 	printf("%d\n", ntohs(here.sin_port));

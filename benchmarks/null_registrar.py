@@ -2,7 +2,7 @@
 
 It answers a REGISTER with a challenge, and one with credentials with 200, whatever they say; what is no REGISTER comes
 back unread. `null_registrar` runs the program in C where it can be built, and otherwise this module, which does the
-same at a multiple of the cost: ``python -m benchmarks.null_registrar [CPU]``.
+same at a multiple of the cost: ``python -m benchmarks.null_registrar CPU``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.programs import HERE, UnavailableError, built
@@ -20,17 +21,16 @@ from benchmarks.programs import HERE, UnavailableError, built
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NONCE", "REALM", "answered", "null_registrar"]
+__all__ = ["REALM", "NullRegistrar", "answered", "null_registrar"]
 
 REALM = "sip.titi.com"
-NONCE = "b7c9036dbf357f7683f054aea940e9703dc8f84c1108"
 
 _CHALLENGED = b"SIP/2.0 401 Unauthorized\r\n"
-_CHALLENGED_END = (
-    b'WWW-Authenticate: Digest realm="' + REALM.encode() + b'", nonce="' + NONCE.encode() + b'", '
-    b'algorithm=MD5, qop="auth"\r\n'
-    b"Server: null registrar\r\nContent-Length: 0\r\n\r\n"
-)
+# Every nonce is another one, as those of real registrars are: it ends as the top Via does.
+_NONCE = b'WWW-Authenticate: Digest realm="' + REALM.encode() + b'", nonce="b7c9036dbf357f7683f054aea940'
+_OWN_PART = 16
+_CHALLENGED_END = b'", algorithm=MD5, qop="auth"\r\nServer: null registrar\r\nContent-Length: 0\r\n\r\n'
+
 _GRANTED = b"SIP/2.0 200 OK\r\n"
 _GRANTED_END = (
     b"Expires: 3600\r\nSupported: path\r\n"
@@ -58,22 +58,42 @@ def answered(request: bytes, seen: bytes) -> bytes:
         rows.setdefault(_COMPACT.get(name, name), row)
     if b";tag=" not in rows[b"to"].rpartition(b">")[2]:
         rows[b"to"] += _TAG
-    copied = [rows[b"via"].replace(b";rport", seen, 1), *(rows[name] for name in _COPIED)]
-    agreed = b"authorization" in rows
-    if agreed and b"contact" in rows:
-        copied.append(rows[b"contact"])
-    start, end = (_GRANTED, _GRANTED_END) if agreed else (_CHALLENGED, _CHALLENGED_END)
-    return b"%b%b\r\n%b" % (start, b"\r\n".join(copied), end)
+    copied = b"\r\n".join([rows[b"via"].replace(b";rport", seen, 1), *(rows[name] for name in _COPIED)])
+    if b"authorization" not in rows:
+        return b"%b%b\r\n%b%b%b" % (_CHALLENGED, copied, _NONCE, rows[b"via"][-_OWN_PART:], _CHALLENGED_END)
+    contact = b"%b\r\n" % rows[b"contact"] if b"contact" in rows else b""
+    return b"%b%b\r\n%b%b" % (_GRANTED, copied, contact, _GRANTED_END)
+
+
+@dataclass(frozen=True, slots=True)
+class NullRegistrar:
+    """One that runs.
+
+    Attributes:
+        port: Its port on 127.0.0.1.
+    """
+
+    port: int
+    _process: subprocess.Popen[bytes]
+
+    @property
+    def grants(self) -> int:
+        """How often it has agreed so far."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
 
 
 @contextmanager
-def null_registrar(cpu: int = -1) -> Iterator[int]:
-    """Run the registrar; gives its port on 127.0.0.1.
+def null_registrar(cpu: int = -1) -> Iterator[NullRegistrar]:
+    """Run the registrar.
 
     Args:
         cpu: The CPU it is bound to, -1 for any.
     """
-    texts = (_CHALLENGED, _CHALLENGED_END, _GRANTED, _GRANTED_END, _TAG)
+    texts = (_CHALLENGED, _NONCE, _CHALLENGED_END, _GRANTED, _GRANTED_END, _TAG)
     try:
         command = [str(built("null_registrar.c")), str(cpu), *(text.decode() for text in texts)]
     except UnavailableError:
@@ -81,7 +101,7 @@ def null_registrar(cpu: int = -1) -> Iterator[int]:
     with subprocess.Popen(command, cwd=HERE.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
-            yield int(process.stdout.readline())
+            yield NullRegistrar(int(process.stdout.readline()), process)
         finally:
             process.communicate()
 
@@ -90,14 +110,21 @@ def serve(sock: socket.socket) -> None:
     """Answer until standard input ends. The socket is drained, so that waiting costs little when much arrives."""
     sock.setblocking(False)
     sources: dict[tuple[str, int], bytes] = {}
-    while sys.stdin not in select.select([sock, sys.stdin], [], [])[0]:
+    grants = 0
+    while True:
+        if sys.stdin in select.select([sock, sys.stdin], [], [])[0]:
+            if not sys.stdin.readline():
+                return
+            print(grants, flush=True)
         with suppress(BlockingIOError):
             while True:
                 request, source = sock.recvfrom(_SIZE)
                 seen = sources.get(source)
                 if seen is None:
                     seen = sources[source] = b";received=%b;rport=%d" % (source[0].encode(), source[1])
-                sock.sendto(answered(request, seen), source)
+                answer = answered(request, seen)
+                grants += answer.startswith(_GRANTED)
+                sock.sendto(answer, source)
 
 
 def main() -> None:

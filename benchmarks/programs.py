@@ -1,15 +1,26 @@
-"""Programs in C that are measured, or that answer: compiled on demand and kept in a cache directory."""
+"""Processes: programs in C, compiled on demand and kept in a cache directory, and modules of this package."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shlex
 import subprocess
+import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["HERE", "UnavailableError", "built", "output"]
+from benchmarks.measure import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+__all__ = ["HERE", "Child", "UnavailableError", "built", "output", "told"]
 
 HERE = Path(__file__).resolve().parent
 _PATIENCE = 120.0
@@ -44,6 +55,103 @@ def built(source: str, *packages: str, libraries: tuple[str, ...] = ()) -> Path:
             # In one step, since another process may be at it too.
             made.replace(program)
     return program
+
+
+class Child:
+    """A process that is measured from outside: CPU seconds with those of its own children, and wall seconds.
+
+    Args:
+        command: Program and arguments.
+        cpu: The CPU it is bound to, -1 for any.
+        directory: Where it runs, and its home.
+    """
+
+    def __init__(self, command: Sequence[object], cpu: int, directory: str) -> None:
+        self._name = Path(str(command[0])).name
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed at the exit
+        self._started_at = time.perf_counter()
+        self._process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=directory,
+            env=_environment(directory),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        if cpu >= 0:
+            os.sched_setaffinity(self._process.pid, {cpu})
+        self._alarm = threading.Timer(_PATIENCE, self._process.kill)
+        self._alarm.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._alarm.cancel()
+        if self._process.returncode is None:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._errors.close()
+
+    def is_over(self) -> bool:
+        """Whether it has ended, by itself or because it took too long."""
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def output(self) -> str:
+        """What it prints until its end.
+
+        Raises:
+            UnavailableError: It fails.
+        """
+        assert self._process.stdout is not None
+        printed = self._process.stdout.read()
+        self.ended()
+        return printed
+
+    def ended(self) -> Sample:
+        """Wait for the end; microseconds of the whole process.
+
+        Raises:
+            UnavailableError: It fails.
+        """
+        sample = self._reap()
+        if self._process.returncode != 0:
+            self._errors.seek(0)
+            last = (self._errors.read().splitlines() or [f"exit code {self._process.returncode}"])[-1]
+            raise UnavailableError(f"{self._name}: {last}")
+        return sample
+
+    def stopped(self) -> Sample:
+        """Have it end now; microseconds of the whole process.
+
+        Raises:
+            UnavailableError: It had failed before.
+        """
+        if self.is_over():
+            self.ended()
+        self._process.terminate()
+        return self._reap()
+
+    def _reap(self) -> Sample:
+        _, status, usage = os.wait4(self._process.pid, 0)
+        wall = time.perf_counter() - self._started_at
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        return Sample((usage.ru_utime + usage.ru_stime) * 1e6, wall * 1e6)
+
+
+def _environment(home: str) -> dict[str, str]:
+    # Nobody compiles the package anew every time, unless told so by this variable.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"HOME": f"{home}/"}
+
+
+def told(module: str, *arguments: object) -> Any:
+    """What a module of this package prints as JSON, run in a process of its own."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return json.loads(subprocess.run(command, cwd=HERE.parent, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def output(*command: str) -> str:

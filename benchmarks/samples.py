@@ -39,6 +39,7 @@ _series = series()
 REQUEST = _series.render(Purpose.REGISTER, FLOW, BRANCH, contact=CONTACT, lifetime=PARAMS.expires)
 UNAUTHORIZED = answered(REQUEST, SEEN)
 CHALLENGE = _challenge(UNAUTHORIZED).challenges[0]
+NONCE = CHALLENGE.nonce
 AUTHORIZATION = DigestSession(CHALLENGE, SECRET, DigestPolicy()).authorization(
     "REGISTER", _series.request_uri, 1, CNONCE
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["as_json", "print_table"]
 
-_COLUMNS = ("", "CPU µs", "wall µs", "per CPU s", "ratio (lowest to highest)", "of")
+_COLUMNS = ("", "CPU µs", "wall µs", "per CPU s", "amount", "ratio (lowest to highest)", "of")
 
 
 def machine() -> str:
@@ -44,7 +44,7 @@ def print_table(figures: Sequence[Figure], runs: int) -> None:
         _print_plain(figures, caption)
         return
     table = Table(*_COLUMNS, caption=caption, caption_justify="left")
-    for column in table.columns[1:5]:
+    for column in table.columns[1:6]:
         column.justify = "right"
         column.no_wrap = True
     for subject in dict.fromkeys(figure.subject for figure in figures):
@@ -54,7 +54,7 @@ def print_table(figures: Sequence[Figure], runs: int) -> None:
             if figure.subject == subject:
                 table.add_row(*_cells(figure))
     # Piped into a file the table is as wide as it needs to be.
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    Console(width=None if sys.stdout.isatty() else 180).print(table)
 
 
 def _print_plain(figures: Sequence[Figure], caption: str) -> None:
@@ -73,7 +73,9 @@ def _print_plain(figures: Sequence[Figure], caption: str) -> None:
 
 def _cells(figure: Figure) -> tuple[str, ...]:
     name = f"{figure.name} ({figure.note})" if figure.note else figure.name
-    if figure.cpu is None or figure.wall is None:
-        return name, "-", "-", "-", "-", ""
+    cpu, wall, rate = "-", "-", "-"
+    if figure.cpu is not None and figure.wall is not None:
+        cpu, wall, rate = f"{figure.cpu:,.2f}", f"{figure.wall:,.2f}", f"{1e6 / figure.cpu:,.0f}"
+    amount = "" if figure.amount is None else f"{figure.amount:,.2f} {figure.unit}"
     ratio = "" if figure.ratio is None else "{:.2f} ({:.2f} to {:.2f})".format(*figure.ratio)
-    return name, f"{figure.cpu:.2f}", f"{figure.wall:.2f}", f"{1e6 / figure.cpu:,.0f}", ratio, figure.limit or ""
+    return name, cpu, wall, rate, amount, ratio, figure.limit or ""

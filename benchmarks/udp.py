@@ -1,59 +1,69 @@
 """Authenticated registrations over real UDP on the loopback, against the null registrar in a process of its own.
 
 Beside them as many datagram round trips by a bare asyncio ``DatagramProtocol`` on the same event loop, in the same
-run: REGISTER, 401, REGISTER, 200 are two, a refresh on a kept nonce is one. Each event loop gets a fresh process. Where
-there are two CPUs, the client and the registrar have one each.
+run: REGISTER, 401, REGISTER, 200 are two, a refresh on a kept nonce is one. Each event loop gets a fresh process, which
+takes all numbers of accounts in turn, so that what many accounts cost can be compared with what few do. Where there are
+two CPUs, the client and the registrar have one each.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import Figure, Sample, figures
 from benchmarks.null_registrar import null_registrar
-from benchmarks.programs import HERE
+from benchmarks.programs import told
 
 if TYPE_CHECKING:
     from benchmarks.measure import Effort
 
-__all__ = ["LOOPS", "cpus", "measured"]
+__all__ = ["LOOPS", "cpus", "installed", "measured", "registering"]
 
 LOOPS = ("asyncio", "uvloop")
+_LIMITS = {"registration": "two round trips", "refresh": "one round trip"}
 
 
 def measured(effort: Effort) -> list[Figure]:
     rows: list[Figure] = []
-    for accounts in effort.accounts:
-        for loop in LOOPS:
-            title = f"udp, {accounts} accounts, {loop}"
-            if loop == "uvloop" and find_spec("uvloop") is None:
-                rows.append(Figure(title, "registration", note="uvloop is not installed"))
-            else:
-                rows += _measured(title, loop, accounts, effort.runs)
+    for loop in LOOPS:
+        if installed(loop):
+            rows += _measured(loop, effort)
+        else:
+            rows.append(Figure(f"udp, {loop}", "registration", note=f"{loop} is not installed"))
     return rows
 
 
-def _measured(title: str, loop: str, accounts: int, runs: int) -> list[Figure]:
+def installed(loop: str) -> bool:
+    """Whether this event loop can be had."""
+    return loop == "asyncio" or find_spec(loop) is not None
+
+
+def registering(loop: str, port: int, cpu: int, runs: int, accounts: tuple[int, ...]) -> dict[str, Any]:
+    """What `benchmarks.udp_client` says, run with these arguments."""
+    said: dict[str, Any] = told("benchmarks.udp_client", loop, port, cpu, runs, *accounts)
+    return said
+
+
+def _measured(loop: str, effort: Effort) -> list[Figure]:
     client_cpu, registrar_cpu = cpus()
-    with null_registrar(registrar_cpu) as port:
-        command = [loop, *map(str, (port, accounts, runs, client_cpu))]
-        result = subprocess.run(
-            [sys.executable, "-m", "benchmarks.udp_client", *command],
-            cwd=HERE.parent,
-            check=True,
-            stdout=subprocess.PIPE,
-        )
-    told = json.loads(result.stdout)
-    samples = {name: [Sample(*run) for run in taken] for name, taken in told["samples"].items()}
-    again = told["retransmitted"]
-    notes = {"registration": f"{again} sent again"} if again else {}
-    limits = {"registration": "two round trips", "refresh": "one round trip"}
-    return figures(title, samples, limits=limits, notes=notes)
+    with null_registrar(registrar_cpu) as registrar:
+        said = registering(loop, registrar.port, client_cpu, effort.runs, effort.accounts)
+    rows: list[Figure] = []
+    growth: dict[str, list[Sample]] = {}
+    limits = {}
+    for accounts in effort.accounts:
+        samples = {name: [Sample(*run) for run in runs] for name, runs in said["samples"][str(accounts)].items()}
+        again = said["retransmitted"][str(accounts)]
+        notes = {"registration": f"{again} sent again"} if again else {}
+        rows += figures(f"udp, {accounts} accounts, {loop}", samples, limits=_LIMITS, notes=notes)
+        for name in _LIMITS:
+            row = f"{name} among {accounts}"
+            growth[row] = samples[name]
+            if accounts != effort.accounts[0]:
+                limits[row] = f"{name} among {effort.accounts[0]}"
+    return rows + (figures(f"growth, {loop}", growth, limits=limits) if limits else [])
 
 
 def cpus() -> tuple[int, int]:

@@ -1,6 +1,7 @@
-"""The process that `benchmarks.udp` measures: ``python -m benchmarks.udp_client LOOP PORT ACCOUNTS RUNS CPU``.
+"""The process that `benchmarks.udp` measures: ``python -m benchmarks.udp_client LOOP PORT CPU RUNS ACCOUNTS...``.
 
-It prints, as JSON, CPU and wall microseconds of each run.
+It prints, as JSON, CPU and wall microseconds of each run, by number of accounts and by what was done, and how many
+requests were sent again.
 """
 
 from __future__ import annotations
@@ -8,23 +9,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from aiosipreg import AuthInfo, Core, ProxyParams, RegistrationState
+from aiosipreg import Core
+from benchmarks.accounts import PATIENCE, WINDOW, bind, loop_factory, refreshed, registered, settings
 from benchmarks.measure import Sample, Stopwatch
 from benchmarks.samples import AUTHORIZED
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from aiosipreg import ProxyConfig
-
-WINDOW = 64
-"""Requests under way at once, so that no socket buffer overflows."""
-
-_PATIENCE = 300.0
 
 
 class _Echo(asyncio.DatagramProtocol):
@@ -65,91 +56,55 @@ async def round_trips(port: int, number: int, pieces: int) -> Sample:
     """So many round trips by the bare protocol, as the cost of one of so many pieces of work."""
     loop = asyncio.get_running_loop()
     transport, echo = await loop.create_datagram_endpoint(lambda: _Echo(number), remote_addr=("127.0.0.1", port))
+    gc.collect()
     with Stopwatch() as watch:
         echo.start()
-        await asyncio.wait_for(echo.done, _PATIENCE)
+        await asyncio.wait_for(echo.done, PATIENCE)
     transport.close()
     return watch.sample(pieces)
 
 
 async def registrations(port: int, accounts: int) -> tuple[Sample, Sample, int]:
     """Register and refresh so many accounts; what each took, and how many requests were sent again."""
-    settings = [
-        ProxyParams(
-            f"sip:user{number}@sip.titi.com",
-            server=f"127.0.0.1:{port}",
-            auth=AuthInfo(f"user{number}", password="secret"),
-            unregister_at_stop=False,
-        )
-        for number in range(accounts)
-    ]
+    crowd = list(settings(port, range(accounts)))
     async with Core(pacing=None) as core:
         gc.collect()
-        proxies: list[ProxyConfig] = []
         with Stopwatch() as registering:
-            for number, params in enumerate(settings):
-                await _leave_room(proxies, number)
-                proxies.append(core.add_proxy_config(params))
-            await _all_ok(proxies)
+            proxies = await registered(core, crowd)
         gc.collect()
         with Stopwatch() as refreshing:
-            for number, proxy in enumerate(proxies):
-                await _leave_room(proxies, number)
-                proxy._enter(lambda machine, now: machine.refresh(now))
-            await _all_ok(proxies)
+            await refreshed(proxies)
         again = core.stats.retransmitted
     return registering.sample(accounts), refreshing.sample(accounts), again
 
 
-async def _leave_room(proxies: list[ProxyConfig], number: int) -> None:
-    """Before the next half of a window begins, wait for the end of the one before."""
-    half = WINDOW // 2
-    if number >= WINDOW and number % half == 0:
-        await _ok(proxies[number - half - 1])
-
-
-async def _all_ok(proxies: list[ProxyConfig]) -> None:
-    for proxy in proxies:
-        if proxy.state is not RegistrationState.OK:
-            await _ok(proxy)
-
-
-async def _ok(proxy: ProxyConfig) -> None:
-    await proxy.wait_for(RegistrationState.OK, timeout=_PATIENCE)
-
-
-async def measured(port: int, accounts: int, runs: int) -> dict[str, object]:
-    samples: dict[str, list[tuple[float, float]]] = {}
-    retransmitted = 0
-
-    def note(name: str, sample: Sample) -> None:
-        samples.setdefault(name, []).append((sample.cpu, sample.wall))
-
+async def measured(port: int, runs: int, crowds: list[int]) -> dict[str, Any]:
+    samples: dict[int, dict[str, list[Sample]]] = {accounts: {} for accounts in crowds}
+    retransmitted = dict.fromkeys(crowds, 0)
     for _ in range(runs):
-        note("two round trips", await round_trips(port, 2 * accounts, accounts))
-        registering, refreshing, again = await registrations(port, accounts)
-        note("registration", registering)
-        note("one round trip", await round_trips(port, accounts, accounts))
-        note("refresh", refreshing)
-        retransmitted += again
-        gc.collect()
-    return {"samples": samples, "retransmitted": retransmitted}
+        for accounts in crowds:
+            two = await round_trips(port, 2 * accounts, accounts)
+            registering, refreshing, again = await registrations(port, accounts)
+            one = await round_trips(port, accounts, accounts)
+            done = {"two round trips": two, "registration": registering, "one round trip": one, "refresh": refreshing}
+            for name, sample in done.items():
+                samples[accounts].setdefault(name, []).append(sample)
+            retransmitted[accounts] += again
+    return {"samples": _plain(samples), "retransmitted": retransmitted}
 
 
-def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    if name == "uvloop":
-        import uvloop
-
-        return uvloop.new_event_loop
-    return asyncio.SelectorEventLoop
+def _plain(samples: dict[int, dict[str, list[Sample]]]) -> dict[int, dict[str, list[tuple[float, float]]]]:
+    return {
+        accounts: {name: [(run.cpu, run.wall) for run in runs] for name, runs in done.items()}
+        for accounts, done in samples.items()
+    }
 
 
 def main() -> None:
-    loop, port, accounts, runs, cpu = sys.argv[1:]
-    if int(cpu) >= 0:
-        os.sched_setaffinity(0, {int(cpu)})
-    with asyncio.Runner(loop_factory=_loop_factory(loop)) as runner:
-        json.dump(runner.run(measured(int(port), int(accounts), int(runs))), sys.stdout)
+    loop, port, cpu, runs, *crowds = sys.argv[1:]
+    bind(int(cpu))
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
+        json.dump(runner.run(measured(int(port), int(runs), [int(accounts) for accounts in crowds])), sys.stdout)
 
 
 if __name__ == "__main__":

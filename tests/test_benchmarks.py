@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiosipreg.wire import Request, Response, parse_message
-from benchmarks import build, digest, null_registrar, programs, samples, udp
+from benchmarks import build, digest, holding, memory, null_registrar, peers, programs, samples, udp
 from benchmarks.__main__ import SUBJECTS, main
 from benchmarks.measure import Effort, Figure, Sample, Stopwatch, compare, figures, looped
 from benchmarks.null_registrar import answered
@@ -25,40 +26,148 @@ from benchmarks.table import as_json, print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TINY = Effort(runs=1, loops=2, accounts=(3,))
+TINY = Effort(runs=1, loops=2, accounts=(3,), seconds=0.01)
 
 
 def check_form(rows: Sequence[Figure]) -> None:
     names = [(row.subject, row.name) for row in rows]
     assert len(set(names)) == len(names)
     for row in rows:
-        assert row.cpu is not None
-        assert row.wall is not None
-        assert row.cpu > 0
-        assert row.wall > 0
+        assert row.cpu is not None or row.amount is not None
+        assert (row.amount is None) == (row.unit == "")
+        if row.cpu is not None:
+            assert row.wall is not None
+            assert row.cpu > 0
+            assert row.wall > 0
         assert row.note == ""
         assert (row.ratio is None) == (row.limit is None)
         if row.ratio is not None:
             median, lowest, highest = row.ratio
             assert 0 < lowest <= median <= highest
             assert (row.subject, row.limit) in names
-    assert any(row.ratio for row in rows)
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
-def test_every_subject_gives_figures_and_ratios(subject: str) -> None:
+@pytest.mark.parametrize("subject", [subject for subject in SUBJECTS if subject not in ("peers", "udp", "holding")])
+def test_every_subject_gives_figures(subject: str) -> None:
     check_form(SUBJECTS[subject](TINY))
 
 
-def test_registrations_are_measured_on_both_loops_beside_the_bare_protocol() -> None:
-    rows = udp.measured(TINY)
-    assert {row.subject for row in rows} == {"udp, 3 accounts, asyncio", "udp, 3 accounts, uvloop"}
-    assert [(row.name, row.limit) for row in rows[:4]] == [
+def test_registrations_are_measured_on_both_loops_beside_the_bare_protocol_and_among_more() -> None:
+    rows = udp.measured(replace(TINY, accounts=(2, 3)))
+    check_form(rows)
+    assert list(dict.fromkeys(row.subject for row in rows)) == [
+        *("udp, 2 accounts, asyncio", "udp, 3 accounts, asyncio", "growth, asyncio"),
+        *("udp, 2 accounts, uvloop", "udp, 3 accounts, uvloop", "growth, uvloop"),
+    ]
+    assert [(row.name, row.limit) for row in rows[4:12]] == [
         ("two round trips", None),
         ("registration", "two round trips"),
         ("one round trip", None),
         ("refresh", "one round trip"),
+        ("registration among 2", None),
+        ("refresh among 2", None),
+        ("registration among 3", "registration among 2"),
+        ("refresh among 3", "refresh among 2"),
     ]
+
+
+def test_accounts_are_measured_over_their_life() -> None:
+    rows = holding.measured(TINY)
+    check_form([row for row in rows if row.name != "shutdown"])
+    assert [(row.name, row.unit, row.cpu is None) for row in rows[:4]] == [
+        ("start-up", "s for all", False),
+        ("idle", "% of a core", True),
+        ("memory", "kB", True),
+        ("shutdown", "s for all", False),
+    ]
+
+
+def test_memory_is_that_of_the_files_and_of_their_largest_lines() -> None:
+    whole, *rows = memory.measured(TINY)
+    assert whole.amount is not None
+    files = [row.amount for row in rows if ":" not in row.name and row.amount is not None]
+    assert sum(files) == pytest.approx(whole.amount, abs=len(files) + 1)
+    assert files == sorted(files, reverse=True)
+    assert {"proxy.py", "engine/lease.py"} <= {row.name for row in rows}
+    assert len([row for row in rows if ":" in row.name]) > 10
+
+
+class TestPeers:
+    """The other clients themselves are tried only where they are installed."""
+
+    def test_who_is_missing_is_named_and_the_others_are_measured_beside_ours(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = []
+
+        def measure(registrar: null_registrar.NullRegistrar, accounts: int, cpu: int) -> Sample:
+            asked.append(accounts)
+            return Sample(accounts, 2.0)
+
+        def absent(registrar: null_registrar.NullRegistrar, accounts: int, cpu: int) -> Sample:
+            raise UnavailableError("other is not installed")
+
+        known = {"one": peers.Peer(measure, 3), "other": peers.Peer(absent, 9)}
+        monkeypatch.setattr(peers, "PEERS", known)
+        monkeypatch.setattr(udp, "find_spec", lambda name: None)
+        ours = {"samples": {"2": {"registration": [(1.0, 1.0)]}, "5": {"registration": [(1.5, 1.0)]}}}
+        monkeypatch.setattr(peers, "registering", lambda *arguments: ours)
+        rows = peers.measured(replace(TINY, runs=2, accounts=(2, 5), full=True))
+        assert asked == [2, 2, 3, 3]
+        assert [(row.subject, row.name, row.cpu, row.limit, row.note) for row in rows] == [
+            ("peers, 2 accounts", "aiosipreg on asyncio", 1.0, None, ""),
+            ("peers, 2 accounts", "one", 2.0, "aiosipreg on asyncio", ""),
+            ("peers, 2 accounts", "other", None, None, "other is not installed"),
+            ("peers, 5 accounts", "aiosipreg on asyncio", 1.5, None, ""),
+            ("peers, 5 accounts", "one", 3.0, "aiosipreg on asyncio", "3 accounts only"),
+            ("peers, 5 accounts", "other", None, None, "other is not installed"),
+        ]
+        assert len(peers.measured(replace(TINY, accounts=(2, 5)))) == 3
+
+    @pytest.mark.parametrize("name", peers.PEERS)
+    def test_a_peer_that_is_there_registers(self, name: str) -> None:
+        with null_registrar.null_registrar() as registrar:
+            try:
+                sample = peers.PEERS[name].measure(registrar, 3, -1)
+            except UnavailableError as error:
+                pytest.skip(str(error))
+            assert registrar.grants >= 3
+        assert sample.wall != 0
+
+    def test_what_is_not_installed_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shutil, "which", lambda name, path: None)
+        with pytest.raises(UnavailableError, match="sipp is not installed"):
+            peers.PEERS["SIPp"].measure(null_registrar.NullRegistrar(0, None), 3, -1)  # type: ignore[arg-type]
+
+
+class TestChild:
+    def test_time_is_that_of_the_process_and_its_children(self, tmp_path: Path) -> None:
+        command = ["sh", "-c", "sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'; pwd; echo $HOME"]
+        with programs.Child(command, -1, str(tmp_path)) as child:
+            assert child.output() == f"{tmp_path}\n{tmp_path}/\n"
+        with programs.Child(command, -1, str(tmp_path)) as child:
+            assert child.ended().cpu > 1000
+
+    def test_a_child_that_fails_says_why(self, tmp_path: Path) -> None:
+        with programs.Child(["sh", "-c", "echo not today >&2; exit 3"], -1, str(tmp_path)) as child:
+            with pytest.raises(UnavailableError, match=r"^sh: not today$"):
+                child.output()
+            with pytest.raises(ChildProcessError):
+                child.is_over()
+
+    def test_one_that_would_go_on_is_stopped_or_killed(self, tmp_path: Path) -> None:
+        with programs.Child(["sleep", "60"], -1, str(tmp_path)) as child:
+            assert not child.is_over()
+            assert child.stopped().wall > 0
+        with programs.Child(["sleep", "60"], -1, str(tmp_path)) as child:
+            pass
+        assert child._process.returncode == -9
+
+    def test_one_that_has_failed_before_it_is_stopped(self, tmp_path: Path) -> None:
+        with programs.Child(["sh", "-c", "exit 4"], -1, str(tmp_path)) as child:
+            os.waitid(os.P_PID, child._process.pid, os.WEXITED | os.WNOWAIT)
+            with pytest.raises(UnavailableError, match="exit code 4"):
+                child.stopped()
 
 
 def test_what_cannot_be_measured_is_named_and_not_left_out(
@@ -66,10 +175,10 @@ def test_what_cannot_be_measured_is_named_and_not_left_out(
 ) -> None:
     monkeypatch.setattr(udp, "find_spec", lambda name: None)
     monkeypatch.setattr(hashlib, "algorithms_available", {"md5", "sha256"})
-    rows = [*udp.measured(TINY), *digest.measured(TINY)]
-    missing = [(row.subject, row.name, row.note) for row in rows if row.cpu is None]
+    rows = [*udp.measured(TINY), *holding.measured(replace(TINY, accounts=())), *digest.measured(TINY)]
+    missing = [(row.subject, row.name, row.note) for row in rows if row.note]
     assert missing == [
-        ("udp, 3 accounts, uvloop", "registration", "uvloop is not installed"),
+        ("udp, uvloop", "registration", "uvloop is not installed"),
         ("digest", "SHA-512-256", "not in this Python's OpenSSL"),
     ]
     print_table(rows, 1)
@@ -169,8 +278,9 @@ def test_the_null_registrar_is_the_same_in_both_languages(language: str, monkeyp
     elif shutil.which("cc") is None:
         pytest.skip("there is no C compiler")
     requests = (samples.REQUEST, samples.AUTHORIZED, *OTHERS)
-    with null_registrar.null_registrar() as port:
-        answers, seen = asked(port, requests)
+    with null_registrar.null_registrar() as registrar:
+        answers, seen = asked(registrar.port, requests)
+        assert registrar.grants == 3
     assert answers == [answered(request, seen) for request in requests]
 
 
@@ -212,7 +322,7 @@ def test_json_holds_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told["runs"] == 1
     assert {figure["subject"] for figure in told["figures"]} == {"parse", "build"}
-    assert set(told["figures"][0]) == {"subject", "name", "cpu", "wall", "limit", "ratio", "note"}
+    assert set(told["figures"][0]) == {"subject", "name", "cpu", "wall", "limit", "ratio", "note", "amount", "unit"}
 
 
 @pytest.mark.parametrize("rich", [True, False])

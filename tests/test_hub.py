@@ -654,6 +654,11 @@ class TestPlaces:
         async with world() as it:
             (target,) = await it.hub.locate(SipUri.parse("sip:127.0.0.1:5070"))
             assert str(target) == "udp:127.0.0.1:5070"
+            assert it.hub.located(SipUri.parse("sip:127.0.0.1:5070")) == [target]
+
+    async def test_a_name_is_not_at_hand(self) -> None:
+        async with world() as it:
+            assert it.hub.located(SipUri.parse("sip:titi.com")) is None
 
     @pytest.mark.parametrize(
         ("uri", "wants"),
@@ -669,6 +674,8 @@ class TestPlaces:
         async with world(transports=TransportParams(tcp=None, tls=None)) as it:
             with pytest.raises(NoTransport, match=wants):
                 await it.hub.locate(SipUri.parse(uri))
+            with pytest.raises(NoTransport, match=wants):
+                it.hub.located(SipUri.parse(uri))
 
     async def test_a_flow_is_at_hand_once_it_was_opened(self) -> None:
         async with world() as it:

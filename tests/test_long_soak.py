@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.cycle import Cycle
     from aiosipreg.engine.effects import Flow, Send
+    from aiosipreg.states import Told
     from aiosipreg.testing import VirtualClockLoop
     from aiosipreg.wire import SipUri
 
@@ -324,9 +325,9 @@ class LedgerCore(Core):
         self._ledger = ledger
         self._random = random.Random(SEED)  # type: ignore[assignment]
 
-    def _publish(self, event: RegistrationEvent) -> None:
-        self._ledger.told(event)
-        super()._publish(event)
+    def _publish(self, told: Told) -> None:
+        self._ledger.told(told.event)
+        super()._publish(told)
 
 
 class World:

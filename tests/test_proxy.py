@@ -18,10 +18,12 @@ from aiosipreg import (
     CoreClosedError,
     Reason,
     RegistrationError,
+    RegistrationEvent,
     RegistrationRejected,
     RegistrationTimeout,
     ServerUnreachable,
 )
+from aiosipreg.states import Told
 from aiosipreg.testing import Faults, Registrar
 from aiosipreg.wire import NameAddr, Request, Response, SipUri
 from tests.accounts import (
@@ -139,6 +141,24 @@ class TestShown:
 
 
 class TestEvents:
+    async def test_an_event_is_made_only_for_who_looks_at_it(
+        self, sip_registrar: Registrar, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[RegistrationEvent] = []
+        event = Told.event
+
+        def seen(told: Told) -> RegistrationEvent:
+            made.append(event.__get__(told))
+            return made[-1]
+
+        async with Core(auth=TOTO) as core:
+            monkeypatch.setattr(Told, "event", property(seen))
+            proxy = core.add_proxy_config(account(sip_registrar))
+            await asyncio.sleep(1)
+            assert (proxy.state, made) == (OK, [])
+            assert (proxy.last_event, proxy.last_event) == (made[0], made[0])
+            assert made[0].at == sip_registrar.requests[-1].at + 0.01
+
     async def test_the_states_of_a_life_in_their_order(self, sip_registrar: Registrar) -> None:
         async with Core(auth=TOTO) as core:
             proxy = core.add_proxy_config(account(sip_registrar, expires=60))

@@ -107,6 +107,7 @@ class World:
         self.log: list[tuple[Any, ...]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.targets: Sequence[Target] | Exception = [TARGET]
+        self.known_targets: Sequence[Target] | Exception | None = None
         self.opened: Flow | Exception = FLOW
         self.at_hand: Flow | Exception | None = FLOW
         self.send_error: OSError | None = None
@@ -131,6 +132,11 @@ class World:
             return cast("asyncio.Task[None]", ended)
         self.tasks.append(asyncio.create_task(work))
         return self.tasks[-1]
+
+    def located(self, uri: SipUri) -> Sequence[Target] | None:
+        if isinstance(self.known_targets, Exception):
+            raise self.known_targets
+        return self.known_targets
 
     async def locate(self, uri: SipUri) -> Sequence[Target]:
         targets: Sequence[Target] = await self._later(self.targets)
@@ -309,7 +315,7 @@ async def test_RSP_CLOSE_a_connection_that_is_gone_when_something_is_to_be_sent(
     assert machine.given == [("failed", "closed by the server", "RSP-CLOSE")]
 
 
-@pytest.mark.parametrize(
+LOCATED = pytest.mark.parametrize(
     ("targets", "answer"),
     [
         ([TARGET], Located(1, [TARGET])),
@@ -318,6 +324,9 @@ async def test_RSP_CLOSE_a_connection_that_is_gone_when_something_is_to_be_sent(
         (NoTransport("UDP only"), NotLocated(1, "UDP only", absent=True, hopeless=True)),
     ],
 )
+
+
+@LOCATED
 async def test_a_name_is_resolved(
     runner: Runner[Machine], machine: Machine, world: World, targets: Any, answer: Answer
 ) -> None:
@@ -334,6 +343,18 @@ async def test_a_record_is_written(runner: Runner[Machine], machine: Machine, wo
     await asyncio.sleep(2)
     assert world.took("keep") == [("keep", machine.session)]
     assert machine.given == [("take", Kept(4))]
+
+
+@LOCATED
+async def test_what_is_known_of_a_name_is_used_in_the_same_turn(
+    runner: Runner[Machine], machine: Machine, world: World, targets: Any, answer: Answer
+) -> None:
+    world.known_targets = targets
+    machine.says = [[DONE]]
+    do(runner, Locate(1, URI))
+    assert machine.given == [("take", answer)]
+    assert world.took("report") == [("report", DONE)]
+    assert world.tasks == []
 
 
 async def test_a_flow_that_is_there_is_used_in_the_same_turn(

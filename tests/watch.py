@@ -15,6 +15,7 @@ from tests.accounts import FAILED, NONE, OK, REFRESHING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aiosipreg.states import Told
     from aiosipreg.testing import Registrar
 
 __all__ = ["REFUSALS", "Watch", "Watched", "now"]
@@ -148,6 +149,6 @@ class Watched(Core):
 
     watch: Watch
 
-    def _publish(self, event: RegistrationEvent) -> None:
-        self.watch.told(event)
-        super()._publish(event)
+    def _publish(self, told: Told) -> None:
+        self.watch.told(told.event)
+        super()._publish(told)

@@ -14,10 +14,7 @@ from functools import partial
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 
-import aiodns
-import pycares
-
-from aiosipreg.engine.dns import LONGEST_TTL, SHORTEST_TTL, Address, Answer, Naptr, Srv
+from aiosipreg.engine.dns import SHORTEST_TTL, Address, Answer
 from aiosipreg.engine.targets import Located, ResolutionFailed, select_targets
 from aiosipreg.net.hosts import HostsFile
 
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.dns import Families, Question
     from aiosipreg.engine.targets import Transport
+    from aiosipreg.net.cares import Channel
     from aiosipreg.net.stats import Stats
     from aiosipreg.settings import DnsParams
     from aiosipreg.wire import SipUri
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Resolver"]
 
 logger = logging.getLogger("aiosipreg.dns")
-
-ABSENT_TTL: Final = 30.0
-"""How long "no such record" is believed: c-ares shows no SOA, so the zone's own time is unknown to us."""
 
 LONGEST_ABSENCE: Final = 300.0
 """c-ares believes it for the SOA's minimum; after this many seconds it is made to ask again (DNS-20)."""
@@ -48,7 +43,6 @@ OUTAGE_TTL: Final = 30.0
 """In between the name servers are asked again, after this many seconds (RFC 8767 5)."""
 
 HOSTS_TTL: Final = 30.0
-MAX_CNAMES: Final = 8
 MAX_KNOWN: Final = 4096
 TRIES: Final = 3
 
@@ -56,7 +50,6 @@ TRIES: Final = 3
 SERVICE_SHARE: Final = 0.35
 
 _LATE: Final = Answer((), SHORTEST_TTL, "no answer in time")
-_ABSENT: Final = (aiodns.error.ARES_ENOTFOUND, aiodns.error.ARES_ENODATA, aiodns.error.ARES_EBADNAME)
 # A documentation address: there is a route to it exactly where there is one to the IPv6 internet.
 _FAR: Final = ("2001:db8::1", 9)
 _FAMILIES_FOR: Final = 5.0
@@ -88,9 +81,9 @@ class Resolver:
         self._stats = stats
         self._loop = asyncio.get_running_loop()
         self._hosts = HostsFile(params.hosts_file) if params.hosts_file is not None else None
-        self._dns: aiodns.DNSResolver | None = None
+        self._dns: Channel | None = None
         self._dns_since = 0.0
-        self._retired: aiodns.DNSResolver | None = None
+        self._retired: Channel | None = None
         self._known: dict[Question, _Known] = {}
         # The domains that led to a secure transport, with whether they have ceased to.
         self._secured: dict[str, bool] = {}
@@ -123,6 +116,24 @@ class Resolver:
             located: Located = stop.value
         self._watch(located)
         return located
+
+    def at_hand(self, uri: SipUri, transports: Sequence[Transport]) -> Located | None:
+        """What `locate` would find, if it takes no question to a name server; ``None`` if it does.
+
+        Raises:
+            ResolutionFailed: Nothing can be found.
+        """
+        search = select_targets(uri, transports=transports, random=self._random, families=self._preferred_families())
+        try:
+            questions = next(search)
+            while True:
+                known = [answer for question in questions if (answer := self._recall(question)) is not None]
+                if self._closed or len(known) < len(questions):
+                    return None
+                questions = search.send(tuple(known))
+        except StopIteration as stop:
+            located: Located = stop.value
+            return located
 
     def forget(self) -> None:
         """Drop every answer, because another network may give others; what is being asked is asked anew."""
@@ -237,19 +248,17 @@ class Resolver:
                     addresses = await self._hosts.addresses(question.name)
                     if addresses:
                         return _from_hosts(question, addresses)
-                result = await self._server().query_dns(question.name, question.type)
+                return await self._server().ask(question)
         except TimeoutError:
             return _LATE
-        except aiodns.error.DNSError as error:
-            code, text = error.args
-            return Answer((), ABSENT_TTL) if code in _ABSENT else Answer((), SHORTEST_TTL, text)
-        return _read(question, result.answer)
 
-    def _server(self) -> aiodns.DNSResolver:
+    def _server(self) -> Channel:
         if self._dns is None:
-            # Made when first needed: it starts a thread, which accounts with numeric servers can do without.
+            # Loaded and made when first needed, since accounts with numeric servers can do without: it starts a thread.
+            from aiosipreg.net.cares import Channel
+
             timeout = self._params.timeout * SERVICE_SHARE / TRIES
-            self._dns = aiodns.DNSResolver(self._params.nameservers, self._loop, timeout=timeout, tries=TRIES)
+            self._dns = Channel(self._params.nameservers, self._loop, timeout=timeout, tries=TRIES)
             self._dns_since = self._loop.time()
         return self._dns
 
@@ -274,58 +283,6 @@ def _from_hosts(question: Question, addresses: Iterable[str]) -> Answer:
     # A name in the file is not asked for in DNS, not for its other address family either, as the system does it.
     wanted = (address for address in addresses if (":" in address) is (question.type == "AAAA"))
     return Answer(tuple(Address(address, HOSTS_TTL) for address in wanted), HOSTS_TTL)
-
-
-def _read(question: Question, records: Sequence[pycares.DNSRecord]) -> Answer:
-    """The records that a CNAME chain ends in; the server has followed it."""
-    ttl = LONGEST_TTL
-    name = question.name
-    aliases = {
-        _name(record.name): (_name(record.data.cname), record.ttl)
-        for record in records
-        if isinstance(record.data, pycares.CNAMERecordData)
-    }
-    for _ in range(MAX_CNAMES + 1):
-        if name not in aliases:
-            break
-        name, alias_ttl = aliases[name]
-        ttl = min(ttl, alias_ttl)
-    else:
-        return Answer((), ABSENT_TTL, f"more than {MAX_CNAMES} CNAMEs in a row")
-    found = [(record, _convert(record)) for record in records if _name(record.name) == name]
-    values = tuple(value for record, value in found if value is not None and record.type == _TYPES[question.type])
-    if not values:
-        return Answer((), ABSENT_TTL)
-    return Answer(values, max(min(ttl, *(value.ttl for value in values)), SHORTEST_TTL))
-
-
-_TYPES: Final = {
-    "A": pycares.QUERY_TYPE_A,
-    "AAAA": pycares.QUERY_TYPE_AAAA,
-    "SRV": pycares.QUERY_TYPE_SRV,
-    "NAPTR": pycares.QUERY_TYPE_NAPTR,
-}
-
-
-def _name(text: str) -> str:
-    return text.lower().removesuffix(".")
-
-
-def _convert(record: pycares.DNSRecord) -> Naptr | Srv | Address | None:
-    match record.data:
-        case pycares.ARecordData(addr=host) | pycares.AAAARecordData(addr=host):
-            return Address(host, record.ttl)
-        case pycares.SRVRecordData() as data:
-            return Srv(
-                priority=data.priority, weight=data.weight, port=data.port, target=data.target, ttl=record.ttl
-            )  # fmt: skip
-        case pycares.NAPTRRecordData() as data:
-            return Naptr(
-                order=data.order, preference=data.preference, flags=data.flags, service=data.service,
-                regexp=data.regexp, replacement=data.replacement, ttl=record.ttl,
-            )  # fmt: skip
-        case _:
-            return None
 
 
 def _families() -> Families:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Final
 
-__all__ = ["Address", "bound_socket", "local_address", "mark", "plain_host", "version_of"]
+__all__ = ["Address", "bound_socket", "duplicate", "local_address", "mark", "plain_host", "version_of"]
 
 Address = tuple[str, int]
 
@@ -74,6 +75,15 @@ def bound_socket(version: int, kind: socket.SocketKind, local: Address, *, share
         sock.close()
         raise
     return sock
+
+
+def duplicate(sock: socket.socket | None) -> socket.socket | None:
+    """The socket of an asyncio transport once more, as one that can be used; ``None`` where there is no such thing."""
+    if sock is None or os.name != "posix":
+        return None
+    same = socket.socket(fileno=os.dup(sock.fileno()))
+    same.setblocking(False)
+    return same
 
 
 def mark(sock: socket.socket | None, version: int, dscp: int) -> None:

@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import logging
 import os
 import ssl
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
-
-from aiosipreg.errors import ParseError
 from aiosipreg.net.failure import TransportFailure
 from aiosipreg.settings import is_pem
-from aiosipreg.wire import SipUri
 from aiosipreg.wire.host import parse_ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aiosipreg.net.certificate import Certificate
     from aiosipreg.settings import TlsParams
 
-__all__ = ["Certificate", "Contexts", "TlsError", "handshake_failure", "unverifying_context", "verify"]
+__all__ = ["Contexts", "TlsError", "handshake_failure", "unverifying_context", "verify"]
 
 logger = logging.getLogger("aiosipreg.tls")
 
-_SIP_DOMAIN: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.20")
+# Extended key usages (RFC 5280 4.2.1.12, RFC 5924).
+_ANYTHING: Final = "2.5.29.37.0"
+_WEB_SERVER: Final = "1.3.6.1.5.5.7.3.1"
+_SIP_DOMAIN: Final = "1.3.6.1.5.5.7.3.20"
 _VERSIONS: Final = ("TLSv1.2", "TLSv1.3")
 _MOST_CONTEXTS: Final = 64
 _MOST_SHOWN: Final = 10
-_LONGEST_CHAIN: Final = 8
 _DER: Final = 2  # `_ssl.ENCODING_DER`
 
 _CLOCK: Final = {9: "it is not valid yet", 10: "it has expired"}
@@ -73,92 +68,6 @@ class TlsError(TransportFailure):
         self.found = found
         self.setting = setting
         self.wrong_purpose = wrong_purpose
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What a server's certificate says (RFC 5922 7.1).
-
-    Attributes:
-        uris: Hosts of its SIP URIs without user part.
-        dns: Its dNSNames.
-        addresses: Its iPAddresses.
-        common: Its common names, empty when it has any subjectAltName.
-        usages: Its extended key usage; ``None`` if it has none, so that it is for everything.
-        pin: SHA-256 of its public key, in hex.
-    """
-
-    uris: tuple[str, ...]
-    dns: tuple[str, ...]
-    addresses: tuple[str, ...]
-    common: tuple[str, ...]
-    usages: frozenset[x509.ObjectIdentifier] | None
-    pin: str
-
-    @classmethod
-    def read(cls, der: bytes) -> Certificate:
-        """Read a certificate.
-
-        Raises:
-            ValueError: It is malformed.
-        """
-        certificate = x509.load_der_x509_certificate(der)
-        extensions = certificate.extensions
-        key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        try:
-            usages = frozenset(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-        except x509.ExtensionNotFound:
-            usages = None
-        uris, dns, addresses, common = [], [], [], []
-        try:
-            names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except x509.ExtensionNotFound:
-            common = [str(entry.value) for entry in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-        else:
-            uris = [host for uri in names.get_values_for_type(x509.UniformResourceIdentifier) if (host := _host(uri))]
-            dns = names.get_values_for_type(x509.DNSName)
-            addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
-        return cls(
-            uris=tuple(uris), dns=tuple(map(_plain, dns)), addresses=tuple(addresses),
-            common=tuple(map(_plain, common)), usages=usages, pin=hashlib.sha256(key).hexdigest(),
-        )  # fmt: skip
-
-    def names(self, params: TlsParams) -> tuple[str, ...]:
-        """The names that count: of the first kind there is, SIP URIs before dNSNames before the common name."""
-        return self.uris or self.dns or (self.common if params.common_name else ())
-
-    def is_for(self, name: str, params: TlsParams) -> bool:
-        """Whether it is for this name, or for one of those that are as good (TLS-2 to TLS-5)."""
-        return any(self._matches(wanted, params) for wanted in (name, *params.extra_names))
-
-    def _matches(self, name: str, params: TlsParams) -> bool:
-        address = parse_ip(name)
-        if address is not None:
-            return any(parse_ip(entry) == address for entry in self.addresses)
-        wanted = _plain(name)
-        if wanted in self.names(params):
-            return True
-        return params.wildcards and not self.uris and any(_covers(entry, wanted) for entry in self.dns)
-
-
-def _host(text: str) -> str | None:
-    """The host of a SIP URI that stands for a domain: without user part, and not sips (RFC 5922 7.1)."""
-    try:
-        uri = SipUri.parse(text)
-    except ParseError:
-        return None
-    return None if uri.secure or uri.user is not None else _plain(uri.host)
-
-
-def _plain(name: str) -> str:
-    return name.lower().removesuffix(".")
-
-
-def _covers(pattern: str, name: str) -> bool:
-    """Whether a wildcard for one whole left-most label covers a name; one for a top-level domain covers nothing."""
-    star, _, domain = pattern.partition(".")
-    label, _, rest = name.partition(".")
-    return star == "*" and "." in domain and label != "" and rest == domain
 
 
 def verify(
@@ -199,45 +108,34 @@ def verify(
 
 
 def _certificate(session: ssl.SSLObject, name: str, authorities: ssl.SSLContext | None) -> Certificate:
+    # Imported here: it takes as long as half of the package, and accounts by UDP can do without.
+    from aiosipreg.net.certificate import Certificate, ChainError, verify_chain
+
     if session.version() not in _VERSIONS:
         raise TlsError(f"{name} offers {session.version()}, and TLS 1.2 is the least", wanted=name, row="RSP-TLS")
     try:
         if authorities is not None:
-            _verify_chain(session, authorities)
+            verify_chain(_sent_chain(session), authorities.get_ca_certs(binary_form=True))
         return Certificate.read(session.getpeercert(binary_form=True) or b"")
-    except VerificationError as error:
+    except ChainError as error:
         raise TlsError(f"the certificate of {name} is not trusted: {error}", wanted=name, setting="ca_file") from None
     except ValueError as error:
         raise TlsError(f"the certificate of {name} cannot be read: {error}", wanted=name) from error
 
 
-def _verify_chain(session: ssl.SSLObject, authorities: ssl.SSLContext) -> None:
-    """Check chain and dates of a certificate whose usage OpenSSL does not know (TLS-6).
-
-    Raises:
-        VerificationError: They are not in order.
-        ValueError: A certificate is malformed.
-    """
+def _sent_chain(session: ssl.SSLObject) -> list[bytes]:
     sent: Any = session
     if not hasattr(sent, "get_unverified_chain"):
         sent = sent._sslobj  # Python 3.12 and older have it there.
-    chain = [entry if isinstance(entry, bytes) else entry.public_bytes(_DER) for entry in sent.get_unverified_chain()]
-    server, *others = map(x509.load_der_x509_certificate, chain)
-    trusted = map(x509.load_der_x509_certificate, authorities.get_ca_certs(binary_form=True))
-    policies = PolicyBuilder().store(Store(list(trusted))).max_chain_depth(_LONGEST_CHAIN)
-    # What the certificate may be used for is looked at afterwards; the rules for authorities stay those of the web.
-    policies = policies.extension_policies(
-        ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ExtensionPolicy.permit_all()
-    )
-    policies.build_client_verifier().verify(server, others)
+    return [entry if isinstance(entry, bytes) else entry.public_bytes(_DER) for entry in sent.get_unverified_chain()]
 
 
 def _check_usage(certificate: Certificate, name: str, params: TlsParams) -> None:
     """Refuse a certificate that is for something else (TLS-6)."""
     usages = certificate.usages
-    if usages is None or usages & {_SIP_DOMAIN, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
+    if usages is None or usages & {_SIP_DOMAIN, _ANYTHING}:
         return
-    if ExtendedKeyUsageOID.SERVER_AUTH not in usages:
+    if _WEB_SERVER not in usages:
         raise TlsError(f"the certificate of {name} is not for servers", wanted=name)
     if params.strict_usage:
         cause = f"the certificate of {name} is for web servers, not for SIP domains"
@@ -253,7 +151,7 @@ def _refuse_names(certificate: Certificate, name: str, params: TlsParams) -> Non
     setting = "extra_names"
     if not found and certificate.common:
         shown, setting = f"{shown}, only the common name {certificate.common[0][:100]}", "common_name"
-    elif not params.wildcards and not certificate.uris and any(_covers(entry, name) for entry in certificate.dns):
+    elif not params.wildcards and certificate.has_wildcard_for(name):
         setting = "wildcards"
     raise TlsError(f"the certificate is for {shown}, not for {name}", wanted=name, found=found, setting=setting)
 

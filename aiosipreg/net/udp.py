@@ -12,7 +12,7 @@ from aiosipreg.engine.effects import Flow
 from aiosipreg.errors import ParseError
 from aiosipreg.net.handler import hand_over
 from aiosipreg.net.icmp import ErrorQueue
-from aiosipreg.net.sockets import any_host, bound_socket, local_address, mark, plain_host, version_of
+from aiosipreg.net.sockets import any_host, bound_socket, duplicate, local_address, mark, plain_host, version_of
 from aiosipreg.wire import parse_message
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = ["UdpTransport"]
 logger = logging.getLogger("aiosipreg.udp")
 
 _LONGEST: Final = 65_535
+_MOST_AT_ONCE: Final = 64
 _UNBROKEN: Final = {4: 1472, 6: 1452}  # what an Ethernet frame has room for
 _ROUTE_KEPT: Final = 1.0
 _CLOSED: Final = "the socket is closed"
@@ -128,9 +129,10 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._port = 0
         self._routes: dict[Target, Flow] = {}
         self._routes_until = 0.0
+        # The transport's own socket: a turn of the event loop and a call of the transport cost more than a datagram.
+        self._socket: socket.socket | None = None
         self._errors: ErrorQueue | None = None
         self._refusal: Exception | None = None
-        self._interrupted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.DatagramTransport", transport)
@@ -141,6 +143,7 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._port = transport.get_extra_info("sockname")[1]
         sock = transport.get_extra_info("socket")
         mark(sock, self._version, self._dscp)
+        self._socket = duplicate(sock)
         self._errors = ErrorQueue.of(sock, self._version)
 
     def flow(self, target: Target) -> Flow:
@@ -163,34 +166,66 @@ class _Endpoint(asyncio.DatagramProtocol):
             raise OSError(_CLOSED)
         if len(data) > _UNBROKEN[self._version]:
             logger.info("%d octets to %s go in fragments, which get lost easily", len(data), address)
-        # asyncio reports what sendto() raised through error_received, within the call.
-        self._refusal, self._interrupted = None, False
-        self.transport.sendto(data, address)
-        if self._interrupted:
+        if self._socket is None:
+            self._send_by_transport(data, address)
+            return
+        try:
+            self._socket.sendto(data, address)
+        except BlockingIOError:
+            # The transport keeps it until there is room.
+            self._send_by_transport(data, address)
+        except OSError:
+            if not self._read_errors():
+                raise
             # The system did not send this datagram but told of the fate of an earlier one.
-            self._refusal = None
-            self.transport.sendto(data, address)
+            self._send_by_transport(data, address)
+
+    def _send_by_transport(self, data: bytes, address: Address) -> None:
+        # asyncio reports what sendto() raised through error_received, within the call.
+        self._refusal = None
+        self.transport.sendto(data, address)
         if self._refusal is not None:
             raise OSError(str(self._refusal)) from self._refusal
 
     def error_received(self, exc: Exception) -> None:
-        reports = self._errors.read() if self._errors is not None else []
-        if not reports:
+        if not self._read_errors():
             self._refusal = exc
+
+    def _read_errors(self) -> bool:
+        """Take what the system tells of datagrams that were sent before; return whether it told anything."""
+        reports = self._errors.read() if self._errors is not None else []
         for report in reports:
-            self._interrupted = True
             self._stats.dropped["icmp"] += 1
             # Anybody can forge an ICMP message, but not the branch of a request that he did not see.
             branch = _BRANCH.search(report.quoted)
             if report.cause is not None and branch is not None:
                 # Later, because this may be called within a send.
                 self._loop.call_soon(self._handler.request_lost, branch[1].decode(), report.cause)
+        return bool(reports)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         if self._errors is not None:
             self._errors.close()
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
+        """Take a datagram, and those that came with it; after some the other sockets have their turn."""
+        self._take(data, addr)
+        for _ in range(_MOST_AT_ONCE):
+            if self._socket is None or self.transport.is_closing():
+                return
+            try:
+                data, addr = self._socket.recvfrom(_LONGEST)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.error_received(error)
+                return
+            self._take(data, addr)
+
+    def _take(self, data: bytes, addr: Address) -> None:
         source = plain_host(addr), addr[1]
         if not data.strip(b"\r\n\0"):
             self._stats.dropped["keep-alive"] += 1

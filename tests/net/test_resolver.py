@@ -15,6 +15,7 @@ import pycares
 import pytest
 
 from aiosipreg.engine.targets import Located, ResolutionFailed, Target, Transport
+from aiosipreg.net import cares
 from aiosipreg.net import resolver as module
 from aiosipreg.net.resolver import Resolver
 from aiosipreg.net.stats import Stats
@@ -485,6 +486,28 @@ async def test_DNS_21_records_that_are_no_more_do_not_serve_on(fake: FakeDns, ma
     assert not (await failure(resolver, "sip:t.test:5060")).absent
 
 
+async def test_what_is_known_is_at_hand(fake: FakeDns, make: Make) -> None:
+    resolver, uri = make(fake.nameserver), SipUri.parse("sip:h.test")
+    assert resolver.at_hand(uri, (UDP,)) is None
+    located = await resolver.locate(uri, (UDP,))
+    asked = sum(fake.asked.values())
+    at_hand = resolver.at_hand(uri, (UDP,))
+    assert at_hand is not None
+    assert at_hand.targets == located.targets
+    assert sum(fake.asked.values()) == asked
+    await resolver.close()
+    assert resolver.at_hand(uri, (UDP,)) is None
+
+
+async def test_what_needs_no_name_server_is_at_hand(make: Make) -> None:
+    resolver = make("127.0.0.1")
+    located = resolver.at_hand(SipUri.parse("sip:192.0.2.1"), (UDP,))
+    assert located is not None
+    assert [str(target) for target in located.targets] == ["udp:192.0.2.1:5060"]
+    with pytest.raises(ResolutionFailed, match="no domain name"):
+        resolver.at_hand(SipUri.parse("sip:" + "x" * 64), (UDP,))
+
+
 async def test_another_network_gives_other_answers(fake: FakeDns, make: Make) -> None:
     resolver = make(fake.nameserver)
     resolver.forget()
@@ -545,14 +568,14 @@ async def test_the_cache_is_bounded(
 async def test_an_unexpected_error_reaches_everyone_who_waits_and_is_not_kept(
     fake: FakeDns, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = module._read
-    monkeypatch.setattr(module, "_read", lambda *_: 1 / 0)
+    read = cares._read
+    monkeypatch.setattr(cares, "_read", lambda *_: 1 / 0)
     resolver = make(fake.nameserver)
     outcomes = await asyncio.gather(
         *(targets(resolver, "sip:h.test:5060") for _ in range(2)), return_exceptions=True
     )  # fmt: skip
     assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 2
-    monkeypatch.setattr(module, "_read", read)
+    monkeypatch.setattr(cares, "_read", read)
     assert len(await targets(resolver, "sip:h.test:5060")) == 2
 
 
@@ -775,4 +798,4 @@ async def test_the_thread_of_c_ares_ends_with_the_resolver(fake: FakeDns, make: 
     assert channel is not None
     await resolver.close()
     assert resolver._dns is None
-    assert channel._closed
+    assert channel._dns._closed

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from aiosipreg.engine.targets import Target, Transport
-from aiosipreg.net import stream, tls
+from aiosipreg.net import stream
+from aiosipreg.net.certificate import Certificate
 from aiosipreg.net.stats import Stats
 from aiosipreg.net.stream import StreamTransport
-from aiosipreg.net.tls import Certificate, Contexts, TlsError
+from aiosipreg.net.tls import Contexts, TlsError
 from aiosipreg.settings import TlsParams, TransportParams
 from tests import certificates
 from tests.certificates import ANY, CLIENT, MAIL, SERVER, SIP_DOMAIN, Authority, Identity, authority
@@ -582,7 +583,7 @@ class TestHandshake:
         def unreadable(_der: bytes) -> Certificate:
             raise ValueError("error parsing asn1 value")
 
-        monkeypatch.setattr(tls.Certificate, "read", unreadable)
+        monkeypatch.setattr(Certificate, "read", unreadable)
         async with secured(tmp_path, certificates.server("titi.com")) as server:
             error = await refused(streams, server, TRUSTING)
             assert "the certificate of titi.com cannot be read: error parsing asn1 value" in str(error)

@@ -405,3 +405,91 @@ async def test_an_error_without_details_is_remembered_for_the_send_it_belongs_to
     assert (await asyncio.to_thread(peer.recvfrom, 100))[0] == b"hello"
     assert handler.seen.empty()
     assert stats.dropped == {}
+
+
+class Faulty:
+    """A socket that one call of fails."""
+
+    def __init__(self, sock: socket.socket, **errors: OSError) -> None:
+        self._sock = sock
+        self._errors = errors
+
+    def sendto(self, data: bytes, address: tuple[str, int]) -> int:
+        self._fail("sendto")
+        return self._sock.sendto(data, address)
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        self._fail("recvfrom")
+        return self._sock.recvfrom(size)
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def _fail(self, call: str) -> None:
+        if (error := self._errors.pop(call, None)) is not None:
+            raise error
+
+
+def break_once(udp: UdpTransport, **errors: OSError) -> None:
+    (endpoint,) = udp._endpoints.values()
+    assert endpoint._socket is not None
+    endpoint._socket = Faulty(endpoint._socket, **errors)  # type: ignore[assignment]
+
+
+async def test_what_waits_is_taken_in_one_turn(udp: UdpTransport, handler: Recorder, peer: socket.socket) -> None:
+    flow = await udp.open(target(*peer.getsockname()))
+    for _ in range(5):
+        peer.sendto(RESPONSE, (flow.host, flow.port))
+    assert await handler.next() == (200, peer.getsockname())
+    assert handler.seen.qsize() == 4
+
+
+class Endless:
+    """A socket at which there is always one more."""
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        return RESPONSE, ("127.0.0.1", 9)
+
+
+async def test_a_flood_does_not_keep_others_from_their_turn(udp: UdpTransport, handler: Recorder) -> None:
+    await udp.open(target("127.0.0.1", 9))
+    (endpoint,) = udp._endpoints.values()
+    sock, endpoint._socket = endpoint._socket, Endless()  # type: ignore[assignment]
+    endpoint.datagram_received(RESPONSE, ("127.0.0.1", 9))
+    assert handler.seen.qsize() == 65
+    endpoint._socket = sock
+
+
+async def test_nothing_is_taken_after_the_end(
+    udp: UdpTransport, handler: Recorder, peer: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = await udp.open(target(*peer.getsockname()))
+    (endpoint,) = udp._endpoints.values()
+
+    def take(*seen: object) -> None:
+        endpoint.transport.close()
+        handler.seen.put_nowait(seen)
+
+    monkeypatch.setattr(handler, "_take", take)
+    for _ in range(2):
+        peer.sendto(RESPONSE, (flow.host, flow.port))
+    assert await handler.next() == (200, peer.getsockname())
+    assert handler.seen.empty()
+
+
+async def test_what_the_socket_has_no_room_for_leaves_later(udp: UdpTransport, peer: socket.socket) -> None:
+    flow = await udp.open(target(*peer.getsockname()))
+    break_once(udp, sendto=BlockingIOError())
+    udp.send(flow, b"hello")
+    assert (await asyncio.to_thread(peer.recvfrom, 100))[0] == b"hello"
+
+
+async def test_an_error_between_two_datagrams_costs_none(
+    udp: UdpTransport, handler: Recorder, peer: socket.socket
+) -> None:
+    flow = await udp.open(target(*peer.getsockname()))
+    break_once(udp, recvfrom=ConnectionRefusedError())
+    for _ in range(2):
+        peer.sendto(RESPONSE, (flow.host, flow.port))
+    assert await handler.next() == (200, peer.getsockname())
+    assert await handler.next() == (200, peer.getsockname())
