@@ -121,7 +121,7 @@ class Resolver:
         """What `locate` would find, if it takes no question to a name server; ``None`` if it does.
 
         Raises:
-            ResolutionFailed: Nothing can be found.
+            ResolutionFailed: Nothing can be found, or the domain may not be used without TLS any more.
         """
         search = select_targets(uri, transports=transports, random=self._random, families=self._preferred_families())
         try:
@@ -133,7 +133,8 @@ class Resolver:
                 questions = search.send(tuple(known))
         except StopIteration as stop:
             located: Located = stop.value
-            return located
+        self._watch(located)
+        return located
 
     def forget(self) -> None:
         """Drop every answer, because another network may give others; what is being asked is asked anew."""

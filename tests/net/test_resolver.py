@@ -621,6 +621,9 @@ async def test_DNS_22_refused_by_policy(fake: FakeDns, make: Make, clock: Clock)
         failed = await failure(resolver, "sip:h.test", TLS, UDP)
         assert not failed.absent
         assert "h.test offered TLS by its NAPTR records before" in str(failed)
+    # Nor is what it said without TLS at hand, although it is known by now.
+    with pytest.raises(ResolutionFailed, match="offered TLS"):
+        resolver.at_hand(SipUri.parse("sip:h.test"), (TLS, UDP))
     assert resolver._stats.downgrades == 1
     fake.add(*SECURE)
     resolver.forget()
