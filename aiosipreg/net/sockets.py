@@ -6,7 +6,7 @@ import os
 import socket
 from typing import Final
 
-__all__ = ["Address", "bound_socket", "duplicate", "local_address", "mark", "plain_host", "version_of"]
+__all__ = ["Address", "any_host", "bound_socket", "duplicate", "local_address", "mark", "plain_host", "version_of"]
 
 Address = tuple[str, int]
 
@@ -18,11 +18,6 @@ _ANY: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the socket listens; what i
 def version_of(host: str) -> int:
     """4 or 6, of an IP literal."""
     return 6 if ":" in host else 4
-
-
-def family_of(version: int) -> socket.AddressFamily:
-    """The address family of IP version 4 or 6."""
-    return _FAMILIES[version]
 
 
 def any_host(version: int) -> str:
@@ -44,7 +39,7 @@ def local_address(host: str) -> str:
     Raises:
         OSError: There is no way to it.
     """
-    with socket.socket(_FAMILIES[6 if ":" in host else 4], socket.SOCK_DGRAM) as probe:
+    with socket.socket(_FAMILIES[version_of(host)], socket.SOCK_DGRAM) as probe:
         # Connecting a datagram socket sends nothing; it only makes the system choose a route.
         probe.connect((host, 9))
         return plain_host(probe.getsockname())
