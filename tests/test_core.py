@@ -50,7 +50,7 @@ from tests.accounts import (
     registered,
     told,
 )
-from tests.net.test_icmp import closed_port
+from tests.free_ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -1164,7 +1164,7 @@ class TestRealSockets:
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells an unconnected socket")
     async def test_TRA_12_a_closed_port_fails_at_once(self) -> None:
         async with Core(auth=TOTO) as core:
-            server = f"sip:127.0.0.1:{closed_port()}"
+            server = f"sip:127.0.0.1:{free_port()}"
             proxy = core.add_proxy_config(ProxyParams(AOR, server=server))
             with pytest.raises(ServerUnreachable, match="Connection refused") as caught:
                 await proxy.register(timeout=5)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiosipreg.net.icmp import ErrorQueue, Undelivered
+from tests.free_ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,19 +35,12 @@ def queue(sock: socket.socket) -> Iterator[ErrorQueue]:
     queue.close()
 
 
-def closed_port(family: socket.AddressFamily = socket.AF_INET, host: str = "127.0.0.1") -> int:
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.bind((host, 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 def report(origin: int, kind: int, code: int, errno: int = 111) -> bytes:
     return struct.pack("=IBBBBII", errno, origin, kind, code, 0, 0, 0)
 
 
 def test_TRA_12_a_closed_port_is_reported_with_the_datagram(sock: socket.socket, queue: ErrorQueue) -> None:
-    sock.sendto(b"REGISTER " + b"x" * 400, ("127.0.0.1", closed_port()))
+    sock.sendto(b"REGISTER " + b"x" * 400, ("127.0.0.1", free_port()))
     assert queue.read() == [Undelivered(b"REGISTER " + b"x" * 400, "Connection refused")]
     assert queue.read() == []
 
@@ -55,7 +49,7 @@ def test_TRA_12_a_closed_port_over_ipv6() -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         queue = ErrorQueue.of(sock, 6)
         assert queue is not None
-        sock.sendto(b"x", ("::1", closed_port(socket.AF_INET6, "::1")))
+        sock.sendto(b"x", ("::1", free_port("::1")))
         assert queue.read() == [Undelivered(b"x", "Connection refused")]
         queue.close()
 
@@ -84,7 +78,7 @@ def test_reading_takes_what_is_there_and_no_more_than_a_share(
     sock: socket.socket, queue: ErrorQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aiosipreg.net.icmp._MOST_AT_ONCE", 2)
-    port = closed_port()
+    port = free_port()
     sent = 0
     while sent < 3:
         try:

@@ -16,7 +16,7 @@ from aiosipreg.net.failure import TransportFailure
 from aiosipreg.net.stats import Stats
 from aiosipreg.net.stream import StreamTransport
 from aiosipreg.settings import TlsParams, TransportParams
-from tests.net.test_icmp import closed_port
+from tests.free_ports import free_port
 from tests.tcp_server import Server, ended, serving
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ async def test_TRA_13_a_reset_is_told(tcp: StreamTransport, handler: Recorder, s
 
 
 async def test_a_closed_port_is_refused_at_once(tcp: StreamTransport) -> None:
-    port = closed_port()
+    port = free_port()
     outcomes = await asyncio.gather(*(tcp.open(target(port), TLS) for _ in range(3)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ConnectionRefusedError] * 3
     assert tcp.flow(target(port), TLS) is None
@@ -187,7 +187,7 @@ async def test_who_gives_up_waiting_does_not_take_the_connection_from_others(
 
 
 async def test_an_attempt_that_nobody_waits_for_any_more_may_fail(tcp: StreamTransport) -> None:
-    impatient = asyncio.create_task(tcp.open(target(closed_port()), TLS))
+    impatient = asyncio.create_task(tcp.open(target(free_port()), TLS))
     await asyncio.sleep(0)
     impatient.cancel()
     await asyncio.wait(tcp._opening.values())
@@ -211,7 +211,7 @@ async def test_ipv6(tcp: StreamTransport) -> None:
 async def test_a_fixed_port_is_shared_by_connections_to_different_places(
     handler: Recorder, server: Server, bind: tuple[str, ...]
 ) -> None:
-    port = closed_port()
+    port = free_port()
     async with opened(handler, TransportParams(tcp=port, bind=bind)) as tcp, serving() as other:
         flows = [await tcp.open(target(server.port), TLS), await tcp.open(target(other.port), TLS)]
         assert [(flow.host, flow.port) for flow in flows] == [((bind or ("127.0.0.1",))[0], port)] * 2
@@ -224,9 +224,9 @@ async def test_a_fixed_port_that_is_taken(handler: Recorder, server: Server) -> 
 
 
 async def test_a_fixed_port_and_a_closed_one(handler: Recorder) -> None:
-    async with opened(handler, TransportParams(tcp=closed_port())) as tcp:
+    async with opened(handler, TransportParams(tcp=free_port())) as tcp:
         with pytest.raises(ConnectionRefusedError):
-            await tcp.open(target(closed_port()), TLS)
+            await tcp.open(target(free_port()), TLS)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ async def test_there_is_an_end_to_how_many_there_may_be(
     monkeypatch.setattr(stream, "MOST_CONNECTIONS", 1)
     await tcp.open(target(server.port), TLS)
     with pytest.raises(OSError, match="there are 1 connections already"):
-        await tcp.open(target(closed_port()), TLS)
+        await tcp.open(target(free_port()), TLS)
 
 
 async def test_one_that_is_gone_before_anything_was_sent(

@@ -19,7 +19,7 @@ from aiosipreg.net.tls import Contexts, TlsError
 from aiosipreg.settings import TlsParams, TransportParams
 from tests import certificates
 from tests.certificates import ANY, CLIENT, MAIL, SERVER, SIP_DOMAIN, Authority, Identity, authority
-from tests.net.test_icmp import closed_port
+from tests.free_ports import free_port
 from tests.net.test_stream import OK, OPTIONS, Recorder, opened
 from tests.tcp_server import Server, ended, serving
 
@@ -505,7 +505,7 @@ class TestOurCertificate:
         texts = {"PEM": ours.pem, "OTHER": authority().issue().key_pem(), "ENCRYPTED": ours.key_pem("geheim")}
         params = TlsParams(**{name: texts.get(value, value) for name, value in material.items()})  # type: ignore[arg-type]
         with pytest.raises(TlsError) as caught:
-            await streams.open(target(closed_port()), params)
+            await streams.open(target(free_port()), params)
         assert (caught.value.setting, caught.value.row) == (setting, "TLS-1")
         assert "geheim" not in str(caught.value)
         assert "PRIVATE" not in str(caught.value)
@@ -558,7 +558,7 @@ class TestHandshake:
 
     async def test_a_closed_port_is_no_matter_of_tls(self, streams: StreamTransport) -> None:
         with pytest.raises(ConnectionRefusedError):
-            await streams.open(target(closed_port()), TRUSTING)
+            await streams.open(target(free_port()), TRUSTING)
 
     async def test_one_that_is_gone_when_the_handshake_is_over(
         self, streams: StreamTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -616,7 +616,7 @@ async def test_TLS_10_after_the_farewell_of_the_server_nothing_new_is_sent(
 
 
 async def test_stats_and_a_transport_of_its_own_port(handler: Recorder, tmp_path: Path) -> None:
-    port = closed_port()
+    port = free_port()
     async with secured(tmp_path, certificates.server("titi.com")) as server:
         streams = StreamTransport(TransportParams(tls=port), 32.0, handler, Stats())
         assert (await streams.open(target(server.port), TRUSTING)).port == port

@@ -18,7 +18,7 @@ from aiosipreg.net.udp import UdpTransport
 from aiosipreg.settings import TransportParams
 from aiosipreg.testing import VirtualNetwork, run
 from aiosipreg.wire import ParseError
-from tests.net.test_icmp import closed_port
+from tests.free_ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -152,14 +152,14 @@ async def test_a_bound_address_is_used_for_its_family(handler: Recorder, stats: 
 
 @pytest.mark.parametrize("hosts", [("127.0.0.1", "::1"), ("::1", "127.0.0.1")])
 async def test_a_fixed_port_serves_both_families(handler: Recorder, stats: Stats, hosts: tuple[str, str]) -> None:
-    port = closed_port()
+    port = free_port()
     async with opened(TransportParams(udp=port), handler, stats) as udp:
         for host in hosts:
             assert await udp.open(target(host, 5060)) == Flow(target(host, 5060), host, port)
 
 
 def test_a_fixed_port_on_a_virtual_network(handler: Recorder, stats: Stats) -> None:
-    port = closed_port()
+    port = free_port()
 
     async def main() -> None:
         async with opened(TransportParams(udp=port), handler, stats) as udp:
@@ -364,7 +364,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tell
 async def test_TRA_12_a_request_to_a_closed_port_is_reported_lost(
     udp: UdpTransport, handler: Recorder, stats: Stats, family: socket.AddressFamily, host: str
 ) -> None:
-    flow = await udp.open(target(host, closed_port(family, host)))
+    flow = await udp.open(target(host, free_port(host)))
     udp.send(flow, REQUEST)
     assert await handler.next() == ("z9hG4bK1", "Connection refused")
     assert stats.dropped == {"icmp": 1}
@@ -374,7 +374,7 @@ async def test_TRA_12_a_request_to_a_closed_port_is_reported_lost(
 async def test_TRA_12_news_of_one_datagram_does_not_cost_another(
     udp: UdpTransport, handler: Recorder, peer: socket.socket
 ) -> None:
-    dead = await udp.open(target("127.0.0.1", closed_port()))
+    dead = await udp.open(target("127.0.0.1", free_port()))
     alive = await udp.open(target(*peer.getsockname()))
     for _ in range(5):
         udp.send(dead, REQUEST)
@@ -388,7 +388,7 @@ async def test_TRA_12_news_of_one_datagram_does_not_cost_another(
 async def test_SEC_15_a_report_without_a_branch_concerns_nobody(
     udp: UdpTransport, handler: Recorder, stats: Stats, peer: socket.socket
 ) -> None:
-    dead = await udp.open(target("127.0.0.1", closed_port()))
+    dead = await udp.open(target("127.0.0.1", free_port()))
     udp.send(dead, b"REGISTER sip:x SIP/2.0\r\n\r\n")
     peer.sendto(REQUEST, (dead.host, dead.port))
     assert (await handler.next())[0] == "OPTIONS"

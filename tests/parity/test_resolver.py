@@ -11,7 +11,7 @@ from aiosipreg import ConfigError, DnsParams, Stats
 from aiosipreg.engine.targets import Transport
 from aiosipreg.net.resolver import Resolver
 from aiosipreg.wire import SipUri
-from tests.net.test_icmp import closed_port
+from tests.free_ports import free_port
 from tests.peers.fake_dns import FakeDns, Fault
 
 RECORDS = ("h.test. 300 A 192.0.2.1", "h.test. 300 AAAA 2001:db8::1")
@@ -44,7 +44,7 @@ async def found_after_fault(fault: Fault | dns.rcode.Rcode) -> None:
 
 
 async def test_resolver_21_dns_fallback_server_down() -> None:
-    await found_after(f"127.0.0.1:{closed_port()}")
+    await found_after(f"127.0.0.1:{free_port()}")
     await found_after_fault(Fault.SILENCE)
 
 

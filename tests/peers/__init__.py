@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from typing import TYPE_CHECKING, NoReturn
 
@@ -39,18 +38,6 @@ def give_up(message: str) -> NoReturn:
     if os.environ.get("AIOSIPREG_REQUIRE_PEERS") == "1":
         pytest.fail(message, pytrace=False)
     pytest.skip(f"{message}; interop test skipped")
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port of an address that is free for both UDP and TCP."""
-    for _ in range(100):
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            stream.bind((host, 0))
-            port: int = stream.getsockname()[1]
-            with contextlib.suppress(OSError):
-                datagram.bind((host, port))
-                return port
-    raise RuntimeError(f"no port of {host} is free for UDP and TCP")
 
 
 class Process:

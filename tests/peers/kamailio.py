@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.certificates import authority
-from tests.peers import Process, free_port, give_up, require, running
+from tests.free_ports import free_port
+from tests.peers import Process, give_up, require, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,8 @@ import dns.exception
 import dns.message
 import dns.query
 
-from tests.peers import Process, free_port, require, running
+from tests.free_ports import free_port
+from tests.peers import Process, require, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

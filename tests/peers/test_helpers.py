@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.peers import RUNNING, free_port, require, running
+from tests.free_ports import free_port
+from tests.peers import RUNNING, require, running
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiosipreg import AuthInfo, Core, FileStore, ProxyParams, TransportParams
-from tests.peers import free_port
+from tests.free_ports import free_port
 from tests.peers.kamailio import Options
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.stun import binding_request, read_binding_response
-from tests.peers import free_port, require, running
+from tests.free_ports import free_port
+from tests.peers import require, running
 
 if TYPE_CHECKING:
     from pathlib import Path
