@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from inspect import iscoroutinefunction
-from random import SystemRandom
 from typing import TYPE_CHECKING, Self
 
+from aiosipreg.chance import Chance
 from aiosipreg.checks import positive
 from aiosipreg.dependents import Dependents
 from aiosipreg.engine.digest import DigestPolicy
@@ -110,7 +110,7 @@ class Core:
         self._on_request = on_request
         self._pacing = pacing
         # RFC 3261 19.3, SEC-14: branches, tags and Call-IDs must not be guessed.
-        self._random = SystemRandom()
+        self._random = Chance()
         self._keeper = Keeper(store, self._random)
         self._proxies: dict[str, ProxyConfig] = {}
         self._dependents = Dependents()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aiosipreg.auth import AuthInfo
@@ -43,7 +44,7 @@ def caution(identity: str, algorithm: str | None, flow: Flow | None) -> bool:
     """
     if algorithm is None or flow is None or not algorithm.startswith("MD5") or flow.target.transport.secure:
         return False
-    if ipaddress.ip_address(flow.target.host).is_loopback:
+    if _is_loopback(flow.target.host):
         return False  # Nobody listens there.
     logger.warning(
         "%s: whoever sees the traffic to %s can try passwords against its MD5 digests; use TLS or SHA-256",
@@ -51,6 +52,11 @@ def caution(identity: str, algorithm: str | None, flow: Flow | None) -> bool:
         flow.target,
     )
     return True
+
+
+@lru_cache(256)
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host).is_loopback
 
 
 async def inquire(

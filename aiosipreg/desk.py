@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiosipreg.credentials import inquire, known_credentials
-from aiosipreg.engine.effects import Changed
+from aiosipreg.engine.change import Changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -7,7 +7,6 @@ state of the account stays what it was.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.desk import Desk
@@ -40,7 +39,7 @@ class Flows:
         params: The account's settings.
         owner: The core.
         host: What runners need of it.
-        tell: Takes each change of the account, and the reg-id of the flow if there are several.
+        tell: Takes each change of the account.
         challenge: Words a question for the auth provider.
 
     Attributes:
@@ -59,7 +58,7 @@ class Flows:
         params: ProxyParams,
         owner: Owner,
         host: Host,
-        tell: Callable[[Changed, int | None], None],
+        tell: Callable[[Changed], None],
         challenge: Callable[[ProxyParams, Ask], AuthChallenge],
     ) -> None:
         self._owner = owner
@@ -84,11 +83,14 @@ class Flows:
     @property
     def state(self) -> RegistrationState:
         """The best of their states."""
-        return combined([runner.machine.state for runner in self.runners])
+        runners = self.runners
+        return runners[0].machine.state if len(runners) == 1 else combined([one.machine.state for one in runners])
 
     @property
     def best(self) -> Registration:
         """The machine that is in that state."""
+        if len(self.runners) == 1:
+            return self.runners[0].machine
         state = self.state
         return next(runner.machine for runner in self.runners if runner.machine.state is state)
 
@@ -160,7 +162,7 @@ class Flows:
     def _report(self, machine: Registration, changed: Changed) -> None:
         if not self.several:
             self._state = changed.state
-            self._tell(changed, None)
+            self._tell(changed)
             return
         self._reports = (*self._reports, (machine, changed))
         if not self._gathering:
@@ -175,8 +177,7 @@ class Flows:
         self._dismiss()
         for machine, changed in reports:
             old, self._state = self._state, self.state
-            reg_id = machine.session.reg_id
-            self._tell(self._public(changed, old, reg_id), reg_id)
+            self._tell(self._public(changed, old, machine.session.reg_id))
 
     def _review(self) -> None:
         # Each round begins or ends a flow, and one that ended begins no more while another one stays plain.
@@ -201,15 +202,8 @@ class Flows:
     def _public(self, changed: Changed, old: RegistrationState, reg_id: int) -> Changed:
         """What the change of a flow is to the account."""
         lease = self.best.lease
-        return replace(
-            changed,
-            old=old,
-            state=self._state,
-            message=f"flow {reg_id}: {changed.message}",
-            binding=lease.binding,
-            expires_at=lease.expires_at,
-            retry_at=None if lease.paused else self.retry_at,
-        )
+        retry_at = None if lease.paused else self.retry_at
+        return changed._replace(old=old, state=self._state, binding=lease.binding, retry_at=retry_at, flow=reg_id)
 
 
 def _commit(runner: Runner[Registration], params: ProxyParams, edit: Edit) -> None:

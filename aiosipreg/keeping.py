@@ -109,8 +109,9 @@ class Keeper:
 
     def touch(self, proxy: ProxyConfig) -> None:
         """Something happened to an account."""
-        for machine in proxy._flows.machines:
-            self._make_due(machine.session)
+        if self._store is not None:
+            for machine in proxy._flows.machines:
+                self._make_due(machine.session)
 
     async def keep(self, session: Session) -> None:
         """Wait until what there is now of an account is written; never raises, and gives up after 2 s."""

@@ -204,11 +204,13 @@ class ProxyConfig(Standing):
 
     # How it is done.
 
-    def _tell(self, changed: Changed, reg_id: int | None) -> None:
-        """Report a change to whoever listens; of the flow with that number, if there are several."""
+    def _tell(self, changed: Changed) -> None:
+        """Report a change to whoever listens."""
         if changed.state is OK and not self._cautioned:
-            self._cautioned = caution(self.identity, self.algorithm, self._lease.flow)
-        told = self._told = Told(self, changed, self._host.now(), reg_id)
+            best = self._flows.best
+            self._cautioned = caution(self.identity, best.session.authenticator.algorithm, best.lease.flow)
+        told = Told(self, changed, self._host.now())
+        object.__setattr__(self, "_told", told)  # Often, and what guards the settings costs more than all this.
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s -> %s: %s", changed.identity, changed.old, changed.state, changed.message)
         if self._broadcast is not None:

@@ -8,7 +8,6 @@ a provider being asked. A machine has one question open at a time, and a new one
 from __future__ import annotations
 
 import logging
-from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from aiosipreg.engine.effects import (
@@ -157,9 +156,9 @@ class Runner(Generic[M]):
         self._perform(self._machine.crash())
 
     def _perform(self, effects: list[Effect]) -> None:
-        todo = deque(effects)
-        while todo:
-            todo.extend(self._do(todo.popleft()))
+        for effect in effects:
+            # What the machine wants because of that comes after what it wanted before.
+            effects += self._do(effect)
         self._expect(self._machine.branch)
         if self._branch is None and self._queued is None and self._question is None:
             self._host.release(self)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from aiosipreg.engine.effects import Changed
+    from aiosipreg.engine.change import Changed
     from aiosipreg.engine.register import Binding
     from aiosipreg.proxy import ProxyConfig
 
@@ -262,16 +262,14 @@ class Told:
         account: The account.
         changed: What happened.
         at: When, in ``loop.time()``.
-        flow: Number of the flow, if there are several.
     """
 
-    __slots__ = ("_event", "account", "at", "changed", "flow")
+    __slots__ = ("_event", "account", "at", "changed")
 
-    def __init__(self, account: ProxyConfig, changed: Changed, at: float, flow: int | None) -> None:
+    def __init__(self, account: ProxyConfig, changed: Changed, at: float) -> None:
         self.account = account
         self.changed = changed
         self.at = at
-        self.flow = flow
         self._event: RegistrationEvent | None = None
 
     @property
@@ -279,10 +277,10 @@ class Told:
         """The event, always the same one."""
         if self._event is None:
             told = {name: getattr(self.changed, name) for name in _TOLD}
-            self._event = RegistrationEvent(proxy_config=self.account, at=self.at, flow=self.flow, **told)
+            self._event = RegistrationEvent(proxy_config=self.account, at=self.at, **told)
         return self._event
 
 
 # All but what the change does not know.
-_UNKNOWN = ("proxy_config", "at", "missed", "flow")
+_UNKNOWN = ("proxy_config", "at", "missed")
 _TOLD = tuple(entry.name for entry in fields(RegistrationEvent) if entry.name not in _UNKNOWN)

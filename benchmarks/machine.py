@@ -7,9 +7,9 @@ with no state, no check, no timer and no randomness.
 from __future__ import annotations
 
 from collections import deque
-from random import SystemRandom
 from typing import TYPE_CHECKING
 
+from aiosipreg.chance import Chance
 from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.effects import Answered, Ask, Connect, Connected, Locate, Located, Send
 from aiosipreg.engine.registration import Registration
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["measured"]
 
 _BATCH = 200
-_POLICY, _TIMERS, _RETRY, _RANDOM = DigestPolicy(), SipTimers(), RetryPolicy(), SystemRandom()
+_POLICY, _TIMERS, _RETRY, _RANDOM = DigestPolicy(), SipTimers(), RetryPolicy(), Chance()
 
 
 def measured(effort: Effort) -> list[Figure]:

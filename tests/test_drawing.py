@@ -100,10 +100,10 @@ def test_no_arrow_runs_through_a_label(drawing: Any) -> None:
 
 def test_a_pair_without_a_place_gets_a_straight_line(drawing: Any) -> None:
     none, ok = RegistrationState.NONE, RegistrationState.OK
-    row = Transition("X-1", frozenset({none}), ok, "from here & now")
+    row = Transition("X-1", (none,), ok, "from here & now")
     picture = drawing.draw([row])
     assert "X-1" in "".join(ElementTree.fromstring(picture).itertext())
     assert "here &amp; now" in picture
-    many = Transition("X-2", frozenset(RegistrationState), ok, "at any time")
+    many = Transition("X-2", tuple(RegistrationState), ok, "at any time")
     words = " ".join(ElementTree.fromstring(drawing.draw([many])).itertext()).split()
     assert "X-2 at any time, from every state" in " ".join(words)

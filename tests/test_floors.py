@@ -27,6 +27,7 @@ FLOORS: dict[str, int] = {
     "settings": 2,
     "vetting": 2,
     "engine": 2,
+    "chance": 3,
     "net": 3,
     "streams": 3,
     "store": 3,

@@ -136,9 +136,9 @@ class Course:
         """A 2xx (F-05, F-25), which may still grant nothing (F-08)."""
         grant, session, lease = outcome.grant, self.session, self.lease
         if grant is None or grant.binding is None or grant.binding.expires_at <= now:
-            return self._failed(replace(outcome, row=TROUBLES["RSP-200C"], grant=None), now)
+            return self._failed(outcome._replace(row=TROUBLES["RSP-200C"], grant=None), now)
         if session.params.strict_binding and grant.doubt is Reason.CONTACT_MISMATCH:
-            return self._failed(replace(outcome, row=TROUBLES["RSP-200A"], grant=None), now)
+            return self._failed(outcome._replace(row=TROUBLES["RSP-200A"], grant=None), now)
         window = session.params.refresh_window
         delay = refresh_delay(
             grant.binding.expires, session.lifetime, session.random, timers=session.timers, window=window

@@ -7,18 +7,17 @@ harm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from aiosipreg.engine.change import Changed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aiosipreg.auth import AuthInfo
     from aiosipreg.engine.outcome import Outcome
-    from aiosipreg.engine.register import Binding
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.targets import Target
-    from aiosipreg.states import Reason, RegistrationState
     from aiosipreg.wire import SipUri
 
 __all__ = [
@@ -43,8 +42,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """Where requests leave and answers come back: one UDP 5-tuple, or one connection.
 
     Attributes:
@@ -67,16 +65,14 @@ class Flow:
         return f"[{self.host}]{port}" if ":" in self.host else f"{self.host}{port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Locate:
+class Locate(NamedTuple):
     """Resolve this URI to targets (RFC 3263); answer with `Located` or `NotLocated`."""
 
     token: int
     uri: SipUri
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(NamedTuple):
     """Have a flow to this target, this very one if it is named; answer with `Connected` or `NotConnected`."""
 
     token: int
@@ -84,8 +80,7 @@ class Connect:
     flow: Flow | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Send these octets on this flow; answers with this branch belong to the sender."""
 
     flow: Flow
@@ -94,8 +89,7 @@ class Send:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Find credentials for this realm; answer with `Answered` or `NotAnswered`.
 
     ``foreign`` is set when a redirect led outside the registrar's domain: only credentials that name the realm count.
@@ -110,36 +104,13 @@ class Ask:
     foreign: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(NamedTuple):
     """Write down what must outlive the process before a request goes out that depends on it; answer with `Kept`."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
-    """The state changed, or what it waits for did (REG-40); the fields are those of `RegistrationEvent`."""
-
-    identity: str
-    server: str
-    old: RegistrationState
-    state: RegistrationState
-    reason: Reason
-    status: int
-    phrase: str
-    warnings: tuple[str, ...]
-    message: str
-    binding: Binding | None
-    expires_at: float | None
-    retry_at: float | None
-    retry_after: float | None
-    target: str | None
-    unverified: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TargetFailed:
+class TargetFailed(NamedTuple):
     """A target was no good: the other accounts of the core need not find out by themselves (DNS-16, DNS-17, OVL-7).
 
     Attributes:
@@ -155,8 +126,7 @@ class TargetFailed:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Concluded:
+class Concluded(NamedTuple):
     """A query has ended."""
 
     outcome: Outcome
@@ -165,16 +135,14 @@ class Concluded:
 Effect: TypeAlias = Locate | Connect | Send | Ask | Keep | Changed | TargetFailed | Concluded
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """The resolver found these targets, in the order in which to try them."""
 
     token: int
     targets: Sequence[Target]
 
 
-@dataclass(frozen=True, slots=True)
-class NotLocated:
+class NotLocated(NamedTuple):
     """The resolver found nothing: the name does not exist (``absent``), or nobody knows (DNS-21).
 
     ``hopeless`` is set when no waiting helps, because the settings ask for a transport that is not there.
@@ -191,16 +159,14 @@ class NotLocated:
         return "TRA-1" if self.hopeless else "RSP-DNS" if self.absent else "RSP-DNS2"
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(NamedTuple):
     """A flow to the target is there."""
 
     token: int
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class NotConnected:
+class NotConnected(NamedTuple):
     """There is no way to the target; ``row`` of section 8 decides what that means.
 
     With ``until`` nobody tried: it is known from another account that it is no use before that time.
@@ -212,24 +178,21 @@ class NotConnected:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """Credentials for the realm, or ``None`` when nobody has any."""
 
     token: int
     info: AuthInfo | None
 
 
-@dataclass(frozen=True, slots=True)
-class NotAnswered:
+class NotAnswered(NamedTuple):
     """Whoever was asked for credentials failed, or took too long."""
 
     token: int
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """It is written, or cannot be: a full disk must not keep an account from registering."""
 
     token: int

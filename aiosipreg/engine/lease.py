@@ -7,10 +7,9 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.effects import Changed
+from aiosipreg.engine.change import Changed
 from aiosipreg.engine.keepalive import upkeep
 from aiosipreg.engine.replies import Then
-from aiosipreg.engine.report import clean, sentence
 from aiosipreg.engine.timers import SHORTEST_CYCLE
 from aiosipreg.engine.transitions import TRANSITIONS
 from aiosipreg.states import Reason, RegistrationState
@@ -113,7 +112,7 @@ class Lease:
         """When something is due: the refresh, the next attempt, the end of the binding."""
         # While a binding is being removed its end is of no interest any more.
         expires_at = None if self.state is RegistrationState.PROGRESS else self.expires_at
-        return earliest(expires_at) if self.paused else earliest(self.refresh_at, self.retry_at, expires_at)
+        return expires_at if self.paused else earliest(self.refresh_at, self.retry_at, expires_at)
 
     @property
     def wants_credentials(self) -> bool:
@@ -251,7 +250,7 @@ class Lease:
             then=Then.STOP if final else Then.BACK_OFF,
             on_network_change=row.on_network_change or unverified,
         )
-        return self.move(name, replace(outcome, row=row), wait=wait)
+        return self.move(name, outcome._replace(row=row), wait=wait)
 
     def move(
         self,
@@ -276,34 +275,30 @@ class Lease:
         if self.state not in transition.sources:
             raise AssertionError(f"{name} does not start in {self.state}")
         old, self.state = self.state, transition.target
-        row = outcome.row if outcome is not None else None
-        response = outcome.response if outcome is not None else None
-        target = outcome.target if outcome is not None else None
         if outcome is not None:
             self.cause = outcome.row if outcome.grant is None else None
             self.tried = outcome.tried
         if reason is None:
-            reason = row.reason if row is not None else Reason.NONE
-        params = self._session.params
+            reason = outcome.row.reason if outcome is not None else Reason.NONE
+        retry_at = None if self.paused else self.retry_at
         return Changed(
-            identity=str(params.aor),
-            server=str(params.registrar),
-            old=old,
-            state=self.state,
-            reason=reason,
-            status=response.status if response is not None else 0,
-            phrase=clean(response.reason) if response is not None else "",
-            warnings=tuple(clean(warning.text) for warning in response.warnings) if response is not None else (),
-            message=sentence(transition, outcome, reason, wait, paused=self.paused),
-            binding=self.binding,
-            expires_at=self.expires_at,
-            retry_at=None if self.paused else self.retry_at,
-            retry_after=outcome.retry_after if outcome is not None else None,
-            target=str(target) if target is not None else None,
-            unverified=outcome is not None and outcome.row.on_network_change and outcome.unprotected,
+            self._session.params,
+            transition,
+            old,
+            self.state,
+            reason,
+            outcome,
+            self.binding,
+            retry_at,
+            wait,
+            self.paused,
         )
 
 
 def earliest(*times: float | None) -> float | None:
     """The first of some times, ``None`` if there is none."""
-    return min((time for time in times if time is not None), default=None)
+    first = None
+    for time in times:
+        if time is not None and (first is None or time < first):
+            first = time
+    return first

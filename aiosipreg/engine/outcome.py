@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiosipreg.engine.timers import LONGEST_RETRY_AFTER, LONGEST_SECURE_RETRY_AFTER
 
@@ -32,8 +32,7 @@ def capped_retry_after(response: Response | None, target: Target | None) -> floa
     return min(float(wait), LONGEST_SECURE_RETRY_AFTER if secure else LONGEST_RETRY_AFTER)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a cycle ended.
 
     Attributes:
@@ -54,7 +53,7 @@ class Outcome:
     sent_at: float = 0.0
     cause: str = ""
     target: Target | None = None
-    tried: Mapping[str, str] = field(default_factory=dict)
+    tried: Mapping[str, str] = MappingProxyType({})
     until: float | None = None
 
     @property

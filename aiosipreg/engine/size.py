@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.engine.targets import Target, Transport
@@ -29,4 +28,4 @@ def stream_for(target: Target, size: int, hop: SipUri, params: ProxyParams) -> T
     fits = target.transport is not Transport.UDP or size <= LARGEST_DATAGRAM
     if fits or params.udp_only or hop.params.get("transport"):
         return None
-    return replace(target, transport=Transport.TCP)
+    return target._replace(transport=Transport.TCP)

@@ -19,7 +19,7 @@ from bisect import bisect_left
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from aiosipreg.engine.dns import LONGEST_TTL, SHORTEST_TTL, Address, Answer, Naptr, Question, Srv
 from aiosipreg.wire.host import format_host, parse_ip
@@ -62,6 +62,9 @@ class Transport(enum.Enum):
     TLS = "TLS"
     WS = "WS"
     WSS = "WSS"
+
+    # There is one of each; that of enum hashes the name anew each time, in Python.
+    __hash__ = object.__hash__
 
     @property
     def reliable(self) -> bool:
@@ -114,8 +117,7 @@ _SIPS_PARAMETERS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One place to send a request to; ``str()`` gives ``udp:192.0.2.1:5060``.
 
     Attributes:

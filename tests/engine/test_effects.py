@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from aiosipreg.engine import effects
@@ -32,17 +30,17 @@ def test_a_copy_is_told_from_the_first_request() -> None:
 def test_questions_are_told_apart_by_their_tokens() -> None:
     uri = SipUri.parse("sip:example.org")
     assert Locate(1, uri) == Locate(1, uri) != Locate(2, uri)
-    assert Connect(1, TARGET) != Connect(1, dataclasses.replace(TARGET, port=5061))
+    assert Connect(1, TARGET) != Connect(1, TARGET._replace(port=5061))
 
 
 @pytest.mark.parametrize("name", [name for name in effects.__all__ if isinstance(getattr(effects, name), type)])
 def test_everything_said_is_a_value(name: str) -> None:
     kind = getattr(effects, name)
-    assert dataclasses.is_dataclass(kind)
+    assert issubclass(kind, tuple)
     assert "__dict__" not in dir(kind)
 
 
 def test_what_was_said_cannot_be_changed() -> None:
     answer = NotLocated(1, "no such name", absent=True)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError, match="can't set"):
         answer.token = 2  # type: ignore[misc]

@@ -1,0 +1,102 @@
+"""What is told when something became of a registration (REG-40)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiosipreg.engine.report import clean, sentence
+
+if TYPE_CHECKING:
+    from aiosipreg.engine.outcome import Outcome
+    from aiosipreg.engine.register import Binding
+    from aiosipreg.engine.transitions import Transition
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.states import Reason, RegistrationState
+
+__all__ = ["Changed"]
+
+
+class Changed(NamedTuple):
+    """The state changed, or what it waits for did; what `RegistrationEvent` shows of it is worded when it is read.
+
+    Attributes:
+        params: The settings in force.
+        transition: The row of the state table.
+        old: The state before.
+        state: The state now.
+        reason: Why.
+        outcome: What ended the attempt, if that is what happened.
+        binding: The binding in place.
+        retry_at: When the next attempt begins by itself.
+        wait: Seconds until then, for the sentence.
+        paused: Nothing begins by itself.
+        flow: The reg-id of the flow that this happened to, where there are several.
+    """
+
+    params: ProxyParams
+    transition: Transition
+    old: RegistrationState
+    state: RegistrationState
+    reason: Reason
+    outcome: Outcome | None
+    binding: Binding | None
+    retry_at: float | None
+    wait: float | None
+    paused: bool
+    flow: int | None = None
+
+    @property
+    def identity(self) -> str:
+        """The address-of-record."""
+        return str(self.params.aor)
+
+    @property
+    def server(self) -> str:
+        """The registrar."""
+        return str(self.params.registrar)
+
+    @property
+    def status(self) -> int:
+        """The status code of the answer that caused it, 0 when none did."""
+        response = self.outcome.response if self.outcome is not None else None
+        return response.status if response is not None else 0
+
+    @property
+    def phrase(self) -> str:
+        """Its reason phrase."""
+        response = self.outcome.response if self.outcome is not None else None
+        return clean(response.reason) if response is not None else ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The texts of its Warning headers."""
+        response = self.outcome.response if self.outcome is not None else None
+        return tuple(clean(warning.text) for warning in response.warnings) if response is not None else ()
+
+    @property
+    def message(self) -> str:
+        """A sentence for people."""
+        said = sentence(self.transition, self.outcome, self.reason, self.wait, paused=self.paused)
+        return said if self.flow is None else f"flow {self.flow}: {said}"
+
+    @property
+    def expires_at(self) -> float | None:
+        """End of the binding."""
+        return self.binding.expires_at if self.binding is not None else None
+
+    @property
+    def retry_after(self) -> float | None:
+        """What the server asked for in its Retry-After header, in seconds."""
+        return self.outcome.retry_after if self.outcome is not None else None
+
+    @property
+    def target(self) -> str | None:
+        """Where the last request went."""
+        target = self.outcome.target if self.outcome is not None else None
+        return str(target) if target is not None else None
+
+    @property
+    def unverified(self) -> bool:
+        """Whether anybody on the way could have forged this refusal (SEC-17)."""
+        outcome = self.outcome
+        return outcome is not None and outcome.row.on_network_change and outcome.unprotected
