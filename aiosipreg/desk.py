@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiosipreg.credentials import inquire, known_credentials
 from aiosipreg.engine.change import Changed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from aiosipreg.auth import AuthChallenge, AuthInfo
     from aiosipreg.engine.effects import Answer, Ask, Concluded
@@ -20,29 +20,32 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 
+class Principal(Protocol):
+    """Whom a desk stands for."""
+
+    def report(self, machine: Registration, changed: Changed) -> None:
+        """A machine changed."""
+
+    def challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:
+        """A question for the auth provider, in words."""
+        ...
+
+
 class Desk:
     """Stands between the runners of an account and the account that the application sees.
 
     Args:
         owner: The core.
         machine: Knows the settings in force: while a binding is removed those under which it was made (REG-38).
-        tell: Takes each change of the machine.
-        challenge: Words a question for the auth provider.
+        principal: Takes each change of the machine, and words a question for the auth provider.
     """
 
-    __slots__ = ("_challenge", "_machine", "_owner", "_tell")
+    __slots__ = ("_machine", "_owner", "_principal")
 
-    def __init__(
-        self,
-        owner: Owner,
-        machine: Registration,
-        tell: Callable[[Registration, Changed], None],
-        challenge: Callable[[ProxyParams, Ask], AuthChallenge],
-    ) -> None:
+    def __init__(self, owner: Owner, machine: Registration, principal: Principal) -> None:
         self._owner = owner
         self._machine = machine
-        self._tell = tell
-        self._challenge = challenge
+        self._principal = principal
 
     @property
     def identity(self) -> str:
@@ -57,7 +60,7 @@ class Desk:
     def report(self, report: Changed | Concluded) -> None:
         """Pass a change on; only queries conclude, and they have an account of their own."""
         assert isinstance(report, Changed)  # noqa: S101
-        self._tell(self._machine, report)
+        self._principal.report(self._machine, report)
 
     def known(self, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand; none while a provider of the account's own is to be asked before them."""
@@ -69,7 +72,7 @@ class Desk:
         provider = own if callable(own) else self._owner._auth_provider
         if provider is None or ask.foreign:
             return None
-        challenge = self._challenge(self._settings, ask)
+        challenge = self._principal.challenge(self._settings, ask)
         return inquire(provider, challenge, ask.token, self._owner._auth_timeout, otherwise=self._listed(ask))
 
     @property

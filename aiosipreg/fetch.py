@@ -53,24 +53,21 @@ class Fetch:
         self._result: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._runner = Runner(Query(session, host.now()), self, host)
 
-    async def run(self, running: set[Fetch], timeout: float | None) -> Outcome:
+    async def run(self, timeout: float | None) -> Outcome:
         """Ask, and wait for what comes of it.
 
         Args:
-            running: The fetches of the account, this one among them while it runs.
             timeout: Seconds to wait.
 
         Raises:
             TimeoutError: Nothing came in time.
             CoreClosedError: The account was removed meanwhile.
         """
-        running.add(self)
         self._runner.enter(lambda query, now: query.start(now), insist=True)
         try:
             async with asyncio.timeout(timeout):
                 return await self._result
         finally:
-            running.discard(self)
             self._runner.close()
 
     def end(self) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.effects import Ask, Changed, Effect
     from aiosipreg.engine.registration import Registration
     from aiosipreg.params import ProxyParams
-    from aiosipreg.ports import Host, Owner
+    from aiosipreg.ports import Applicant, Host, Owner
 
 __all__ = ["Flows", "check_outbound"]
 
@@ -39,8 +39,7 @@ class Flows:
         params: The account's settings.
         owner: The core.
         host: What runners need of it.
-        tell: Takes each change of the account.
-        challenge: Words a question for the auth provider.
+        account: Takes each change, and words a question for the auth provider.
 
     Attributes:
         runners: In the order of their reg-ids.
@@ -50,21 +49,13 @@ class Flows:
     """
 
     __slots__ = (
-        "_challenge", "_gathering", "_host", "_leaving", "_owner", "_reports", "_set", "_state", "_tell", "runners",
+        "_account", "_gathering", "_host", "_leaving", "_owner", "_reports", "_set", "_state", "runners",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        params: ProxyParams,
-        owner: Owner,
-        host: Host,
-        tell: Callable[[Changed], None],
-        challenge: Callable[[ProxyParams, Ask], AuthChallenge],
-    ) -> None:
+    def __init__(self, params: ProxyParams, owner: Owner, host: Host, account: Applicant) -> None:
         self._owner = owner
         self._host = host
-        self._tell = tell
-        self._challenge = challenge
+        self._account = account
         self._set = FlowSet()
         self.runners: tuple[Runner[Registration], ...] = ()
         # Flows to proxies that were taken out of the settings, until their bindings are removed.
@@ -111,7 +102,11 @@ class Flows:
 
     def desk(self, machine: Registration) -> Desk:
         """What stands between a machine's runner and the account."""
-        return Desk(self._owner, machine, self._report, self._challenge)
+        return Desk(self._owner, machine, self)
+
+    def challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:
+        """A question for the auth provider, in words."""
+        return self._account._challenge(params, ask)
 
     def enter(self, make: Callable[[Registration, float], list[Effect]], *, insist: bool = False) -> None:
         """Give every machine of the account an input; see `Runner.enter`."""
@@ -159,10 +154,11 @@ class Flows:
         self.runners = runners
         self._set.flows = tuple(runner.machine for runner in runners)
 
-    def _report(self, machine: Registration, changed: Changed) -> None:
+    def report(self, machine: Registration, changed: Changed) -> None:
+        """A machine changed: so did the account, or it has to be seen what that means for it."""
         if not self.several:
             self._state = changed.state
-            self._tell(changed)
+            self._account._tell(changed)
             return
         self._reports = (*self._reports, (machine, changed))
         if not self._gathering:
@@ -177,7 +173,7 @@ class Flows:
         self._dismiss()
         for machine, changed in reports:
             old, self._state = self._state, self.state
-            self._tell(self._public(changed, old, machine.session.reg_id))
+            self._account._tell(self._public(changed, old, machine.session.reg_id))
 
     def _review(self) -> None:
         # Each round begins or ends a flow, and one that ended begins no more while another one stays plain.

@@ -12,9 +12,12 @@ from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import TypeAlias
 
     from aiosipreg.engine.outcome import Outcome
     from aiosipreg.states import RegistrationEvent
+
+    _Waiter: TypeAlias = tuple[Callable[[RegistrationEvent], bool], asyncio.Future[RegistrationEvent]]
 
 __all__ = ["Waiters", "decided", "error_of", "event_about", "final"]
 
@@ -28,7 +31,7 @@ class Waiters:
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Callable[[RegistrationEvent], bool], asyncio.Future[RegistrationEvent]]] = []
+        self._waiting: tuple[_Waiter, ...] = ()
 
     async def wait(self, wanted: Callable[[RegistrationEvent], bool], timeout: float | None) -> RegistrationEvent:
         """Wait for the first event that is wanted; cancelling the wait affects nobody else.
@@ -42,13 +45,12 @@ class Waiters:
         """
         future: asyncio.Future[RegistrationEvent] = asyncio.get_running_loop().create_future()
         waiter = (wanted, future)
-        self._waiting.append(waiter)
+        self._waiting = (*self._waiting, waiter)
         try:
             async with asyncio.timeout(timeout):
                 return await future
         finally:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
+            self._waiting = tuple(other for other in self._waiting if other is not waiter)
 
     @property
     def heard(self) -> bool:
@@ -57,19 +59,15 @@ class Waiters:
 
     def tell(self, event: RegistrationEvent) -> None:
         """Hand an event to those who want it."""
-        for waiter in tuple(self._waiting):
-            wanted, future = waiter
-            if wanted(event):
-                self._waiting.remove(waiter)
-                if not future.done():
-                    future.set_result(event)
+        for wanted, future in self._waiting:
+            if not future.done() and wanted(event):
+                future.set_result(event)
 
     def close(self, error: Exception) -> None:
         """Nothing more will happen: everybody gets the error."""
         for _, future in self._waiting:
             if not future.done():
                 future.set_exception(error)
-        self._waiting.clear()
 
 
 def final(event: RegistrationEvent) -> bool:

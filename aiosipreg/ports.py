@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine, Sequence
 
-    from aiosipreg.auth import AuthInfo, AuthProvider
+    from aiosipreg.auth import AuthChallenge, AuthInfo, AuthProvider
     from aiosipreg.engine.effects import Answer, Ask, Changed, Concluded, Effect, Flow, Send, TargetFailed
     from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.marks import Refusal
@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from aiosipreg.states import Told
     from aiosipreg.wire import Response, SipUri
 
-__all__ = ["Account", "Alarm", "Carrier", "Expectant", "Host", "Machine", "NoTransport", "Owner", "Records", "Timed"]
+__all__ = [
+    "Account",
+    "Alarm",
+    "Applicant",
+    "Carrier",
+    "Expectant",
+    "Host",
+    "Machine",
+    "NoTransport",
+    "Owner",
+    "Records",
+    "Timed",
+]
 
 
 class NoTransport(Exception):
@@ -268,6 +280,17 @@ class Records(Protocol):
 
     def drop(self, machine: Registration, /) -> None:
         """Its binding is not wanted any more, nor its record."""
+
+
+class Applicant(Protocol):
+    """What the flows of an account need of it."""
+
+    def _tell(self, changed: Changed) -> None:
+        """Report a change to whoever listens."""
+
+    def _challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:
+        """A question for the auth provider, in words."""
+        ...
 
 
 class Owner(Protocol):

@@ -60,8 +60,8 @@ class ProxyConfig(Standing):
         self._told: Told | None = None
         self._broadcast: Broadcast | None = None
         self._waiters = Waiters()
-        self._fetches: set[Fetch] = set()
-        self._flows = Flows(params, core, host, self._tell, self._challenge)
+        self._fetches: tuple[Fetch, ...] = ()
+        self._flows = Flows(params, core, host, self)
 
     def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
         """Subscribe, now, to what happens to this account.
@@ -165,7 +165,11 @@ class ProxyConfig(Standing):
         self._check(_Phase.OPEN)
         machine = self._core._start_registration(self._params.flows()[0])
         fetch = Fetch(self._flows.desk(machine), machine.session, self._host)
-        outcome = await fetch.run(self._fetches, timeout)
+        self._fetches = (*self._fetches, fetch)
+        try:
+            outcome = await fetch.run(timeout)
+        finally:
+            self._fetches = tuple(other for other in self._fetches if other is not fetch)
         if outcome.grant is None:
             raise error_of(event_about(self._standing, outcome), outcome.tried)
         return outcome.grant.bindings

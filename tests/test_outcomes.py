@@ -42,7 +42,7 @@ class TestWaiters:
         waiters.tell(wanted)
         waiters.tell(event(OK))
         assert await waiting is wanted
-        assert waiters._waiting == []
+        assert not waiters.heard
 
     async def test_everybody_who_wants_it_gets_it(self) -> None:
         waiters = Waiters()
@@ -61,7 +61,7 @@ class TestWaiters:
         with pytest.raises(TimeoutError):
             await waiters.wait(is_ok, 5)
         assert asyncio.get_running_loop().time() == 5
-        assert waiters._waiting == []
+        assert not waiters.heard
 
     async def test_a_cancelled_wait_leaves_nothing_behind_and_harms_no_other(self) -> None:
         waiters = Waiters()
@@ -72,7 +72,7 @@ class TestWaiters:
         assert (await other).state is OK
         with pytest.raises(asyncio.CancelledError):
             await one
-        assert waiters._waiting == []
+        assert not waiters.heard
 
     async def test_an_event_and_a_cancellation_in_the_same_turn(self) -> None:
         waiters = Waiters()
