@@ -181,8 +181,7 @@ class Hub:
             wanted = _SECURED.get(wanted, wanted)
         # WebSocket has to be asked for: no phone tries it just because DNS offers it.
         transports = tuple(each for each in self._carriers if not each.websocket or each.value == wanted)
-        names = [transport.value for transport in transports]
-        if wanted and wanted not in names:
+        if wanted and wanted not in (names := [transport.value for transport in transports]):
             raise NoTransport(f"{uri} wants {wanted}, and there is only {', '.join(names)}")
         if wanted in ("WS", "WSS") and find_spec("websockets") is None:
             raise NoTransport(f"{uri} wants {wanted}: install aiosipreg with the extra `ws`, which brings `websockets`")

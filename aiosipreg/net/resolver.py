@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from aiosipreg.engine.dns import Families, Question
-    from aiosipreg.engine.targets import Transport
+    from aiosipreg.engine.targets import Search, Transport
     from aiosipreg.net.cares import Channel
     from aiosipreg.net.stats import Stats
     from aiosipreg.settings import DnsParams
@@ -85,6 +85,8 @@ class Resolver:
         self._dns_since = 0.0
         self._retired: Channel | None = None
         self._known: dict[Question, _Known] = {}
+        # Where an address leads takes no question, so it is found once for all accounts.
+        self._literals: dict[tuple[str, tuple[Transport, ...]], Located] = {}
         # The domains that led to a secure transport, with whether they have ceased to.
         self._secured: dict[str, bool] = {}
         self._asking: dict[Question, asyncio.Task[Answer]] = {}
@@ -108,33 +110,32 @@ class Resolver:
         """
         deadline = self._loop.time() + self._params.timeout
         search = select_targets(uri, transports=transports, random=self._random, families=self._preferred_families())
-        try:
-            questions = next(search)
-            while True:
-                questions = search.send(await self._answers(questions, deadline))
-        except StopIteration as stop:
-            located: Located = stop.value
-        self._watch(located)
-        return located
+        found = self._step(search)
+        while not isinstance(found, Located):
+            found = self._step(search, await self._answers(found, deadline))
+        return found
 
-    def at_hand(self, uri: SipUri, transports: Sequence[Transport]) -> Located | None:
+    def at_hand(self, uri: SipUri, transports: tuple[Transport, ...]) -> Located | None:
         """What `locate` would find, if it takes no question to a name server; ``None`` if it does.
 
         Raises:
             ResolutionFailed: Nothing can be found, or the domain may not be used without TLS any more.
         """
+        literal = self._literals.get((str(uri), transports))
+        if literal is not None:
+            return literal
         search = select_targets(uri, transports=transports, random=self._random, families=self._preferred_families())
-        try:
-            questions = next(search)
-            while True:
-                known = [answer for question in questions if (answer := self._recall(question)) is not None]
-                if self._closed or len(known) < len(questions):
-                    return None
-                questions = search.send(tuple(known))
-        except StopIteration as stop:
-            located: Located = stop.value
-        self._watch(located)
-        return located
+        found = self._step(search)
+        if isinstance(found, Located):
+            self._literals[str(uri), transports] = found
+            if len(self._literals) > MAX_KNOWN:
+                del self._literals[next(iter(self._literals))]
+        while not isinstance(found, Located):
+            known = [answer for question in found if (answer := self._recall(question)) is not None]
+            if self._closed or len(known) < len(found):
+                return None
+            found = self._step(search, tuple(known))
+        return found
 
     def forget(self) -> None:
         """Drop every answer, because another network may give others; what is being asked is asked anew."""
@@ -154,6 +155,15 @@ class Resolver:
                 await dns.close()
         self._dns = self._retired = None
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _step(self, search: Search, answers: tuple[Answer, ...] | None = None) -> Located | tuple[Question, ...]:
+        """Go on with a search: its next questions, or what it found."""
+        try:
+            return next(search) if answers is None else search.send(answers)
+        except StopIteration as stop:
+            located: Located = stop.value
+        self._watch(located)
+        return located
 
     def _watch(self, located: Located) -> None:
         """Notice when a domain does not offer TLS any more, and refuse that if we are told to (DNS-22, RFC 3263 7)."""

@@ -499,6 +499,19 @@ async def test_what_is_known_is_at_hand(fake: FakeDns, make: Make) -> None:
     assert resolver.at_hand(uri, (UDP,)) is None
 
 
+async def test_where_an_address_leads_is_found_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiosipreg.net.resolver.MAX_KNOWN", 2)
+    resolver = make("127.0.0.1")
+    uris = [SipUri.parse(f"sip:192.0.2.{number}") for number in range(3)]
+    first = [resolver.at_hand(uri, (UDP,)) for uri in uris]
+    again = [resolver.at_hand(uri, (UDP,)) for uri in (uris[2], uris[1], uris[0])]
+    assert again == [*reversed(first)]
+    assert [mine is theirs for mine, theirs in zip(again, reversed(first), strict=True)] == [True, True, False]
+    over_tcp = resolver.at_hand(uris[2], (TCP,))
+    assert over_tcp is not None
+    assert [target.transport for target in over_tcp.targets] == [TCP]
+
+
 async def test_what_needs_no_name_server_is_at_hand(make: Make) -> None:
     resolver = make("127.0.0.1")
     located = resolver.at_hand(SipUri.parse("sip:192.0.2.1"), (UDP,))
