@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiosipreg import SipTimers
-from benchmarks.failover.stage import FAULTS, Outcome, Scale, Servers, registered, servers
+from benchmarks.failover.stage import FAULTS, TRANSPORTS, Outcome, Scale, Servers, faults_of, registered, servers
 from benchmarks.table import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-TRANSPORTS = ("udp", "tcp", "tls", "ws")
 COLUMNS = (
     "What happened",
     "Transport",
@@ -76,9 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settle=given.settle,
         at_once=given.at_once,
     )
-    faults = given.fault or list(FAULTS)
     rows = []
     for transport in given.transport or TRANSPORTS:
+        faults = [fault for fault in faults_of(transport) if fault in (given.fault or FAULTS)]
         found = asyncio.run(outcomes(transport, scale, faults))
         rows += [(fault, transport, outcome) for fault, outcome in zip(faults, found, strict=True)]
     print(as_table(rows))

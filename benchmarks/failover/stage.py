@@ -21,7 +21,7 @@ from aiosipreg import (
     WebSocketParams,
 )
 from tests.certificates import authority
-from tests.peers.kamailio import Kamailio, Options, kamailio_running
+from tests.peers.kamailio import Kamailio, Options, identity, kamailio_running
 from tests.peers.nsd import Nsd, nsd_running
 
 if TYPE_CHECKING:
@@ -32,8 +32,21 @@ if TYPE_CHECKING:
 
     Fault = Callable[["Servers"], Awaitable[None]]
 
-__all__ = ["FAULTS", "Outcome", "Scale", "Servers", "Stage", "registered", "servers"]
+__all__ = [
+    "FAULTS",
+    "TRANSPORTS",
+    "Outcome",
+    "Scale",
+    "Servers",
+    "Stage",
+    "account",
+    "expired",
+    "faults_of",
+    "registered",
+    "servers",
+]
 
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 NAME = "pair.sip.test"
 ADDRESSES = ("127.0.0.2", "127.0.0.3")
 BUSY = 30
@@ -53,6 +66,8 @@ _sip._tcp.pair SRV 10 0 {first.port} first
 _sip._tcp.pair SRV 20 0 {second.port} second
 _sip._ws.pair SRV 10 0 {first.port} first
 _sip._ws.pair SRV 20 0 {second.port} second
+_sips._ws.pair SRV 10 0 {first.tls_port} first
+_sips._ws.pair SRV 20 0 {second.tls_port} second
 _sips._tcp.pair SRV 10 0 {first.tls_port} first
 _sips._tcp.pair SRV 20 0 {second.tls_port} second
 """
@@ -177,24 +192,23 @@ class Stage:
 @contextmanager
 def servers(directory: Path, transport: str, ttl: int) -> Iterator[Servers]:
     """The servers, with files in ``directory`` and DNS records that live for so long."""
+    options = Options(tls=transport in ("tls", "wss"), websocket=transport in ("ws", "wss"))
     with ExitStack() as open_:
         pair = []
         for host in ADDRESSES:
             place = directory / host
             place.mkdir(parents=True)
-            pair.append(
-                open_.enter_context(
-                    kamailio_running(place, Options(tls=transport == "tls", websocket=transport == "ws"), host)
-                )
-            )
+            pair.append(open_.enter_context(kamailio_running(place, options, host)))
         zone = directory / "pair.zone"
         zone.write_text(ZONE.format(ttl=ttl, first=pair[0], second=pair[1]))
         yield Servers(pair[0], pair[1], open_.enter_context(nsd_running(directory, zone)))
 
 
 @asynccontextmanager
-async def registered(servers: Servers, transport: str, scale: Scale) -> AsyncIterator[Stage]:
-    """The accounts, all registered at the first server by a transport."""
+async def registered(
+    servers: Servers, transport: str, scale: Scale, home: Kamailio | None = None
+) -> AsyncIterator[Stage]:
+    """The accounts, all registered by a transport at the first server, or at ``home``."""
     async with Core(
         dns=DnsParams(nameservers=(servers.nsd.nameserver,), timeout=min(5.0, scale.timers.timer_f)),
         timers=scale.timers,
@@ -208,7 +222,7 @@ async def registered(servers: Servers, transport: str, scale: Scale) -> AsyncIte
             core.add_proxy_config(account(number, transport, scale))
         for proxy in core.proxy_configs:
             await proxy.registered(timeout=60)
-        assert len(await servers.first.bindings()) == scale.accounts
+        assert len(await (home or servers.first).bindings()) == scale.accounts
         await asyncio.sleep(scale.settle)
         yield Stage(core, servers, scale)
 
@@ -233,6 +247,13 @@ async def busy(servers: Servers) -> None:
     await servers.first.be_busy(BUSY)
 
 
+async def expired(servers: Servers) -> None:
+    """The certificate of the first server expired, and it closes its connections."""
+    await servers.first.show(identity(servers.first.host, days=(-3, -1)))
+    for connection in await servers.first.connections("tls"):
+        await servers.first.hang_up(connection)
+
+
 async def silent(servers: Servers) -> None:
     """The first server is stopped: it takes everything and answers nothing."""
     servers.first.process.signal(signal.SIGSTOP)
@@ -253,6 +274,12 @@ FAULTS: dict[str, Fault] = {
     "killed": killed,
     "busy": busy,
     "silent": silent,
+    "expired": expired,
     "dns": dns_down,
     "killed-dns": killed_without_dns,
 }
+
+
+def faults_of(transport: str) -> list[str]:
+    """The faults that there are by a transport."""
+    return [name for name in FAULTS if name != "expired" or transport in ("tls", "wss")]
