@@ -11,12 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiosipreg import SipTimers
-from benchmarks.failover.stage import FAULTS, TRANSPORTS, Outcome, Scale, Servers, faults_of, registered, servers
+from benchmarks.failover.stage import (
+    FAULTS,
+    TRANSPORTS,
+    Outcome,
+    Scale,
+    Servers,
+    faults_of,
+    registered,
+    servers,
+    servers_afar,
+)
 from benchmarks.table import machine
+from tests.namespaces import run_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+PATIENCE = 900.0
 COLUMNS = (
     "What happened",
     "Transport",
@@ -36,10 +48,20 @@ async def outcomes(transport: str, scale: Scale, faults: Sequence[str]) -> list[
         async with registered(ready, transport, scale) as stage:
             return await stage.play(FAULTS[fault])
 
+    async def placed(fault: str, ready: Servers) -> Outcome:
+        wire = ready.wire
+        if wire is None:
+            return await one(fault, ready)
+        found: Outcome = await asyncio.to_thread(run_in, wire.here, lambda: one(fault, ready), PATIENCE)
+        return found
+
     with tempfile.TemporaryDirectory() as directory, ExitStack() as open_:
         homes = [Path(directory, fault) for fault in faults]
-        started = [open_.enter_context(servers(home, transport, scale.ttl)) for home in homes]
-        return list(await asyncio.gather(*map(one, faults, started)))
+        started = [
+            open_.enter_context((servers_afar if fault == "lost" else servers)(home, transport, scale.ttl))
+            for fault, home in zip(faults, homes, strict=True)
+        ]
+        return list(await asyncio.gather(*map(placed, faults, started)))
 
 
 def as_table(rows: Iterable[tuple[str, str, Outcome]]) -> str:

@@ -71,6 +71,11 @@ class Options:
     websocket: bool = False
     outbound: bool = False
 
+    @classmethod
+    def taking(cls, transport: str, **others: Any) -> Options:
+        """Those of a registrar that takes a transport, by its name in a URI."""
+        return cls(tls=transport in ("tls", "wss"), websocket=transport in ("ws", "wss"), **others)
+
     def definitions(self, directory: Path, host: str) -> Iterator[str]:
         qop = 1 if self.qop else 0
         for value in (
@@ -158,6 +163,11 @@ class Kamailio:
     def tls_uri(self) -> str:
         """With ``Options.tls`` only."""
         return f"sips:{self.host}:{self.tls_port}"
+
+    def uri_by(self, transport: str) -> str:
+        """By a transport, which `Options.taking` has it take."""
+        plain = {"udp": self.uri, "tcp": self.tcp_uri, "tls": self.tls_uri}
+        return plain.get(transport) or self.websocket_uri(transport)
 
     def websocket_uri(self, transport: str) -> str:
         """By ``ws``, or ``wss``; with ``Options.websocket`` only."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiosipreg import Core, DnsParams, Reason, RegistrationState, RetryPolicy, SipTimers, TlsParams
-from benchmarks.failover.stage import FAULTS, Scale, account, expired, faults_of, registered, servers
+from benchmarks.failover.stage import FAULTS, Outcome, Scale, account, expired, registered, servers, servers_afar
 from tests.certificates import authority
+from tests.namespaces import needs_namespaces, run_in
 from tests.peers.kamailio import identity
 
 if TYPE_CHECKING:
@@ -20,10 +21,19 @@ BRIEF = Scale(accounts=20, timers=SipTimers(t1=0.01, t2=0.08, t4=0.1), retry=Ret
 
 # One transport has all the faults there are, the others those that they notice otherwise.
 CASES = [
-    *((fault, "udp") for fault in faults_of("udp")),
+    *((fault, "udp") for fault in ("killed", "busy", "silent", "dns", "killed-dns")),
     *((fault, "tcp") for fault in ("killed", "busy", "silent")),
     *(("killed", "tls"), ("expired", "tls"), ("silent", "ws"), ("killed", "wss"), ("expired", "wss")),
 ]
+
+
+def good(fault: str, outcome: Outcome) -> bool:
+    """Whether no account lost its binding, and none sent more than it has to."""
+    sent = outcome.sent - outcome.repeated
+    if fault == "dns":
+        return outcome.lost == 0 and sent == BRIEF.accounts
+    # At most one each at the server that failed, and two at the other, which challenges.
+    return outcome.lost == 0 and 2 * BRIEF.accounts <= sent <= 3 * BRIEF.accounts
 
 
 @pytest.mark.parametrize(("fault", "transport"), CASES)
@@ -33,13 +43,21 @@ async def test_DNS_15_16_17_OVL_7_all_move_and_none_loses_its_binding(
     with servers(tmp_path, transport, BRIEF.ttl) as ready:
         async with registered(ready, transport, BRIEF) as stage:
             outcome = await stage.play(FAULTS[fault], within=10)
-            assert (outcome.unbound, outcome.absent) == (0, 0)
-            sent = outcome.sent - outcome.repeated
-            if fault == "dns":
-                assert sent == BRIEF.accounts
-            else:
-                # At most one each at the server that failed, and two at the other, which challenges.
-                assert 2 * BRIEF.accounts <= sent <= 3 * BRIEF.accounts
+            assert good(fault, outcome), outcome
+
+
+@pytest.mark.parametrize("transport", ["udp", "tls"])
+def test_DNS_15_16_OVL_7_all_move_when_everything_to_a_server_gets_lost(transport: str, tmp_path: Path) -> None:
+    needs_namespaces()
+    with servers_afar(tmp_path, transport, BRIEF.ttl) as ready:
+
+        async def play() -> Outcome:
+            async with registered(ready, transport, BRIEF) as stage:
+                return await stage.play(FAULTS["lost"], within=10)
+
+        assert ready.wire is not None
+        outcome = run_in(ready.wire.here, play)
+        assert good("lost", outcome), outcome
 
 
 @pytest.mark.parametrize("transport", ["tls", "wss"])
