@@ -66,7 +66,7 @@ class Roaming:
         # While there is no way at all a binding may live on; a new way is told when it comes.
         flow, server = machine.session.flow, _server(machine.session)
         if flow is not None:
-            return self._seen[flow.target.host] not in (None, flow.host)
+            return self._seen[flow.target.host] not in (None, flow.address)
         # Nobody was reached yet: another way into the world, or to the server, may lead there (F-39).
         if server is not None and server.host not in seen:
             cause = machine.lease.cause

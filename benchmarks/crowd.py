@@ -117,16 +117,11 @@ async def counted(kamailio: Kamailio, transport: str) -> int:
 
 def account(kamailio: Kamailio, transport: str, number: int) -> ProxyParams:
     user = f"user{number:04}"
-    servers = {"udp": kamailio.uri, "tcp": kamailio.tcp_uri, "tls": kamailio.tls_uri}
     return ProxyParams(
         f"sip:{user}@sip.titi.com",
-        server=servers.get(transport) or kamailio.websocket_uri(transport),
+        server=kamailio.uri_by(transport),
         auth=AuthInfo(user, password=f"secret{number:04}"),
     )
-
-
-def options(transport: str) -> Options:
-    return Options(tls=transport in ("tls", "wss"), websocket=transport in ("ws", "wss"))
 
 
 def as_table(outcomes: Sequence[Outcome]) -> str:
@@ -146,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for transport in TRANSPORTS:
         with (
             tempfile.TemporaryDirectory() as directory,
-            kamailio_running(Path(directory), options(transport)) as kamailio,
+            kamailio_running(Path(directory), Options.taking(transport)) as kamailio,
         ):
             outcomes.append(asyncio.run(crowd(kamailio, transport, given.accounts)))
     print(as_table(outcomes))

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiosipreg import AuthInfo, Core, ProxyParams, RegistrationState
+from aiosipreg import AuthInfo, Core, ProxyParams, RegistrationState, TlsParams, TransportParams, WebSocketParams
 from benchmarks.table import machine
+from tests.certificates import authority
 from tests.namespaces import Cable, cable, ip, run_in
 from tests.peers.kamailio import Kamailio, Options, kamailio_running
 
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["CHANGES", "TRANSPORTS", "Outcome", "play"]
 
 SERVER, HERE, ELSEWHERE = "10.9.0.1", "10.9.0.2", "10.9.0.3"
-TRANSPORTS = ("udp", "tcp")
+SOCKETS = TransportParams(websockets=(WebSocketParams(server=SERVER, path="/ws"),))
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 COLUMNS = ("What happened", "Transport", "All Ok", "Bindings lost", "Old bindings left", "REGISTERs")
 DARK = 2.0
-"""Seconds for which the link is down."""
+"""Seconds for which the link is down, or the server behind a black hole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,20 @@ async def link_down_and_up(scene: Scene) -> str:
     return HERE
 
 
+async def black_hole(scene: Scene) -> str:
+    """All that was sent was lost for 2 s, in which all wanted to refresh."""
+    scene.wire.lose(SERVER)
+    await scene.core.refresh_registers()
+    await asyncio.sleep(DARK)
+    scene.wire.find(SERVER)
+    return HERE
+
+
 CHANGES: dict[str, Change] = {
     "address": another_address,
     "later": address_added_later,
     "link": link_down_and_up,
+    "hole": black_hole,
 }
 
 
@@ -96,26 +108,27 @@ def play(transport: str, change: Change, accounts: int, *, within: float = 60.0)
     Raises:
         TimeoutError: That takes longer than ``within`` seconds.
     """
-    with cable() as wire, kamailio_at_the_end_of(wire) as kamailio:
+    with cable() as wire, kamailio_at_the_end_of(wire, transport) as kamailio:
         wire.give(wire.here, f"{HERE}/24")
         outcome: Outcome = run_in(wire.here, lambda: roam(wire, kamailio, transport, change, accounts), within)
         return outcome
 
 
 @contextmanager
-def kamailio_at_the_end_of(wire: Cable) -> Iterator[Kamailio]:
+def kamailio_at_the_end_of(wire: Cable, transport: str) -> Iterator[Kamailio]:
     wire.give(wire.there, f"{SERVER}/24")
     with tempfile.TemporaryDirectory() as directory, ExitStack() as open_:
 
         async def start() -> Kamailio:
-            return open_.enter_context(kamailio_running(Path(directory), Options(algorithm="SHA-256"), SERVER))
+            options = Options.taking(transport, algorithm="SHA-256")
+            return open_.enter_context(kamailio_running(Path(directory), options, SERVER))
 
         yield run_in(wire.there, start)
 
 
 async def roam(wire: Cable, kamailio: Kamailio, transport: str, change: Change, accounts: int) -> Outcome:
     loop = asyncio.get_running_loop()
-    async with Core() as core:
+    async with Core(tls=TlsParams(ca_data=authority().pem), transports=SOCKETS) as core:
         for number in range(accounts):
             core.add_proxy_config(account(kamailio, transport, number))
         for proxy in core.proxy_configs:
@@ -126,7 +139,7 @@ async def roam(wire: Cable, kamailio: Kamailio, transport: str, change: Change, 
         unbound = await all_bound(events, accounts, home, before)
         seconds = loop.time() - began_at
         stored = await kamailio.bindings()
-        held = {binding.user for binding in stored if f"@{home}:" in binding.contact}
+        held = {binding.user for binding in stored if home in (binding.received or binding.contact)}
         lost, old = max(unbound, accounts - len(held)), len(stored) - len(held)
         return Outcome(seconds, lost, old, core.stats.sent - sent)
 
@@ -140,18 +153,23 @@ async def all_bound(events: AsyncGenerator[RegistrationEvent, None], accounts: i
                 continue
             if event.state in (RegistrationState.FAILED, RegistrationState.PROGRESS):
                 unbound.add(event.identity)
-            if event.state is RegistrationState.OK and event.binding and f"@{home}:" in str(event.binding.contact):
+            if event.state is RegistrationState.OK and event.binding and leads(str(event.binding.contact), home):
                 bound.add(event.identity)
             if len(bound) == accounts:
                 break
     return len(unbound)
 
 
+def leads(contact: str, home: str) -> bool:
+    """Whether a Contact is that of an address; one under ``.invalid`` is that of the connection it came on."""
+    return f"@{home}:" in contact or ".invalid" in contact
+
+
 def account(kamailio: Kamailio, transport: str, number: int) -> ProxyParams:
     user = f"user{number:04}"
     return ProxyParams(
         f"sip:{user}@sip.titi.com",
-        server=kamailio.tcp_uri if transport == "tcp" else kamailio.uri,
+        server=kamailio.uri_by(transport),
         auth=AuthInfo(user, password=f"secret{number:04}"),
     )
 
@@ -159,10 +177,13 @@ def account(kamailio: Kamailio, transport: str, number: int) -> ProxyParams:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.roaming", description=__doc__)
     parser.add_argument("--accounts", type=int, default=100, help="(%(default)s)")
+    parser.add_argument("--transport", action="append", choices=TRANSPORTS, help="only this; may be repeated")
+    parser.add_argument("--change", action="append", choices=CHANGES, help="only this; may be repeated")
     given = parser.parse_args(arguments)
     lines = [COLUMNS, ("---",) * len(COLUMNS)]
-    for change in CHANGES.values():
-        for transport in TRANSPORTS:
+    for name in given.change or CHANGES:
+        change = CHANGES[name]
+        for transport in given.transport or TRANSPORTS:
             found = play(transport, change, given.accounts)
             story = (change.__doc__ or "").rstrip(".")
             numbers = (found.lost, found.old, found.sent)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 _CLONE_NEWNET = 0x40000000
+_NOBODY = "02:00:00:00:00:01"
 
 
 def needs_namespaces() -> None:
@@ -67,6 +68,17 @@ class Cable:
         """Take addresses away."""
         for address in addresses:
             ip("-n", name, "address", "del", address, "dev", "eth0")
+
+    def lose(self, address: str) -> None:
+        """Have all that is sent from here to an address get lost, and nobody say so."""
+        self._neighbour("replace", address, "lladdr", _NOBODY, "nud", "permanent")
+
+    def find(self, address: str) -> None:
+        """End that."""
+        self._neighbour("delete", address)
+
+    def _neighbour(self, command: str, address: str, *words: str) -> None:
+        ip("-n", self.here, "neighbour", command, address, "dev", "eth0", *words)
 
 
 @contextmanager

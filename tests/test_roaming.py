@@ -155,6 +155,15 @@ class TestWhoIsMoved:
             change()
             assert proxy.state is OK
 
+    async def test_nobody_whose_websocket_is_as_it_was(self, seen: Seen, change: Change) -> None:
+        async with Registrar(transports=["ws"]) as registrar, registered(registrar) as proxy:
+            seen["192.0.2.1"] = "10.0.0.1"
+            change()
+            assert proxy.state is OK
+            seen["127.0.0.1"] = "127.0.0.9"
+            change()
+            assert proxy.state is REFRESHING
+
     async def test_nobody_while_there_is_no_way_at_all(
         self, sip_registrar: Registrar, seen: Seen, change: Change
     ) -> None:

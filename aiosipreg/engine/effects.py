@@ -51,12 +51,19 @@ class Flow(NamedTuple):
             name under ``.invalid``, which stands for nothing but the connection (RFC 7118 5).
         port: Local port; ``None`` for WebSocket.
         serial: Tells the connections to one target apart; 0 for UDP, where there is one flow to each target.
+        behind: Local address of a WebSocket, which ``host`` does not tell; empty for all others.
     """
 
     target: Target
     host: str
     port: int | None
     serial: int = 0
+    behind: str = ""
+
+    @property
+    def address(self) -> str:
+        """Local IP address."""
+        return self.behind or self.host
 
     @property
     def sent_by(self) -> str:

@@ -84,6 +84,7 @@ class StreamTransport:
         self._lines: dict[_Place, list[_Line]] = {}
         self._opening: dict[tuple[_Place, str], asyncio.Task[Connection]] = {}
         self._tasks: set[asyncio.Task[Connection]] = set()
+        self._refused: dict[Target, str] = {}
 
     def flow(self, target: Target, tls: TlsParams) -> Flow | None:
         """The flow to a target that is connected, ``None`` if `open` has to be awaited first."""
@@ -164,10 +165,26 @@ class StreamTransport:
             del opening[attempt]
             self._tasks.discard(task)
             if not task.cancelled():
-                task.exception()  # Or it counts as not seen by anybody, when all who waited have been cancelled.
+                # Asked for in any case: or it counts as not seen by anybody, when all who waited have been cancelled.
+                self._tell(target, task.exception())
 
         task.add_done_callback(done)
         return task
+
+    def _tell(self, target: Target, error: BaseException | None) -> None:
+        """Log what became of an attempt; that a certificate is not accepted once, however many accounts meet it.
+
+        An account that finds another server behind the same name does not tell of this one.
+        """
+        if error is None:
+            self._refused.pop(target, None)
+            return
+        cause, level = str(error), logging.DEBUG
+        if isinstance(error, TlsError) and error.row == "TLS-1" and self._refused.get(target) != cause:
+            if len(self._refused) >= MOST_CONNECTIONS:
+                self._refused.clear()
+            self._refused[target], level = cause, logging.WARNING
+        logger.log(level, "no connection to %s: %s", target, cause)
 
     async def _connect(self, target: Target, tls: TlsParams, lines: dict[_Place, list[_Line]]) -> Connection:
         place = _place(target, tls)

@@ -11,13 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiosipreg import SipTimers
-from benchmarks.failover.stage import FAULTS, Outcome, Scale, Servers, registered, servers
+from benchmarks.failover.stage import (
+    FAULTS,
+    TRANSPORTS,
+    Outcome,
+    Scale,
+    Servers,
+    faults_of,
+    registered,
+    servers,
+    servers_afar,
+)
 from benchmarks.table import machine
+from tests.namespaces import run_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-TRANSPORTS = ("udp", "tcp", "tls", "ws")
+PATIENCE = 900.0
 COLUMNS = (
     "What happened",
     "Transport",
@@ -37,10 +48,20 @@ async def outcomes(transport: str, scale: Scale, faults: Sequence[str]) -> list[
         async with registered(ready, transport, scale) as stage:
             return await stage.play(FAULTS[fault])
 
+    async def placed(fault: str, ready: Servers) -> Outcome:
+        wire = ready.wire
+        if wire is None:
+            return await one(fault, ready)
+        found: Outcome = await asyncio.to_thread(run_in, wire.here, lambda: one(fault, ready), PATIENCE)
+        return found
+
     with tempfile.TemporaryDirectory() as directory, ExitStack() as open_:
         homes = [Path(directory, fault) for fault in faults]
-        started = [open_.enter_context(servers(home, transport, scale.ttl)) for home in homes]
-        return list(await asyncio.gather(*map(one, faults, started)))
+        started = [
+            open_.enter_context((servers_afar if fault == "lost" else servers)(home, transport, scale.ttl))
+            for fault, home in zip(faults, homes, strict=True)
+        ]
+        return list(await asyncio.gather(*map(placed, faults, started)))
 
 
 def as_table(rows: Iterable[tuple[str, str, Outcome]]) -> str:
@@ -76,9 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settle=given.settle,
         at_once=given.at_once,
     )
-    faults = given.fault or list(FAULTS)
     rows = []
     for transport in given.transport or TRANSPORTS:
+        faults = [fault for fault in faults_of(transport) if fault in (given.fault or FAULTS)]
         found = asyncio.run(outcomes(transport, scale, faults))
         rows += [(fault, transport, outcome) for fault, outcome in zip(faults, found, strict=True)]
     print(as_table(rows))

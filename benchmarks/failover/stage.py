@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aiosipreg import (
@@ -21,7 +22,8 @@ from aiosipreg import (
     WebSocketParams,
 )
 from tests.certificates import authority
-from tests.peers.kamailio import Kamailio, Options, kamailio_running
+from tests.namespaces import Cable, cable, run_in
+from tests.peers.kamailio import Kamailio, Options, identity, kamailio_running
 from tests.peers.nsd import Nsd, nsd_running
 
 if TYPE_CHECKING:
@@ -32,10 +34,26 @@ if TYPE_CHECKING:
 
     Fault = Callable[["Servers"], Awaitable[None]]
 
-__all__ = ["FAULTS", "Outcome", "Scale", "Servers", "Stage", "registered", "servers"]
+__all__ = [
+    "FAULTS",
+    "TRANSPORTS",
+    "Outcome",
+    "Scale",
+    "Servers",
+    "Stage",
+    "account",
+    "expired",
+    "faults_of",
+    "registered",
+    "servers",
+]
 
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 NAME = "pair.sip.test"
-ADDRESSES = ("127.0.0.2", "127.0.0.3")
+ADDRESSES = ("127.0.0.2", "127.0.0.3", "127.0.0.1")
+"""Of the registrars and the name server."""
+HERE, AFAR = "10.9.0.9", ("10.9.0.2", "10.9.0.3", "10.9.0.1")
+"""The same in a network of their own, and our address there."""
 BUSY = 30
 """Seconds that a busy server asks for."""
 
@@ -53,6 +71,8 @@ _sip._tcp.pair SRV 10 0 {first.port} first
 _sip._tcp.pair SRV 20 0 {second.port} second
 _sip._ws.pair SRV 10 0 {first.port} first
 _sip._ws.pair SRV 20 0 {second.port} second
+_sips._ws.pair SRV 10 0 {first.tls_port} first
+_sips._ws.pair SRV 20 0 {second.tls_port} second
 _sips._tcp.pair SRV 10 0 {first.tls_port} first
 _sips._tcp.pair SRV 20 0 {second.tls_port} second
 """
@@ -111,11 +131,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Two registrars, the first of which is preferred, and the name server that says so."""
+    """Two registrars, the first of which is preferred, and the name server that says so.
+
+    Attributes:
+        first: The one that is preferred.
+        second: The other one.
+        nsd: The name server.
+        wire: The cable to them, if they are in a network of their own.
+    """
 
     first: Kamailio
     second: Kamailio
     nsd: Nsd
+    wire: Cable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,26 +203,40 @@ class Stage:
 
 
 @contextmanager
-def servers(directory: Path, transport: str, ttl: int) -> Iterator[Servers]:
+def servers(
+    directory: Path, transport: str, ttl: int, addresses: tuple[str, str, str] = ADDRESSES
+) -> Iterator[Servers]:
     """The servers, with files in ``directory`` and DNS records that live for so long."""
+    *hosts, nameserver = addresses
     with ExitStack() as open_:
         pair = []
-        for host in ADDRESSES:
+        for host in hosts:
             place = directory / host
             place.mkdir(parents=True)
-            pair.append(
-                open_.enter_context(
-                    kamailio_running(place, Options(tls=transport == "tls", websocket=transport == "ws"), host)
-                )
-            )
+            pair.append(open_.enter_context(kamailio_running(place, Options.taking(transport), host)))
         zone = directory / "pair.zone"
         zone.write_text(ZONE.format(ttl=ttl, first=pair[0], second=pair[1]))
-        yield Servers(pair[0], pair[1], open_.enter_context(nsd_running(directory, zone)))
+        yield Servers(pair[0], pair[1], open_.enter_context(nsd_running(directory, zone, nameserver)))
+
+
+@contextmanager
+def servers_afar(directory: Path, transport: str, ttl: int) -> Iterator[Servers]:
+    """The same at the other end of a cable, which needs root on Linux; the accounts have to be `run_in` this end."""
+    with cable() as wire, ExitStack() as open_:
+        wire.give(wire.here, f"{HERE}/24")
+        wire.give(wire.there, *(f"{address}/24" for address in AFAR))
+
+        async def start() -> Servers:
+            return open_.enter_context(servers(directory, transport, ttl, AFAR))
+
+        yield replace(run_in(wire.there, start), wire=wire)
 
 
 @asynccontextmanager
-async def registered(servers: Servers, transport: str, scale: Scale) -> AsyncIterator[Stage]:
-    """The accounts, all registered at the first server by a transport."""
+async def registered(
+    servers: Servers, transport: str, scale: Scale, home: Kamailio | None = None
+) -> AsyncIterator[Stage]:
+    """The accounts, all registered by a transport at the first server, or at ``home``."""
     async with Core(
         dns=DnsParams(nameservers=(servers.nsd.nameserver,), timeout=min(5.0, scale.timers.timer_f)),
         timers=scale.timers,
@@ -208,7 +250,7 @@ async def registered(servers: Servers, transport: str, scale: Scale) -> AsyncIte
             core.add_proxy_config(account(number, transport, scale))
         for proxy in core.proxy_configs:
             await proxy.registered(timeout=60)
-        assert len(await servers.first.bindings()) == scale.accounts
+        assert len(await (home or servers.first).bindings()) == scale.accounts
         await asyncio.sleep(scale.settle)
         yield Stage(core, servers, scale)
 
@@ -233,9 +275,22 @@ async def busy(servers: Servers) -> None:
     await servers.first.be_busy(BUSY)
 
 
+async def expired(servers: Servers) -> None:
+    """The certificate of the first server expired, and it closes its connections."""
+    await servers.first.show(identity(servers.first.host, days=(-3, -1)))
+    for connection in await servers.first.connections("tls"):
+        await servers.first.hang_up(connection)
+
+
 async def silent(servers: Servers) -> None:
     """The first server is stopped: it takes everything and answers nothing."""
     servers.first.process.signal(signal.SIGSTOP)
+
+
+async def lost(servers: Servers) -> None:
+    """All that is sent to the first server gets lost."""
+    assert servers.wire is not None
+    servers.wire.lose(servers.first.host)
 
 
 async def dns_down(servers: Servers) -> None:
@@ -253,6 +308,17 @@ FAULTS: dict[str, Fault] = {
     "killed": killed,
     "busy": busy,
     "silent": silent,
+    "lost": lost,
+    "expired": expired,
     "dns": dns_down,
     "killed-dns": killed_without_dns,
 }
+
+
+def faults_of(transport: str) -> list[str]:
+    """The faults that there can be by a transport; only root has networks of its own."""
+    missing = [
+        *([] if transport in ("tls", "wss") else ["expired"]),
+        *([] if os.geteuid() == 0 else ["lost"]),
+    ]
+    return [name for name in FAULTS if name not in missing]

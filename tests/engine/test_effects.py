@@ -22,6 +22,10 @@ def test_TRA_6_WS_4_a_name_in_via_has_no_port() -> None:
     assert Flow(TARGET, "0a1b2c.invalid", None, 1).sent_by == "0a1b2c.invalid"
 
 
+def test_REG_35_a_websocket_has_an_address_behind_its_name() -> None:
+    assert Flow(TARGET, "0a1b2c.invalid", None, 1, "192.0.2.1").address == FLOW.address == "192.0.2.1"
+
+
 def test_a_copy_is_told_from_the_first_request() -> None:
     assert Send(FLOW, b"REGISTER", "z9hG4bK1") == Send(FLOW, b"REGISTER", "z9hG4bK1", again=False)
     assert Send(FLOW, b"REGISTER", "z9hG4bK1") != Send(FLOW, b"REGISTER", "z9hG4bK1", again=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -166,10 +167,15 @@ async def test_TRA_13_a_reset_is_told(tcp: StreamTransport, handler: Recorder, s
     assert "reset" in cause
 
 
-async def test_a_closed_port_is_refused_at_once(tcp: StreamTransport) -> None:
+async def test_a_closed_port_is_refused_at_once(tcp: StreamTransport, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
+    caplog.set_level(logging.DEBUG, "aiosipreg.stream")
     outcomes = await asyncio.gather(*(tcp.open(target(port), TLS) for _ in range(3)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ConnectionRefusedError] * 3
+    await asyncio.sleep(0)
+    assert caplog.record_tuples == [
+        ("aiosipreg.stream", logging.DEBUG, f"no connection to tcp:127.0.0.1:{port}: {outcomes[0]}")
+    ]
     assert tcp.flow(target(port), TLS) is None
 
 

@@ -159,11 +159,37 @@ async def test_a_self_signed_server_that_is_named_is_trusted(
         (lambda: authority().issue(dns=["titi.com"], usages=[MAIL, CLIENT]), "is not for servers"),
     ],
 )
-async def test_TLS_1_TLS_6_what_is_refused(streams: StreamTransport, tmp_path: Path, identity: Any, tells: str) -> None:
+async def test_TLS_1_TLS_6_what_is_refused_is_logged_once(
+    streams: StreamTransport, tmp_path: Path, caplog: pytest.LogCaptureFixture, identity: Any, tells: str
+) -> None:
     async with secured(tmp_path, identity()) as server:
         error = await refused(streams, server, TRUSTING)
         assert error.row == "TLS-1"
         assert tells in str(error)
+        await refused(streams, server, TRUSTING)
+        await asyncio.sleep(0)
+        (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
+        assert warning.getMessage() == f"no connection to tls:127.0.0.1:{server.port}: {error}"
+
+
+async def test_a_refused_certificate_is_logged_anew_after_one_that_was_accepted(
+    streams: StreamTransport,
+    handler: Recorder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(stream, "MOST_CONNECTIONS", 1)
+    async with secured(tmp_path, certificates.server("titi.com")) as server:
+        for name in ("tata.com", "a.org", "tata.com"):
+            await refused(streams, server, TRUSTING, name)
+        assert len(caplog.records) == 3, "no more is remembered than there may be connections"
+        for _ in range(2):
+            streams.fail((await streams.open(target(server.port), TRUSTING)).serial, "enough")
+            await handler.next()
+            await refused(streams, server, TlsParams())
+            await asyncio.sleep(0)
+        assert len(caplog.records) == 5
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,21 @@ from tests.peers import Process, give_up, require, running
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.certificates import Identity
+
 CONFIG = Path(__file__).with_name("kamailio.cfg")
 MODULES = "/usr/lib/*/kamailio/modules"
 READY_WITHIN = 10.0
 POLL = 0.02
+TLS_CONFIG = """
+[server:default]
+method = TLSv1.2+
+certificate = {certificate}
+private_key = {key}
+ca_list = {authorities}
+verify_certificate = {wanted}
+require_certificate = {wanted}
+"""
 STALE = 16  # flag of the auth module's challenge functions, as are the qop values
 
 
@@ -41,8 +52,7 @@ class Options:
         max_expires: Seconds; a longer lifetime is cut to it.
         gruu: Whether a Contact with an instance id gets a public and a temporary GRUU (RFC 5627).
         qualify: Whether it sends an OPTIONS to each contact, about every second.
-        tls: Whether it listens for TLS too, with a certificate for 127.0.0.1, titi.com and
-            pair.sip.test.
+        tls: Whether it listens for TLS too, with a certificate for its address, titi.com and pair.sip.test.
         wants_certificate: Whether it wants one of the test authority from its clients.
         websocket: Whether it takes WebSockets for ``/ws``, on the ports of TCP and TLS.
         outbound: Whether it supports outbound flows (RFC 5626), with a Flow-Timer of 25 s.
@@ -61,7 +71,12 @@ class Options:
     websocket: bool = False
     outbound: bool = False
 
-    def definitions(self, directory: Path) -> Iterator[str]:
+    @classmethod
+    def taking(cls, transport: str, **others: Any) -> Options:
+        """Those of a registrar that takes a transport, by its name in a URI."""
+        return cls(tls=transport in ("tls", "wss"), websocket=transport in ("ws", "wss"), **others)
+
+    def definitions(self, directory: Path, host: str) -> Iterator[str]:
         qop = 1 if self.qop else 0
         for value in (
             f'ALGORITHM="{self.algorithm}"',
@@ -74,21 +89,25 @@ class Options:
             f"MAX_EXPIRES={self.max_expires}",
             f"GRUU={int(self.gruu)}",
             *(["WITH_QUALIFY"] if self.qualify else []),
-            *(self._tls(directory) if self.tls else []),
+            *(self._tls(directory, host) if self.tls else []),
             *(["WITH_WEBSOCKET"] if self.websocket else []),
             *(["WITH_OUTBOUND"] if self.outbound else []),
         ):
             yield from ("-A", value)
 
-    def _tls(self, directory: Path) -> Iterator[str]:
-        identity = authority().issue(dns=["titi.com", "pair.sip.test"], addresses=["127.0.0.1"])
-        certificate, key = identity.files(directory)
-        (directory / "ca.pem").write_text(authority().pem)
+    def _tls(self, directory: Path, host: str) -> Iterator[str]:
+        certificate, key = identity(host).files(directory)
+        authorities, config = directory / "ca.pem", directory / "tls.cfg"
+        authorities.write_text(authority().pem)
+        wanted = "yes" if self.wants_certificate else "no"
+        config.write_text(TLS_CONFIG.format(certificate=certificate, key=key, authorities=authorities, wanted=wanted))
         yield "WITH_TLS"
-        yield f'CERTIFICATE="{certificate}"'
-        yield f'PRIVATE_KEY="{key}"'
-        yield f'CLIENT_CA="{directory / "ca.pem"}"'
-        yield f"VERIFY_CLIENT={int(self.wants_certificate)}"
+        yield f'TLS_CONFIG="{config}"'
+
+
+def identity(host: str, days: tuple[int, int] = (-1, 2)) -> Identity:
+    """The certificate of a registrar at an address, valid from the first to the second day from now on."""
+    return authority().issue(dns=["titi.com", "pair.sip.test"], addresses=[host], days=days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +141,10 @@ class StoredBinding:
 class Kamailio:
     """A running Kamailio."""
 
-    def __init__(self, host: str, port: int, tls_port: int, process: Process, options: Options) -> None:
+    def __init__(
+        self, directory: Path, host: str, port: int, tls_port: int, process: Process, options: Options
+    ) -> None:
+        self.directory = directory
         self.host = host
         self.port = port
         self.tls_port = tls_port
@@ -141,6 +163,11 @@ class Kamailio:
     def tls_uri(self) -> str:
         """With ``Options.tls`` only."""
         return f"sips:{self.host}:{self.tls_port}"
+
+    def uri_by(self, transport: str) -> str:
+        """By a transport, which `Options.taking` has it take."""
+        plain = {"udp": self.uri, "tcp": self.tcp_uri, "tls": self.tls_uri}
+        return plain.get(transport) or self.websocket_uri(transport)
 
     def websocket_uri(self, transport: str) -> str:
         """By ``ws``, or ``wss``; with ``Options.websocket`` only."""
@@ -170,12 +197,23 @@ class Kamailio:
         """Answer everything with 503 and this Retry-After; 0 ends it."""
         await self.rpc("pv.shvSet", "busy", "int", seconds)
 
+    async def show(self, identity: Identity) -> None:
+        """Show another certificate to whoever connects by TLS from now on."""
+        identity.files(self.directory)
+        await self.rpc("tls.reload")
+
+    async def registers_seen(self) -> int:
+        """How many REGISTERs it has read."""
+        (line,) = await self.rpc("stats.get_statistics", "rcv_requests_register")
+        return int(line.partition("=")[2])
+
     async def connections(self, transport: str) -> list[int]:
         """The numbers of the connections that it has by ``tcp`` or ``tls``, without those of these questions."""
-        port = self.tls_port if transport == "tls" else self.port
+        found = await self.rpc("core.tcp_list")
+        if transport == "tls":
+            return [entry["id"] for entry in found if entry["dst_port"] == self.tls_port]
         ours = {binding.contact.rpartition(":")[2].partition(";")[0] for binding in await self.bindings()}
-        found = [entry for entry in await self.rpc("core.tcp_list") if entry["dst_port"] == port]
-        return [entry["id"] for entry in found if str(entry["src_port"]) in ours]
+        return [entry["id"] for entry in found if entry["dst_port"] == self.port and str(entry["src_port"]) in ours]
 
     async def hang_up(self, connection: int) -> None:
         """Close one of these."""
@@ -230,10 +268,10 @@ def kamailio_running(directory: Path, options: Options, host: str = "127.0.0.1")
     command = [
         *(program, "-DD", "-E", "-f", str(CONFIG), "-Y", str(directory), "-m", "256", "-M", "32"),
         *("-A", f"ADDRESS={host}", "-A", f"PORT={port}", "-A", f"TLS_PORT={tls_port}"),
-        *options.definitions(directory),
+        *options.definitions(directory, host),
     ]
     with running(command, directory / "kamailio.log") as process:
-        kamailio = Kamailio(host, port, tls_port, process, options)
+        kamailio = Kamailio(directory, host, port, tls_port, process, options)
         wait_until_ready(kamailio)
         yield kamailio
 

@@ -1,4 +1,4 @@
-"""Debian's NSD as the authoritative name server of ``sip.test`` on a port of 127.0.0.1.
+"""Debian's NSD as the authoritative name server of ``sip.test`` on a port of 127.0.0.1, or of another address.
 
 The zone is ``sip.test.zone``, or another file.
 """
@@ -26,7 +26,7 @@ POLL = 0.02
 
 CONFIG = """
 server:
-    ip-address: 127.0.0.1@{port}
+    ip-address: {host}@{port}
     do-ip6: no
     server-count: 1
     username: ""
@@ -49,23 +49,29 @@ class Nsd:
     """A running NSD.
 
     Attributes:
-        nameserver: ``127.0.0.1:port``, as `DnsParams` takes it.
+        host: Its address.
+        port: Its port.
     """
 
-    nameserver: str
+    host: str
     port: int
     process: Process
 
+    @property
+    def nameserver(self) -> str:
+        """Address and port as `DnsParams` takes them."""
+        return f"{self.host}:{self.port}"
+
 
 @contextmanager
-def nsd_running(directory: Path, zone: Path = ZONE) -> Iterator[Nsd]:
+def nsd_running(directory: Path, zone: Path = ZONE, host: str = "127.0.0.1") -> Iterator[Nsd]:
     """Start one with files in ``directory``, wait until it answers, stop it at the end."""
     program = require("nsd")
-    port = free_port()
+    port = free_port(host)
     config = directory / "nsd.conf"
-    config.write_text(CONFIG.format(port=port, directory=directory, zone=zone), encoding="utf-8")
+    config.write_text(CONFIG.format(host=host, port=port, directory=directory, zone=zone), encoding="utf-8")
     with running([program, "-d", "-c", str(config)], directory / "nsd.log") as process:
-        nsd = Nsd(f"127.0.0.1:{port}", port, process)
+        nsd = Nsd(host, port, process)
         wait_until_ready(nsd)
         yield nsd
 
@@ -74,7 +80,7 @@ def wait_until_ready(nsd: Nsd) -> None:
     query = dns.message.make_query("sip.test.", "SOA")
     for _ in range(round(READY_WITHIN / POLL)):
         try:
-            answer = dns.query.udp(query, "127.0.0.1", port=nsd.port, timeout=POLL)
+            answer = dns.query.udp(query, nsd.host, port=nsd.port, timeout=POLL)
         except (dns.exception.Timeout, OSError):
             if nsd.process.ended(within=POLL):
                 break
