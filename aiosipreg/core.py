@@ -65,7 +65,7 @@ class Core:
         on_request: ``async`` callable that gets each request from the network as `IncomingRequest`; what it answers
             with ``None`` gets the default answer.
         pacing: How many registrations may begin per second and wait for an answer, toward each target; ``None`` for as
-            many as there are. Removals are not paced.
+            fast as answers come, with 200 or so under way. Removals are not paced, and 200 under way likewise.
 
     Raises:
         ConfigError: A value is out of range.
