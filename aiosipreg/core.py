@@ -65,7 +65,7 @@ class Core:
         on_request: ``async`` callable that gets each request from the network as `IncomingRequest`; what it answers
             with ``None`` gets the default answer.
         pacing: How many registrations may begin per second and wait for an answer, toward each target; ``None`` for as
-            many as there are. Removals are not paced.
+            fast as answers come, with 200 or so under way. Removals are not paced, and 200 under way likewise.
 
     Raises:
         ConfigError: A value is out of range.
@@ -198,8 +198,6 @@ class Core:
             raise ConfigError("id", id_, "an id that no other account has")
         proxy = ProxyConfig(self._keeper.look_up(params), id_, self, hub)
         self._proxies[id_] = proxy
-        if self._default is None:
-            self._default = proxy
         if not self._reachable:
             proxy._enter(lambda machine, now: machine.network(now, reachable=False))
         may_register = self._dependents.add(proxy, self._proxies.get(params.depends_on or ""))
@@ -244,7 +242,8 @@ class Core:
         Raises:
             ConfigError: What is set is no account of this core.
         """
-        return self._default
+        # Looked up when asked for: accounts that leave in their order need not hand the role on one by one.
+        return self._default or next(iter(self._proxies.values()), None)
 
     @default_proxy_config.setter
     def default_proxy_config(self, proxy: ProxyConfig) -> None:
@@ -373,7 +372,7 @@ class Core:
             proxy._enter(lambda machine, _: machine.close())
         proxy._end()
         if self._default is proxy:
-            self._default = next(iter(self._proxies.values()), None)
+            self._default = None
         return self._dependents.remove(proxy)
 
     def _enter_all(self, make: Callable[[Registration, float], list[Effect]], *, insist: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiosipreg.engine.marks import Marks
 from aiosipreg.engine.pacing import Pacer
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     Reply: TypeAlias = Callable[[bytes, tuple[str, int]], None]
 
 __all__ = ["Hub"]
+
+# Where no pace is set, attempts begin at once while no more than this wait for an answer or a connection. Beyond that
+# they take turns, 200 toward each target: together the answers have room in the receive buffer that any Linux gives.
+_UNCOUNTED: Final = 128
 
 logger = logging.getLogger("aiosipreg.core")
 
@@ -95,7 +99,7 @@ class Hub:
         is_ours: Whether a user part belongs to an account.
         accounts: How many accounts there are.
         on_request: The application's handler of requests from the network.
-        pacing: The pace toward each target, ``None`` for none.
+        pacing: The pace toward each target, ``None`` for that at which answers come.
         keepalive: How flows are kept alive.
         keep: Writes down what must outlive the process.
     """
@@ -125,6 +129,7 @@ class Hub:
         self._timetable: Timetable[Timed] = Timetable(self._loop, lambda item: item.due())
         self._keepalives = KeepAlives(keepalive, self._carriers, self._timetable, random)
         self._pacing = pacing
+        self._asking = 0
         self._keep = keep
         self._random = random
         self._lanes: dict[Target, _Lane] = {}
@@ -157,7 +162,13 @@ class Hub:
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run a coroutine as a task of the core."""
-        return self._group.create_task(work)
+        task = self._group.create_task(work)
+        self._asking += 1
+        task.add_done_callback(self._asked)
+        return task
+
+    def _asked(self, _task: asyncio.Task[None]) -> None:
+        self._asking -= 1
 
     def network_changed(self) -> None:
         """Forget what belongs to the network as it was (REG-35): addresses, routes, connections."""
@@ -205,7 +216,7 @@ class Hub:
 
     def admit(self, runner: Expectant, target: Target) -> bool:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later (OVL-8)."""
-        if self._pacing is None:
+        if self._pacing is None and len(self._table) + self._asking < _UNCOUNTED:
             return True
         self.release(runner)
         lane = self._lanes.get(target)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
 from aiosipreg import AuthInfo, Core, Pacing, ProxyParams, RegistrationState
-from aiosipreg.testing import Registrar
+from aiosipreg.testing import Faults, Registrar
 
 COUNT = 300
+ANYBODY = AuthInfo("nobody", password="none")
 
 
-def accounts(core: Core, registrar: Registrar) -> None:
-    for number in range(COUNT):
+def accounts(core: Core, registrar: Registrar, count: int = COUNT) -> None:
+    for number in range(count):
         core.add_proxy_config(ProxyParams(f"sip:user{number}@sip.titi.com", server=registrar.uri))
 
 
 @pytest.mark.virtual_clock(delay=0.02)
 async def test_OVL_8_attempts_begin_fifty_a_second() -> None:
-    async with Registrar(users=None) as registrar, Core(auth=AuthInfo("nobody", password="none")) as core:
+    async with Registrar(users=None) as registrar, Core(auth=ANYBODY) as core:
         accounts(core, registrar)
         await asyncio.sleep(10)
         starts = [packet.at for packet in registrar.requests]
@@ -41,3 +43,35 @@ async def test_OVL_8_a_silent_target_is_asked_by_no_more_than_may_be_in_flight()
         await asyncio.sleep(10)
         assert len({packet.request.call_id for packet in registrar.requests}) <= 22
         assert {proxy.state for proxy in core.proxy_configs} == {RegistrationState.FAILED}
+
+
+@pytest.mark.virtual_clock(delay=0.02)
+async def test_OVL_8_without_a_pace_no_more_begin_than_buffers_have_room_for() -> None:
+    async with Registrar(users=None) as registrar, Core(pacing=None, auth=ANYBODY, shutdown_timeout=30) as core:
+        accounts(core, registrar, 1000)
+        await asyncio.sleep(1)
+        assert core.stats.sent == 1000
+        assert {proxy.state for proxy in core.proxy_configs} == {RegistrationState.OK}
+        assert at_once(registrar) <= 328
+        # All of them at once, as after a change of the network.
+        await core.refresh_registers()
+        await asyncio.sleep(1)
+        assert core.stats.sent == 2000
+        assert 200 <= at_once(registrar) <= 328
+        assert core.stats.retransmitted == 0
+
+
+@pytest.mark.virtual_clock(delay=0.02)
+async def test_OVL_8_without_a_pace_one_that_is_silent_does_not_hold_up_another() -> None:
+    async with Registrar(users=None) as silent, Registrar(users=None) as other:
+        silent.faults = Faults(silence=True)
+        async with Core(pacing=None, auth=ANYBODY, shutdown_timeout=1) as core:
+            accounts(core, silent, 500)
+            accounts(core, other, 500)
+            await asyncio.sleep(1)
+            assert len(other.bindings) == 500
+
+
+def at_once(registrar: Registrar) -> int:
+    """The most REGISTERs that came at the same time; the answers to all of them are then on their way."""
+    return max(Counter(packet.at for packet in registrar.requests).values())

@@ -1,4 +1,7 @@
-"""How many attempts may begin at once toward one target (OVL-8): the avalanche after a restart is spread out."""
+"""How many attempts may begin at once toward one target (OVL-8): the avalanche after a restart is spread out.
+
+Also where no pace is set, so many wait for an answer at most: what nobody could take at once would be sent again.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pacer", "Pacing"]
 
+_IN_FLIGHT = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
@@ -28,7 +33,7 @@ class Pacing:
     """
 
     rate: float = 50.0
-    in_flight: int = 200
+    in_flight: int = _IN_FLIGHT
 
     def __post_init__(self) -> None:
         positive("rate", self.rate)
@@ -43,15 +48,15 @@ class Pacer(Generic[Item]):
     """Lets the attempts toward one target begin at the pace that was set, in random order.
 
     Args:
-        pacing: The pace.
+        pacing: The pace; ``None`` for that at which answers come.
         random: Gives the order.
     """
 
     __slots__ = ("_flying", "_in_flight", "_interval", "_next_at", "_places", "_queue", "_random")
 
-    def __init__(self, pacing: Pacing, random: Random) -> None:
-        self._interval = 1 / pacing.rate
-        self._in_flight = pacing.in_flight
+    def __init__(self, pacing: Pacing | None, random: Random) -> None:
+        self._interval = 0.0 if pacing is None else 1 / pacing.rate
+        self._in_flight = _IN_FLIGHT if pacing is None else pacing.in_flight
         self._random = random
         self._next_at = -math.inf
         self._flying: set[Item] = set()

@@ -12,7 +12,16 @@ from aiosipreg.engine.effects import Flow
 from aiosipreg.errors import ParseError
 from aiosipreg.net.handler import hand_over
 from aiosipreg.net.icmp import ErrorQueue
-from aiosipreg.net.sockets import any_host, bound_socket, duplicate, local_address, mark, plain_host, version_of
+from aiosipreg.net.sockets import (
+    any_host,
+    bound_socket,
+    duplicate,
+    local_address,
+    make_room,
+    mark,
+    plain_host,
+    version_of,
+)
 from aiosipreg.wire import parse_message
 
 if TYPE_CHECKING:
@@ -144,6 +153,7 @@ class _Endpoint(asyncio.DatagramProtocol):
         sock = transport.get_extra_info("socket")
         mark(sock, self._version, self._dscp)
         self._socket = duplicate(sock)
+        make_room(self._socket)
         self._errors = ErrorQueue.of(sock, self._version)
 
     def flow(self, target: Target) -> Flow:

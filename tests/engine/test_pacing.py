@@ -76,6 +76,20 @@ def test_OVL_8_ten_thousand_attempts_are_spread_out() -> None:
     assert most <= 4
 
 
+def test_OVL_8_without_a_pace_it_is_answers_that_let_the_next_begin() -> None:
+    subject: Pacer[int] = Pacer(None, Random(1))
+    flying = {item for _, item in begin(subject, 1000)}
+    assert len(flying) == 200
+    assert subject.deadline is None
+    subject.forget(flying.pop())
+    subject.forget(flying.pop())
+    assert subject.deadline is not None
+    begun = subject.due(0.0)
+    assert len(begun) == 2
+    assert flying.isdisjoint(begun)
+    assert subject.deadline is None
+
+
 def test_OVL_8_no_more_than_so_many_wait_for_an_answer() -> None:
     subject = pacer(rate=1000.0, in_flight=5)
     begun = begin(subject, 20)

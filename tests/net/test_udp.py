@@ -204,6 +204,16 @@ async def test_datagrams_carry_the_dscp_mark(
         assert sock.getsockopt(level, option) == 46 << 2
 
 
+async def test_there_is_room_for_more_answers_than_the_system_gives_a_socket_by_itself(
+    udp: UdpTransport, peer: socket.socket
+) -> None:
+    await udp.open(target(*peer.getsockname()))
+    (endpoint,) = udp._endpoints.values()
+    assert endpoint._socket is not None
+    usual = peer.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert endpoint._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > usual
+
+
 async def test_what_the_system_refuses_raises_and_the_next_datagram_leaves(
     udp: UdpTransport, stats: Stats, peer: socket.socket
 ) -> None:
