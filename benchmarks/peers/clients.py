@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PEERS", "Peer"]
 
+_PATIENCE = 45.0
 _SCENARIO = HERE / "peers" / "sipp.xml"
 _COLUMNS = """
     id(int,auto) l_uuid(string) l_username(string) l_domain(string) r_username(string) r_domain(string) realm(string)
@@ -44,6 +45,8 @@ loadmodule "uac.so"
 modparam("uac", "reg_db_url", "text://{directory}")
 modparam("uac", "reg_contact_addr", "127.0.0.1:{port}")
 modparam("uac", "restore_mode", "none")
+modparam("uac", "reg_timer_interval", 2)
+modparam("uac", "reg_retry_interval", 2)
 request_route {{ exit; }}
 """
 
@@ -102,8 +105,10 @@ def kamailio(registrar: NullRegistrar, accounts: int, cpu: int) -> Sample:
             _configure(Path(directory), registrar.port, number)
             command = [program, "-DD", "-E", "-f", "kamailio.cfg", "-m", 512, "-P", "pid", "-Y", directory]
             with Child(command, cpu, directory) as child:
-                until = registrar.grants + number
+                until, ends_at = registrar.grants + number, time.monotonic() + _PATIENCE
                 while registrar.grants < until and not child.is_over():
+                    if time.monotonic() > ends_at:
+                        raise UnavailableError(f"kamailio did not register {number} accounts within {_PATIENCE:g} s")
                     time.sleep(0.02)
                 return child.stopped()
 
