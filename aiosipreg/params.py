@@ -6,6 +6,7 @@ import enum
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from functools import lru_cache
 from inspect import iscoroutinefunction
 from typing import Any, Self, TypeAlias
 
@@ -33,6 +34,7 @@ __all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "aut
 AuthSource: TypeAlias = AuthInfo | Iterable[AuthInfo] | AuthProvider | None
 
 LONGEST_EXPIRES = 2**32 - 1
+_NO_PARAMS = Params()
 _MOST_BACKUPS = 8
 _MOST_PROXIES = 8
 
@@ -157,8 +159,8 @@ class ProxyParams:
     expires: int = 3600
     realm: str | None = None
     auth: AuthSource = field(default=None, hash=False)
-    contact_params: Mapping[str, str | None] = field(default_factory=Params)
-    contact_uri_params: Mapping[str, str | None] = field(default_factory=Params)
+    contact_params: Mapping[str, str | None] = _NO_PARAMS
+    contact_uri_params: Mapping[str, str | None] = _NO_PARAMS
     extra_contacts: tuple[str | NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     supported: tuple[str, ...] | None = None
@@ -219,8 +221,10 @@ def _checked(params: ProxyParams) -> dict[str, object]:
     if params.server is None:
         # Then the identity says where to register: its host, and a port or transport that were written there.
         server = given.replace(params={name: text for name, text in given.params.items() if name == "transport"})
+    elif isinstance(params.server, str | SipUri):
+        server = _server(str(params.server))
     else:
-        server = read_uri("server", params.server)
+        raise ConfigError("server", params.server, "a sip or sips URI")
     registrar = _registrar("server", server, aor, "identity")
     _check_scalars(params)
     auth = auth_source("auth", params.auth)
@@ -258,7 +262,13 @@ def _routes(name: str, value: Iterable[str], registrar: SipUri, *, loose: bool) 
 def _registrar(name: str, uri: SipUri, model: SipUri, model_name: str) -> SipUri:
     if model.secure and not uri.secure:
         raise ConfigError(name, str(uri), f"a sips URI, because the {model_name} is one")
-    return uri.replace(user=None, password=None, headers={})
+    return uri if uri.user is None and not uri.headers else uri.replace(user=None, password=None, headers={})
+
+
+@lru_cache(1024)
+def _server(text: str) -> SipUri:
+    """The server, which thousands of accounts have in common: read once, and kept once."""
+    return read_uri("server", text)
 
 
 def _backups(value: Iterable[str], registrar: SipUri) -> tuple[str, ...]:

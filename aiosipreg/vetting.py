@@ -86,6 +86,8 @@ def _address(name: str, text: str) -> NameAddr:
 
 def bare(uri: SipUri) -> SipUri:
     """The URI without what does not belong into an address-of-record (URI-12)."""
+    if uri.port is None and not uri.params and not uri.headers:
+        return uri
     return uri.replace(port=None, params={}, headers={})
 
 
@@ -138,7 +140,7 @@ def _param_map(name: str, value: Mapping[str, str | None], reserved: frozenset[s
             read_text(f"{name}[{key}]", text)
     if len({key.lower() for key in value}) < len(value):
         raise ConfigError(name, dict(value), "each parameter once, in whatever letters")
-    return Params(value)
+    return value if isinstance(value, Params) else Params(value)
 
 
 def read_header(entry: object) -> tuple[str, str]:

@@ -651,3 +651,15 @@ def test_OUTB_9_REG_32_outbound_that_cannot_work(changes: dict[str, Any], field:
     with pytest.raises(ConfigError) as caught:
         ProxyParams(TOTO, **changes)
     assert caught.value.field == field
+
+
+def test_the_server_that_accounts_have_in_common_is_kept_once() -> None:
+    one, other = (ProxyParams(f"sip:{user}@example.org", server="sip:reg.example.org;lr") for user in ("toto", "titi"))
+    assert one.registrar is other.registrar
+    # Equal by RFC 3261 19.1.4, and not the same.
+    assert str(ProxyParams("sip:toto@example.org", server="sip:reg.example.org").registrar) == "sip:reg.example.org"
+
+
+@pytest.mark.parametrize("value", [[], b"sip:reg.example.org"])
+def test_a_server_that_is_no_text_is_refused(value: Any) -> None:
+    assert_refused({"identity": "sip:toto@example.org", "server": value}, "server", value, "a sip or sips URI")
