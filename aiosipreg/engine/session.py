@@ -18,6 +18,7 @@ from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
     from random import Random
+    from typing import TypeAlias
 
     from aiosipreg.engine.authenticator import Question
     from aiosipreg.engine.digest import DigestPolicy
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from aiosipreg.engine.timers import SipTimers
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import NameAddr, Response
+
+    _MadeFrom: TypeAlias = tuple[ProxyParams, Flow, tuple[str, int] | None, bool, int | None, NameAddr | None]
 
 __all__ = ["Session"]
 
@@ -68,9 +71,9 @@ class Session:
     """
 
     __slots__ = (
-        "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact", "doubtful", "flow",
-        "flows", "home", "hop", "keepalive", "kept", "mapped", "offered", "outbound", "params", "policy", "public",
-        "questions", "random", "reg_id", "series", "shared", "timers", "user_agent",
+        "_own", "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact", "doubtful",
+        "flow", "flows", "home", "hop", "keepalive", "kept", "mapped", "offered", "outbound", "params", "policy",
+        "public", "questions", "random", "reg_id", "series", "shared", "timers", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +100,7 @@ class Session:
         self.flow: Flow | None = None
         self.hop: Hop | None = None
         self.contact: NameAddr | None = None
+        self._own: tuple[_MadeFrom, NameAddr] | None = None
         self.bound: NameAddr | None = None
         self.bound_extras: tuple[NameAddr, ...] = ()
         self.offered: tuple[NameAddr, ...] = ()
@@ -125,12 +129,10 @@ class Session:
         series = self.series
         reg_id = self.reg_id if series.outbound else None
         public = None if self._hopes_for_outbound else self.public
-        own = contact_address(self.params, flow, public, push=not series.concessions.without_push, reg_id=reg_id)
-        if self.shared is None or not isinstance(self.shared.uri, SipUri):
-            return own
-        # REG-9, REG-10: where our own Contact would be sips, that of another account is too.
-        secure = isinstance(own.uri, SipUri) and own.uri.secure
-        return replace(own, uri=self.shared.uri.replace(scheme="sips") if secure else self.shared.uri)
+        made_from = (self.params, flow, public, not series.concessions.without_push, reg_id, self.shared)
+        if self._own is None or self._own[0] != made_from:
+            self._own = made_from, _contact(*made_from)
+        return self._own[1]
 
     def first_target(self) -> Target | None:
         """Where an attempt begins, unless that has to be looked up: where the binding was taken (REG-20)."""
@@ -326,3 +328,19 @@ class Session:
     def _hopes_for_outbound(self) -> bool:
         """Whether requests to us will take the flow, whatever the Contact says; the registrar may still deny it."""
         return self.series.outbound and self.outbound is not False
+
+
+def _contact(
+    params: ProxyParams,
+    flow: Flow,
+    public: tuple[str, int] | None,
+    push: bool,
+    reg_id: int | None,
+    shared: NameAddr | None,
+) -> NameAddr:
+    own = contact_address(params, flow, public, push=push, reg_id=reg_id)
+    if shared is None or not isinstance(shared.uri, SipUri):
+        return own
+    # REG-9, REG-10: where our own Contact would be sips, that of another account is too.
+    secure = isinstance(own.uri, SipUri) and own.uri.secure
+    return replace(own, uri=shared.uri.replace(scheme="sips") if secure else shared.uri)

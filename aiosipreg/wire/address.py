@@ -80,7 +80,7 @@ class NameAddr:
     @property
     def is_star(self) -> bool:
         """Whether this is the ``*`` of ``Contact: *``, which stands for all bindings (RFC 3261 section 10.2.2)."""
-        return self.uri == STAR
+        return isinstance(self.uri, OtherUri) and self.uri.text == "*"
 
     @property
     def expires(self) -> int | None:

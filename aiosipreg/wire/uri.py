@@ -139,9 +139,9 @@ class SipUri:
             return dataclasses.replace(self, **changes)
         # `sip:a%3Bb@h` is not `sip:a;b@h` (GRM-48), so the user part must not be decoded and escaped again.
         userinfo, *_ = _parts(self._text)
-        copy = dataclasses.replace(self, user=None, password=None, **changes)
-        kept = {"user": self.user, "password": self.password, "_text": copy._print(userinfo)}
-        for name, value in kept.items():
+        kept = {name: getattr(self, name) for name in ("scheme", "host", "port", "params", "headers")}
+        copy = SipUri(user=None, **{**kept, **changes})
+        for name, value in (("user", self.user), ("password", self.password), ("_text", copy._print(userinfo))):
             object.__setattr__(copy, name, value)
         return copy
 

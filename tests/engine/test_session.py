@@ -346,3 +346,21 @@ def test_OUTB_19_what_speaks_against_a_target() -> None:
     assert other.session.reluctance(TARGET) == (False, True)
     other.session.avoid = TARGET
     assert other.session.reluctance(TARGET) == (True, True)
+
+
+def test_REG_11_contact_is_made_once_for_as_long_as_what_it_is_made_of_lasts() -> None:
+    subject = session()
+    first = subject.contact_on(FLOW)
+    assert subject.contact_on(FLOW) is first
+    subject.public = PUBLIC
+    followed = subject.contact_on(FLOW)
+    assert str(followed) == "<sip:toto@203.0.113.5:1024>"
+    assert str(subject.contact_on(Flow(TARGET, "192.0.2.9", 5099))) == str(followed)
+    subject.public = None
+    assert str(subject.contact_on(Flow(TARGET, "192.0.2.9", 5099))) == "<sip:toto@192.0.2.9:5099>"
+    subject.params = ProxyParams("sip:titi@example.org", contact_uri_params={"pn-provider": "acme"})
+    assert str(subject.contact_on(FLOW)) == "<sip:titi@192.0.2.1:5070;pn-provider=acme>"
+    subject.series.concede(Concessions(without_push=True))
+    assert str(subject.contact_on(FLOW)) == "<sip:titi@192.0.2.1:5070>"
+    subject.shared = NameAddr.parse("<sip:other@192.0.2.77>")
+    assert str(subject.contact_on(FLOW)) == "<sip:other@192.0.2.77>"
