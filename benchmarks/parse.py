@@ -50,7 +50,7 @@ def _read(data: bytes) -> Response:
     assert isinstance(response, Response)
     # From and To are compared as they were written, unless somebody has written them anew.
     rows = response.headers.rows
-    _ = response.status, response.via, response.cseq, response.vias, response.call_id, rows("from"), rows("to")
+    _ = response.status, response.via, response.cseq, response.vias, response.call_id, rows("From"), rows("To")
     return response
 
 

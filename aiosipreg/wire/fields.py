@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ConfigError, ParseError
@@ -29,7 +30,10 @@ __all__ = ["CSeq", "ParamValue", "Via", "Warning", "parse_retry_after"]
 
 MAX_CSEQ: Final = 2**32 - 1
 
-_VIA = re.compile(rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]++([^;]++)", re.IGNORECASE)
+_HOPS: Final = 256
+_CSEQS: Final = 256
+
+_HOP = re.compile(rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]++(.++)", re.IGNORECASE | re.DOTALL)
 _CSEQ = re.compile(rf"([0-9]++)[ \t]++({TOKEN})")
 _WARNING = re.compile(r"([0-9]{3})[ \t]++([^ \t\"]++)[ \t]++")
 
@@ -68,13 +72,8 @@ class Via:
         Raises:
             ParseError: It is no Via, or of another protocol version.
         """
-        text = tame(text).strip(BLANKS)
-        match = _VIA.match(text)
-        if match is None:
-            raise ParseError(text, 0, "SIP/2.0/transport and a host")
-        host, port = parse_hostport(match[2].rstrip(BLANKS))
-        params = Params.read(text[match.end() :])
-        return _trusted_via(match[1].upper(), host, port, params)
+        hop, _, params = tame(text).partition(";")
+        return _trusted_via(*_read_hop(hop.strip(BLANKS)), Params.read(params))
 
     @property
     def branch(self) -> str | None:
@@ -99,6 +98,15 @@ class Via:
 
 
 _trusted_via = trusted(Via)
+
+
+@lru_cache(_HOPS)
+def _read_hop(text: str) -> tuple[str, str, int | None]:
+    """Transport, host and port: what we wrote ourselves comes back in every answer."""
+    match = _HOP.fullmatch(text)
+    if match is None:
+        raise ParseError(text, 0, "SIP/2.0/transport and a host")
+    return match[1].upper(), *parse_hostport(match[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +137,25 @@ class CSeq:
         Raises:
             ParseError: It is no number and method, or the number exceeds 2**32 - 1 (MSG-17).
         """
-        match = _CSEQ.fullmatch(text.strip(BLANKS))
-        if match is None:
-            raise ParseError(text, 0, "a number and a method")
-        digits = match[1] if len(match[1]) <= 10 else match[1].lstrip("0")
-        if len(digits) > 10 or (number := int(digits or "0")) > MAX_CSEQ:
-            raise ParseError(text, 0, "a CSeq number below 2**32")
-        return _trusted_cseq(number, match[2])
+        return _read_cseq(text)
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
 
 
 _trusted_cseq = trusted(CSeq)
+
+
+@lru_cache(_CSEQS)
+def _read_cseq(text: str) -> CSeq:
+    """Accounts that began together have come to the same number."""
+    match = _CSEQ.fullmatch(text.strip(BLANKS))
+    if match is None:
+        raise ParseError(text, 0, "a number and a method")
+    digits = match[1] if len(match[1]) <= 10 else match[1].lstrip("0")
+    if len(digits) > 10 or (number := int(digits or "0")) > MAX_CSEQ:
+        raise ParseError(text, 0, "a CSeq number below 2**32")
+    return _trusted_cseq(number, match[2])
 
 
 @dataclass(frozen=True, slots=True)

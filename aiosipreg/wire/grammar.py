@@ -222,14 +222,14 @@ class Params(Mapping[str, str | None]):
     they were sent. Two are equal when names and values are.
     """
 
-    __slots__ = ("_text", "_values")
+    __slots__ = ("_known", "_text")
     _text: str
 
     def __init__(self, values: Mapping[str, str | None] | None = None) -> None:
-        self._values: dict[str, str | None] = {}
+        self._known: dict[str, str | None] | None = {}
         for name, value in values.items() if values else ():
             check_text(name, name if value is None else name + value)
-            self._values[name.lower()] = value
+            self._known[name.lower()] = value
 
     @classmethod
     def parse(cls, text: str) -> Params:
@@ -248,21 +248,21 @@ class Params(Mapping[str, str | None]):
         # Nothing can be wrong with it, so it is read when somebody asks for a parameter.
         self = cls.__new__(cls)
         self._text = text
+        self._known = None
         return self
 
     @classmethod
     def of(cls, values: dict[str, str | None]) -> Params:
         """Wrap a dictionary of received values, with names in lower case, that nobody else keeps."""
         self = cls.__new__(cls)
-        self._values = values
+        self._known = values
         return self
 
-    def __getattr__(self, name: str) -> object:
-        # Only what is not there yet gets here.
-        if name != "_values":
-            raise AttributeError(name)
-        self._values = _read_params(self._text)
-        return self._values
+    @property
+    def _values(self) -> dict[str, str | None]:
+        if self._known is None:
+            self._known = _read_params(self._text)
+        return self._known
 
     def __getitem__(self, name: str) -> str | None:
         return self._values[name.lower()]
@@ -274,7 +274,8 @@ class Params(Mapping[str, str | None]):
     def get(self, name: str, /, default: object = None) -> object:
         """The value, or ``default`` if there is no such parameter."""
         # What is inherited finds out that a parameter is absent, as most are, by an exception.
-        return self._values.get(name.lower(), default)
+        known = self._known
+        return (self._values if known is None else known).get(name.lower(), default)
 
     def items(self) -> ItemsView[str, str | None]:
         """The names in lower case, with their values."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from aiosipreg.errors import ParseError
@@ -15,6 +16,7 @@ MAX_HEAD: Final = 64 * 1024
 MAX_START_LINE: Final = 8 * 1024
 MAX_ROW: Final = 16 * 1024
 MAX_ROWS: Final = 200
+_START_LINES: Final = 64
 
 _CR: Final = 13
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
@@ -73,7 +75,10 @@ def parse_head(data: bytes | bytearray) -> Head:
     if len(start) > MAX_START_LINE:
         raise ParseError(_shown(data), MAX_START_LINE, f"a start line of at most {MAX_START_LINE} octets")
     if start[:4].upper() == "SIP/":
-        status, words = _status_line(start, oddities)
+        status, reason, usual = _status_line(start)
+        words: tuple[str, ...] = (reason,)
+        if not usual:
+            oddities.add("status line")
     else:
         status, words = None, _request_line(start, oddities)
     headers, dropped = Headers.of_lines(lines, oddities)
@@ -84,17 +89,19 @@ def parse_head(data: bytes | bytearray) -> Head:
     return Head(status, words, headers, dropped, tuple(sorted(oddities)) if oddities else ())
 
 
-def _status_line(line: str, oddities: set[str]) -> tuple[int, tuple[str, ...]]:
+@lru_cache(_START_LINES)
+def _status_line(line: str) -> tuple[int, str, bool]:
+    """Status, reason phrase, and whether it is written as it should be: few servers have many of them."""
     match = _USUAL_STATUS_LINE.fullmatch(line)
+    usual = match is not None
     if match is None:
         match = _STATUS_LINE.fullmatch(line)
         if match is None or len(match[1]) != 3:
             raise ParseError(line, 0, "SIP/2.0 and a status code of three digits")
-        oddities.add("status line")
-    status, reason = int(match[1]), (match[2] or "").strip(BLANKS)
+    status = int(match[1])
     if not 100 <= status <= 699:
         raise ParseError(line, 8, "a status code from 100 to 699")
-    return status, (reason,)
+    return status, (match[2] or "").strip(BLANKS), usual
 
 
 def _request_line(line: str, oddities: set[str]) -> tuple[str, ...]:
@@ -124,7 +131,7 @@ def content_length(headers: Headers) -> int | None:
     Raises:
         ParseError: It is no number, or two rows differ (MSG-13, GRM-56).
     """
-    rows = headers.rows("content-length")
+    rows = headers.rows("Content-Length")
     if not rows:
         return None
     text = rows[0]

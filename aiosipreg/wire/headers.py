@@ -7,43 +7,45 @@ from typing import TYPE_CHECKING, Final
 from aiosipreg.wire.grammar import BLANKS, is_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Headers", "canonical_name"]
 
 _COMPACT: Final = {
-    "c": "content-type",
-    "e": "content-encoding",
-    "f": "from",
-    "i": "call-id",
-    "k": "supported",
-    "l": "content-length",
-    "m": "contact",
-    "o": "event",
-    "s": "subject",
-    "t": "to",
-    "u": "allow-events",
-    "v": "via",
+    "c": "Content-Type",
+    "e": "Content-Encoding",
+    "f": "From",
+    "i": "Call-ID",
+    "k": "Supported",
+    "l": "Content-Length",
+    "m": "Contact",
+    "o": "Event",
+    "s": "Subject",
+    "t": "To",
+    "u": "Allow-Events",
+    "v": "Via",
 }
 
-_USUAL: Final = """
-    Via From To Call-ID CSeq Contact Expires Content-Length WWW-Authenticate Proxy-Authenticate Server User-Agent Allow
-    Supported Require Max-Forwards Path Service-Route P-Associated-URI Date Authorization
+# Spelt as their RFCs spell them, and as nearly every message does.
+_SPELLINGS: Final = """
+    Via From To Call-ID CSeq Contact Expires Content-Length WWW-Authenticate Proxy-Authenticate Authentication-Info
+    Proxy-Authentication-Info Server User-Agent Allow Supported Require Unsupported Max-Forwards Path Service-Route
+    P-Associated-URI Feature-Caps Flow-Timer Min-Expires Retry-After Warning Date Authorization Proxy-Authorization
+    Route Record-Route Security-Server Accept Allow-Events Event Subscription-State Content-Type Content-Encoding
+    Organization Subject Reason
 """
-_AS_SENT: Final = {name: name.lower() for name in _USUAL.split()}
-"""The spellings that nearly every message uses: one look-up instead of two."""
-
+_USUAL: Final = frozenset(_SPELLINGS.split())
+_CANONICAL: Final = {name.lower(): name for name in _USUAL} | _COMPACT
 
 _FOLD: Final = (" ", "\t")
 
 
 def canonical_name(name: str) -> str:
-    """The name in lower case, compact forms written out (MSG-3, MSG-7)."""
-    known = _AS_SENT.get(name)
-    if known is None:
-        known = name.lower()
-        known = _COMPACT.get(known, known)
-    return known
+    """The one spelling of a name that is known in any case or in its compact form (MSG-3, MSG-7), else lower case."""
+    if name in _USUAL:
+        return name
+    name = name.lower()
+    return _CANONICAL.get(name, name)
 
 
 class Headers:
@@ -53,14 +55,14 @@ class Headers:
     are the text of one row: unfolded, without surrounding blanks. Iteration gives the names as sent, row by row.
     """
 
-    __slots__ = ("_index", "_lines", "_rows")
+    __slots__ = ("_lines", "_rows", "names")
+    names: Mapping[str, str | list[str]]
+    """The names as `canonical_name` gives them, to be looked for; what they lead to is for `rows`."""
 
     def __init__(self, rows: Iterable[tuple[str, str]] = ()) -> None:
         self._lines: list[str] = []
         self._rows: tuple[tuple[str, str], ...] | None = tuple(rows)
-        self._index: dict[str, list[str]] = {}
-        for name, value in self._rows:
-            self._index.setdefault(canonical_name(name), []).append(value)
+        self.names = _collected(self._rows)
 
     @classmethod
     def of_lines(cls, lines: list[str], oddities: set[str]) -> tuple[Headers, int]:
@@ -73,25 +75,22 @@ class Headers:
         Returns:
             The headers and how many lines were left out because they are no header rows.
         """
-        index: dict[str, list[str]] = {}
-        usual = _AS_SENT.get
-        for line in lines:
-            name, _, value = line.partition(":")
-            key = usual(name)
-            value = value.strip(BLANKS)
-            if key is None and is_token(name):
-                key = canonical_name(name)
-            if key is None or not value:
+        try:
+            names: Mapping[str, str | list[str]] = dict([line.split(": ", 1) for line in lines])
+        except ValueError:
+            names = {}
+        # A folded line is no usual name, nor is one that has a blank in it.
+        if len(names) != len(lines) or not _USUAL.issuperset(names):
+            parts = [line.partition(":") for line in lines]
+            rows = [(name, value.strip(BLANKS)) for name, _, value in parts]
+            if not all(value and (name in _USUAL or is_token(name)) for name, value in rows):
                 return _read_with_care(lines, oddities)
-            if key in index:
-                index[key].append(value)
-            else:
-                index[key] = [value]
+            names = _collected(rows)
         self = cls.__new__(cls)
         self._lines = lines
         # Few ask for all rows in their order.
         self._rows = None
-        self._index = index
+        self.names = names
         return self, 0
 
     def get(self, name: str) -> str | None:
@@ -105,7 +104,8 @@ class Headers:
 
     def rows(self, key: str) -> Sequence[str]:
         """As `get_all`, of a name as `canonical_name` gives it; not to be changed."""
-        return self._index.get(key, ())
+        rows = self.names.get(key, ())
+        return (rows.strip(BLANKS),) if isinstance(rows, str) else rows
 
     def items(self) -> tuple[tuple[str, str], ...]:
         """All rows as pairs of name, as sent, and value."""
@@ -115,7 +115,7 @@ class Headers:
         return self._rows
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and canonical_name(name) in self._index
+        return isinstance(name, str) and canonical_name(name) in self.names
 
     def __iter__(self) -> Iterator[str]:
         return iter([name for name, _ in self.items()])
@@ -132,6 +132,13 @@ class Headers:
     def __repr__(self) -> str:
         names = ", ".join(self)
         return f"<Headers {names}>"
+
+
+def _collected(rows: Iterable[tuple[str, str]]) -> Mapping[str, str | list[str]]:
+    index: dict[str, list[str]] = {}
+    for name, value in rows:
+        index.setdefault(canonical_name(name), []).append(value)
+    return index
 
 
 def _read_with_care(lines: list[str], oddities: set[str]) -> tuple[Headers, int]:

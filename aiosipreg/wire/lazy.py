@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["lazy"]
+__all__ = ["header", "lazy"]
 
 _T = TypeVar("_T")
 
@@ -34,3 +34,27 @@ class lazy(Generic[_T]):
             return self
         value = instance.__dict__[self._name] = self._compute(instance)
         return value
+
+
+class _Header(lazy[_T]):
+    def __init__(self, name: str, absent: Any, compute: Callable[[Any, Sequence[str]], _T]) -> None:
+        super().__init__(lambda message: compute(message, message.headers.rows(name)))
+        self._header = name
+        self._absent = absent
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        # Most headers are absent from most messages.
+        if instance is not None and self._header not in instance.headers.names:
+            return self._absent
+        return super().__get__(instance, owner)
+
+
+def header(name: str, absent: Any = None) -> Callable[[Callable[[Any, Sequence[str]], _T]], lazy[_T]]:
+    """A lazy property of a message that is read from the rows of one header.
+
+    Args:
+        name: The header, as `canonical_name` gives it.
+        absent: What it reads as where there is none.
+    """
+    return lambda compute: _Header(name, absent, compute)

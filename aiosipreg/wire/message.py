@@ -10,11 +10,11 @@ from aiosipreg.wire.challenge import MAX_CHALLENGES, Challenge, parse_auth_info,
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
 from aiosipreg.wire.grammar import Params, check_text, is_token, parse_seconds, split_list
 from aiosipreg.wire.head import Head, content_length, find_end, parse_head
-from aiosipreg.wire.headers import Headers
-from aiosipreg.wire.lazy import lazy
+from aiosipreg.wire.headers import Headers, canonical_name
+from aiosipreg.wire.lazy import header, lazy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from aiosipreg.wire.uri import SipUri
 
@@ -52,81 +52,76 @@ class Message:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a {type(self).__name__} cannot be changed: build another one")
 
-    @lazy
-    def via(self) -> Via | None:
+    @header("Via")
+    def via(self, rows: Sequence[str]) -> Via | None:
         """The top Via."""
-        rows = self.headers.rows("via")
-        return Via.parse((split_list(rows[0]) or [""])[0]) if rows else None
+        return _top(rows)
 
-    @lazy
-    def vias(self) -> tuple[Via, ...]:
+    @header("Via", ())
+    def vias(self, rows: Sequence[str]) -> tuple[Via, ...]:
         """All Vias from the top; one malformed makes all unreadable, since their number matters (ROB-6)."""
-        top, below = self.via, self._entries("via")[1:]
-        return () if top is None else (top, *[Via.parse(entry) for entry in below])
+        return (_top(rows), *[Via.parse(entry) for entry in _entries(rows)[1:]])
 
-    @lazy
-    def cseq(self) -> CSeq | None:
+    @header("CSeq")
+    def cseq(self, rows: Sequence[str]) -> CSeq | None:
         """Number and method."""
-        text = self._identity("cseq")
-        return None if text is None else CSeq.parse(text)
+        return CSeq.parse(_single("CSeq", rows))
 
-    @lazy
-    def call_id(self) -> str | None:
+    @header("Call-ID")
+    def call_id(self, rows: Sequence[str]) -> str | None:
         """The Call-ID, octet by octet as sent."""
-        return self._identity("call-id")
+        return _single("Call-ID", rows)
 
-    @lazy
-    def from_(self) -> NameAddr | None:
+    @header("From")
+    def from_(self, rows: Sequence[str]) -> NameAddr | None:
         """The From header."""
-        text = self._identity("from")
-        return None if text is None else parse_address(text)
+        return parse_address(_single("From", rows))
 
-    @lazy
-    def to(self) -> NameAddr | None:
+    @header("To")
+    def to(self, rows: Sequence[str]) -> NameAddr | None:
         """The To header."""
-        text = self._identity("to")
-        return None if text is None else parse_address(text)
+        return parse_address(_single("To", rows))
 
-    @lazy
-    def contacts(self) -> tuple[NameAddr, ...]:
+    @header("Contact", ())
+    def contacts(self, rows: Sequence[str]) -> tuple[NameAddr, ...]:
         """The Contacts, at most 1000; bad entries are left out (ROB-4).
 
         ``Contact: *`` gives one entry whose ``is_star`` is true. A star beside anything else is an error (GRM-7).
         """
-        entries = self._entries("contact")
+        entries = _entries(rows)
         if any(entry[0] == "*" for entry in entries) and entries != ["*"]:
             raise ParseError(", ".join(entries), 0, "'*' alone, without parameters")
         return self._each(NameAddr.parse, entries, MAX_CONTACTS)
 
-    @lazy
-    def expires(self) -> int | None:
+    @header("Expires")
+    def expires(self, rows: Sequence[str]) -> int | None:
         """The Expires header in seconds; ``None`` also if malformed or doubled (GRM-32, ROB-5)."""
-        return self._number("expires", parse_seconds)
+        return self._number(rows, parse_seconds)
 
     @lazy
     def content_length(self) -> int | None:
         """The announced Content-Length."""
         return content_length(self.headers)
 
-    @lazy
-    def require(self) -> tuple[str, ...]:
+    @header("Require", ())
+    def require(self, rows: Sequence[str]) -> tuple[str, ...]:
         """Option tags of Require, in lower case."""
-        return self._tags("require")
+        return self._tags(rows)
 
-    @lazy
-    def supported(self) -> tuple[str, ...]:
+    @header("Supported", ())
+    def supported(self, rows: Sequence[str]) -> tuple[str, ...]:
         """Option tags of Supported, in lower case."""
-        return self._tags("supported")
+        return self._tags(rows)
 
-    @lazy
-    def path(self) -> tuple[NameAddr, ...]:
+    @header("Path", ())
+    def path(self, rows: Sequence[str]) -> tuple[NameAddr, ...]:
         """The Path entries, at most 50 (RFC 3327)."""
-        return self._addresses("path")
+        return self._addresses(rows)
 
-    @lazy
-    def feature_caps(self) -> tuple[ParamValue, ...]:
+    @header("Feature-Caps", ())
+    def feature_caps(self, rows: Sequence[str]) -> tuple[ParamValue, ...]:
         """The Feature-Caps entries (RFC 6809)."""
-        return self._each(ParamValue.parse, self._entries("feature-caps"), MAX_ROUTES)
+        return self._each(ParamValue.parse, _entries(rows), MAX_ROUTES)
 
     def __bytes__(self) -> bytes:
         """The message as it travels; Content-Length is always written, as the last row (MSG-10)."""
@@ -141,27 +136,13 @@ class Message:
     def _count(self, dropped: int) -> None:
         self.__dict__["dropped"] += dropped
 
-    def _identity(self, name: str) -> str | None:
-        rows = self.headers.rows(name)
-        if len(rows) > 1:
-            raise ParseError(", ".join(rows), 0, f"one {name} header")
-        return rows[0] if rows else None
-
-    def _number(self, name: str, parse: Callable[[str], int | None]) -> int | None:
-        rows = self.headers.rows(name)
-        if not rows:
-            return None
+    def _number(self, rows: Sequence[str], parse: Callable[[str], int | None]) -> int | None:
         value = parse(rows[0]) if len(rows) == 1 else None
         if value is None:
             self._count(1)
         return value
 
-    def _entries(self, name: str) -> list[str]:
-        return [entry for row in self.headers.rows(name) for entry in split_list(row)]
-
     def _each(self, parse: Callable[[str], _T], entries: list[str], limit: int) -> tuple[_T, ...]:
-        if not entries:
-            return ()
         values = []
         dropped = max(len(entries) - limit, 0)
         for entry in entries[:limit]:
@@ -173,11 +154,25 @@ class Message:
             self._count(dropped)
         return tuple(values)
 
-    def _addresses(self, name: str) -> tuple[NameAddr, ...]:
-        return self._each(parse_address, self._entries(name), MAX_ROUTES)
+    def _addresses(self, rows: Sequence[str]) -> tuple[NameAddr, ...]:
+        return self._each(parse_address, _entries(rows), MAX_ROUTES)
 
-    def _tags(self, name: str) -> tuple[str, ...]:
-        return self._each(_option_tag, self._entries(name), MAX_ROUTES)
+    def _tags(self, rows: Sequence[str]) -> tuple[str, ...]:
+        return self._each(_option_tag, _entries(rows), MAX_ROUTES)
+
+
+def _top(rows: Sequence[str]) -> Via:
+    return Via.parse((split_list(rows[0]) or [""])[0])
+
+
+def _single(name: str, rows: Sequence[str]) -> str:
+    if len(rows) > 1:
+        raise ParseError(", ".join(rows), 0, f"one {name} header")
+    return rows[0]
+
+
+def _entries(rows: Sequence[str]) -> list[str]:
+    return [entry for row in rows for entry in split_list(row)]
 
 
 _LENGTH: Final = ("content-length", "l")
@@ -213,10 +208,10 @@ class Request(Message):
             raise ConfigError("uri", text, "a URI without blanks")
         self.__dict__.update(_checked(headers, body), method=method, uri=text)
 
-    @lazy
-    def routes(self) -> tuple[NameAddr, ...]:
+    @header("Route", ())
+    def routes(self, rows: Sequence[str]) -> tuple[NameAddr, ...]:
         """The Route entries, at most 50."""
-        return self._addresses("route")
+        return self._addresses(rows)
 
     def _start_line(self) -> str:
         return f"{self.method} {self.uri} SIP/2.0"
@@ -255,8 +250,8 @@ class Response(Message):
         """The challenges of WWW-Authenticate and Proxy-Authenticate rows in their order, at most 20."""
         found: list[Challenge] = []
         asked = self._questions()
-        for header, value in asked[:MAX_CHALLENGES]:
-            challenges, dropped = parse_challenges(header, value)
+        for name, value in asked[:MAX_CHALLENGES]:
+            challenges, dropped = parse_challenges(name, value)
             found += challenges
             self._count(dropped)
         # SEC-23: neither rows nor challenges within one row without end.
@@ -264,62 +259,61 @@ class Response(Message):
         return tuple(found[:MAX_CHALLENGES])
 
     def _questions(self) -> list[tuple[str, str]]:
-        present = [(name, header) for name, header in _CHALLENGES.items() if self.headers.rows(name)]
+        present = [name for name in _CHALLENGES if name in self.headers.names]
         if len(present) == 1:
-            [(name, header)] = present
-            return [(header, value) for value in self.headers.rows(name)]
-        rows = [(_CHALLENGES.get(name.lower()), value) for name, value in self.headers.items()]
-        return [(header, value) for header, value in rows if header is not None]
+            return [(name, value) for name in present for value in self.headers.rows(name)]
+        rows = [(canonical_name(name), value) for name, value in self.headers.items()]
+        return [(name, value) for name, value in rows if name in present]
 
-    @lazy
-    def authentication_info(self) -> Params:
+    @header("Authentication-Info", Params())
+    def authentication_info(self, rows: Sequence[str]) -> Params:
         """The directives of Authentication-Info without quotes; empty if absent (RFC 7615)."""
-        return parse_auth_info(", ".join(self.headers.rows("authentication-info")))
+        return parse_auth_info(", ".join(rows))
 
-    @lazy
-    def proxy_authentication_info(self) -> Params:
+    @header("Proxy-Authentication-Info", Params())
+    def proxy_authentication_info(self, rows: Sequence[str]) -> Params:
         """The directives of Proxy-Authentication-Info without quotes; empty if absent (RFC 7615)."""
-        return parse_auth_info(", ".join(self.headers.rows("proxy-authentication-info")))
+        return parse_auth_info(", ".join(rows))
 
-    @lazy
-    def min_expires(self) -> int | None:
+    @header("Min-Expires")
+    def min_expires(self, rows: Sequence[str]) -> int | None:
         """Min-Expires in seconds; ``None`` also if malformed or doubled."""
-        return self._number("min-expires", parse_seconds)
+        return self._number(rows, parse_seconds)
 
-    @lazy
-    def retry_after(self) -> int | None:
+    @header("Retry-After")
+    def retry_after(self, rows: Sequence[str]) -> int | None:
         """Retry-After in seconds; ``None`` also if malformed or doubled (GRM-31)."""
-        return self._number("retry-after", parse_retry_after)
+        return self._number(rows, parse_retry_after)
 
-    @lazy
-    def flow_timer(self) -> int | None:
+    @header("Flow-Timer")
+    def flow_timer(self, rows: Sequence[str]) -> int | None:
         """Flow-Timer in seconds; ``None`` also if 0, malformed or doubled (GRM-37, RFC 5626)."""
-        return self._number("flow-timer", lambda text: parse_seconds(text) or None)
+        return self._number(rows, lambda text: parse_seconds(text) or None)
 
-    @lazy
-    def service_route(self) -> tuple[NameAddr, ...]:
+    @header("Service-Route", ())
+    def service_route(self, rows: Sequence[str]) -> tuple[NameAddr, ...]:
         """The Service-Route entries in order, at most 50 (RFC 3608)."""
-        return self._addresses("service-route")
+        return self._addresses(rows)
 
-    @lazy
-    def associated_uris(self) -> tuple[NameAddr, ...]:
+    @header("P-Associated-URI", ())
+    def associated_uris(self, rows: Sequence[str]) -> tuple[NameAddr, ...]:
         """The P-Associated-URI entries, at most 50 (RFC 7315)."""
-        return self._addresses("p-associated-uri")
+        return self._addresses(rows)
 
-    @lazy
-    def unsupported(self) -> tuple[str, ...]:
+    @header("Unsupported", ())
+    def unsupported(self, rows: Sequence[str]) -> tuple[str, ...]:
         """Option tags of Unsupported, in lower case."""
-        return self._tags("unsupported")
+        return self._tags(rows)
 
-    @lazy
-    def warnings(self) -> tuple[Warning, ...]:
+    @header("Warning", ())
+    def warnings(self, rows: Sequence[str]) -> tuple[Warning, ...]:
         """The Warning entries."""
-        return self._each(Warning.parse, self._entries("warning"), MAX_ROUTES)
+        return self._each(Warning.parse, _entries(rows), MAX_ROUTES)
 
-    @lazy
-    def security_server(self) -> tuple[ParamValue, ...]:
+    @header("Security-Server", ())
+    def security_server(self, rows: Sequence[str]) -> tuple[ParamValue, ...]:
         """The Security-Server mechanisms in order (RFC 3329)."""
-        return self._each(ParamValue.parse, self._entries("security-server"), MAX_ROUTES)
+        return self._each(ParamValue.parse, _entries(rows), MAX_ROUTES)
 
     def _start_line(self) -> str:
         return f"SIP/2.0 {self.status} {self.reason}"
@@ -328,7 +322,7 @@ class Response(Message):
         return f"<Response {self.status} {self.reason}>"
 
 
-_CHALLENGES: Final = {"www-authenticate": "WWW-Authenticate", "proxy-authenticate": "Proxy-Authenticate"}
+_CHALLENGES: Final = ("WWW-Authenticate", "Proxy-Authenticate")
 
 
 def _option_tag(text: str) -> str:

@@ -308,11 +308,6 @@ def test_parameters_that_nobody_asked_for_yet_are_like_all_others(use: Callable[
     assert use(Params.read(";A=1;b;c= x")) == use(Params.of({"a": "1", "b": None, "c": "x"}))
 
 
-def test_parameters_have_no_other_attributes() -> None:
-    with pytest.raises(AttributeError, match=r"^branch$"):
-        Params.read(";a").branch  # noqa: B018
-
-
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize(
     ("function", "prefix"),

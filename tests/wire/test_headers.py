@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiosipreg.wire.headers import Headers, canonical_name
+from aiosipreg.wire.headers import Headers, _read_with_care, canonical_name
 from tests.wire.effort import LIMIT, PATTERNS, growth
 
 ROWS = (("Via", "1"), ("CONTACT", "a"), ("X-y", "z"), ("m", "b"), ("via", "2"))
@@ -57,7 +57,7 @@ def test_MSG_07_GRM_54_compact_names(short: str, name: str) -> None:
     assert headers.get_all(name) == headers.get_all(short) == ("a", "b", "c")
     assert dropped == 0
     assert oddities == {"blank before colon"}
-    assert canonical_name(short) == canonical_name(short.upper()) == canonical_name(name) == name.lower()
+    assert canonical_name(short) == canonical_name(short.upper()) == canonical_name(name.lower()) == name
 
 
 def test_GRM_54_empty_compact_rows() -> None:
@@ -130,6 +130,23 @@ def test_rows_are_read_as_written(rows: list[tuple[str, str]]) -> None:
     assert headers == Headers(rows)
     assert headers.items() == tuple(rows)
     assert (dropped, oddities) == (0, set())
+
+
+LINES = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["Via", "To", "Call-ID", "via", "v", "X-y", "a b", "", " To", "To "]),
+    st.sampled_from([": ", ":", " : ", ":  ", ":\t", " "]),
+    st.text("a: \t,\x00\xa0", max_size=5),
+)
+
+
+@given(st.lists(LINES))
+def test_usual_lines_are_read_like_all_others(lines: list[str]) -> None:
+    headers, dropped, oddities = read(*lines)
+    tolerated: set[str] = set()
+    with_care, lost = _read_with_care(lines, tolerated)
+    assert (headers, dropped, oddities) == (with_care, lost, tolerated)
+    assert [headers.get_all(name) for name in headers] == [with_care.get_all(name) for name in with_care]
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

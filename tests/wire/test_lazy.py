@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from aiosipreg.errors import ParseError
-from aiosipreg.wire.lazy import lazy
+from aiosipreg.wire.headers import Headers
+from aiosipreg.wire.lazy import header, lazy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Text:
@@ -48,3 +54,24 @@ def test_what_raises_raises_every_time() -> None:
 def test_the_class_shows_the_property_itself() -> None:
     assert isinstance(Text.number, lazy)
     assert Text.number.__doc__ == "The number."
+
+
+class Message:
+    def __init__(self, *rows: tuple[str, str]) -> None:
+        self.headers = Headers(rows)
+        self.read = 0
+
+    @header("To", ())
+    def to(self, rows: Sequence[str]) -> tuple[str, ...]:
+        """The To rows."""
+        self.read += 1
+        return tuple(rows)
+
+
+def test_a_header_is_read_once_and_an_absent_one_never() -> None:
+    message = Message(("t", "a"), ("From", "b"), ("TO", "c"))
+    assert (message.to, message.to, message.read) == (("a", "c"), ("a", "c"), 1)
+    without = Message(("From", "b"))
+    assert (without.to, without.read) == ((), 0)
+    assert isinstance(Message.to, lazy)
+    assert Message.to.__doc__ == "The To rows."
