@@ -310,6 +310,7 @@ class Hub:
             return
         self.stats.received += 1
         runner.received(response)
+        response.pack()  # The newest answer of each account is kept (`last_response`).
         if self._marks and decide(response.status).then is not Then.NEXT_TARGET:
             for waiting in self._marks.answered(flow.target, self.now()):
                 waiting.recovered()

@@ -42,9 +42,16 @@ class Message:
     """
 
     headers: Headers
-    body: bytes
-    dropped: int
-    oddities: tuple[str, ...]
+    body: bytes = b""
+    dropped: int = 0
+    oddities: tuple[str, ...] = ()
+
+    def pack(self) -> None:
+        """Take little room until somebody reads more of it; where something was left out nothing is read twice."""
+        if not self.dropped:
+            values = self.__dict__
+            object.__setattr__(self, "__dict__", {name: values[name] for name in _GIVEN if name in values})
+            self.headers.pack()
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a {type(self).__name__} cannot be changed: build another one")
@@ -134,7 +141,7 @@ class Message:
         raise NotImplementedError
 
     def _count(self, dropped: int) -> None:
-        self.__dict__["dropped"] += dropped
+        self.__dict__["dropped"] = self.dropped + dropped
 
     def _number(self, rows: Sequence[str], parse: Callable[[str], int | None]) -> int | None:
         value = parse(rows[0]) if len(rows) == 1 else None
@@ -176,6 +183,8 @@ def _entries(rows: Sequence[str]) -> list[str]:
 
 
 _LENGTH: Final = ("content-length", "l")
+# What is not read from the headers.
+_GIVEN: Final = ("method", "uri", "status", "reason", "headers", "body", "oddities")
 
 
 class Request(Message):
@@ -338,7 +347,7 @@ def _checked(headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, objec
             raise ConfigError("headers", name, "a header name, which is a token")
         if name.lower() not in _LENGTH:
             rows.append((name, check_text(name, value)))
-    return {"headers": Headers(rows), "body": bytes(body), "dropped": 0, "oddities": ()}
+    return {"headers": Headers(rows), "body": bytes(body)}
 
 
 def parse_message(data: bytes, *, strict: bool = False) -> Request | Response:
@@ -381,6 +390,11 @@ def build_message(head: Head, body: bytes) -> Request | Response:
         values["status"], values["reason"] = status, words[0]
         if len(body) > MAX_BODY:
             body, oddities = b"", (*oddities, "long body")
-    values["headers"], values["body"] = headers, body
-    values["dropped"], values["oddities"] = dropped, oddities
+    values["headers"] = headers
+    if body:
+        values["body"] = body
+    if dropped:
+        values["dropped"] = dropped
+    if oddities:
+        values["oddities"] = oddities
     return message

@@ -149,6 +149,29 @@ def test_usual_lines_are_read_like_all_others(lines: list[str]) -> None:
     assert [headers.get_all(name) for name in headers] == [with_care.get_all(name) for name in with_care]
 
 
+@given(st.lists(LINES), st.sampled_from(["items", "names", "both", "neither"]))
+def test_packed_headers_read_the_same(lines: list[str], before: str) -> None:
+    plain, packed = (Headers.of_lines(lines, set())[0] for _ in range(2))
+    if before in ("items", "both"):
+        packed.items()
+    if before in ("names", "both"):
+        packed.get("via")
+    for _ in range(2):
+        packed.pack()
+        assert packed.get_all("via") == plain.get_all("via")
+        packed.pack()
+        packed.pack()
+        assert packed == plain
+        assert pickle.loads(pickle.dumps(packed)) == plain
+
+
+def test_packed_headers_have_no_other_attributes() -> None:
+    headers, _, _ = read("A: b")
+    headers.pack()
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = headers.nonsense
+
+
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("prefix", ["", "A:"])
 def test_ROB_3_time_grows_linearly(prefix: str, pattern: str) -> None:
