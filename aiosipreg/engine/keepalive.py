@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aiosipreg.checks import positive
@@ -139,7 +140,12 @@ def upkeep(flow: Flow | None, response: Response | None, settings: KeepAlive) ->
     """What is to be done for the flow that a 2xx came by; ``None`` when that is nothing."""
     if flow is None or response is None:
         return None
-    agreement = read_agreement(response, settings)
+    return _upkeep(flow, read_agreement(response, settings), settings)
+
+
+@lru_cache(1024)
+def _upkeep(flow: Flow, agreement: Agreement, settings: KeepAlive) -> Upkeep | None:
+    """The same value for all that share a flow and agreed on the same."""
     method = _method(flow.target.transport, (agreement,), settings)
     return None if method is Method.NONE else Upkeep(flow, agreement)
 
