@@ -95,13 +95,13 @@ async def test_OVL_8_refreshes_come_evenly_after_a_start_and_after_an_outage() -
     minutes = 60.0
     expected = 200 / (600 * 0.9 * 0.95) * 60  # each once in 513 s on average
     registrar = Registrar(users=None, hook=count, max_expires=600)
-    async with registrar, Core(pacing=Pacing(rate=20), auth=ANYBODY) as core:
+    async with registrar, Core(pacing=Pacing(rate=10), auth=ANYBODY) as core:
         accounts(core, registrar, 200)
         await asyncio.sleep(60 * minutes)
-        # Without spreading all 200 come within a minute and a half, every nine minutes.
+        # Without spreading all 200 come within a minute or two, every nine minutes.
         start, *hour = per_minute(times, 0, 60 * minutes)
         assert start >= 200
-        assert max(hour) < 2.5 * expected
+        assert max(hour) < 3 * expected
         assert min(hour[1:]) > 0
         registrar.faults = Faults(silence=True)
         await asyncio.sleep(30 * minutes)
@@ -112,10 +112,10 @@ async def test_OVL_8_refreshes_come_evenly_after_a_start_and_after_an_outage() -
         again_at = asyncio.get_running_loop().time()
         recovery = [at for at in times if at > 90 * minutes]
         assert len(recovery) <= 210
-        # Nobody makes haste: 20 a second, one of them at once.
-        assert all(later - earlier >= 0.999 for earlier, later in zip(recovery, recovery[21:], strict=False))
+        # Nobody makes haste: 10 a second, and the probe that found out with its repeats.
+        assert all(later - earlier >= 0.999 for earlier, later in zip(recovery, recovery[14:], strict=False))
         await asyncio.sleep(60 * minutes)
-        assert max(per_minute(times, again_at, again_at + 60 * minutes)) < 2.5 * expected
+        assert max(per_minute(times, again_at, again_at + 60 * minutes)) < 3 * expected
 
 
 def at_once(registrar: Registrar) -> int:
