@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiosipreg.wire import Request, Response, parse_message
-from benchmarks import build, digest, holding, memory, null_registrar, peers, programs, samples, udp
+from benchmarks import build, digest, holding, memory, null_registrar, pacing, peers, programs, samples, udp
 from benchmarks.__main__ import SUBJECTS, main
 from benchmarks.measure import Effort, Figure, Sample, Stopwatch, compare, figures, looped
 from benchmarks.null_registrar import answered
@@ -350,3 +350,38 @@ def test_an_unknown_subject_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         main(["parsing"])
     assert "no such subject: parsing" in capsys.readouterr().err
+
+
+class TestPacing:
+    def test_a_day_has_its_stretches(self, capsys: pytest.CaptureFixture[str]) -> None:
+        pacing.main(["--accounts", "60", "--hours", "7", "--json"])
+        (day,) = json.loads(capsys.readouterr().out)
+        assert (day["accounts"], day["silent"], day["states"]) == (60, [12_600, 17_100], {"Ok": 60})
+        assert day["started"] in (2, 3)
+        assert 17_100 < day["recovered"] < 17_100 + 1900
+        names = [part["name"] for part in day["stretches"]]
+        assert names[:4] == ["refreshes", "refreshes", "refreshes", "silence"]
+        assert names[-1] == "refreshes"
+        for part in day["stretches"]:
+            assert part["begins"] < part["ends"] <= 7 * 3600
+            assert 0 < part["mean"] <= part["peak"] <= part["second"]
+
+    def test_nobody_comes_back_when_the_day_is_over_before(self) -> None:
+        day = pacing.play(3, 2, outage=0.5, silence=1.25)
+        assert (day.recovered, day.states) == (None, {"Failed": 3})
+
+    def test_it_is_told_in_a_table(self, capsys: pytest.CaptureFixture[str]) -> None:
+        pacing.main(["--accounts", "3", "2", "--hours", "2", "3"])
+        printed = capsys.readouterr().out
+        assert "3 accounts, " in printed
+        assert "| 1.50 to 2.75 | silence |" in printed
+
+    def test_it_is_drawn(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+        pacing.draw([pacing.play(2, 1, outage=0.5, silence=0.1)], tmp_path / "day.png")
+        assert (tmp_path / "day.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_each_day_has_its_length(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            pacing.main(["--accounts", "3", "--hours", "2", "3"])
+        assert "as many --hours as --accounts" in capsys.readouterr().err

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
 from aiosipreg import AuthInfo, Core, Pacing, ProxyParams, RegistrationState
 from aiosipreg.testing import Faults, Registrar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiosipreg.wire import Request, Response
 
 COUNT = 300
 ANYBODY = AuthInfo("nobody", password="none")
@@ -70,6 +76,46 @@ async def test_OVL_8_without_a_pace_one_that_is_silent_does_not_hold_up_another(
             accounts(core, other, 500)
             await asyncio.sleep(1)
             assert len(other.bindings) == 500
+
+
+def per_minute(times: Sequence[float], begins: float, ends: float) -> list[int]:
+    """How many REGISTERs came in each minute."""
+    counts = Counter(int((at - begins) // 60) for at in times if begins <= at < ends)
+    return [counts[minute] for minute in range(int((ends - begins) // 60))]
+
+
+@pytest.mark.virtual_clock(delay=0.02)
+async def test_OVL_8_refreshes_come_evenly_after_a_start_and_after_an_outage() -> None:
+    times: list[float] = []
+
+    def count(_request: Request, response: Response) -> Response:
+        times.append(asyncio.get_running_loop().time())
+        return response
+
+    minutes = 60.0
+    expected = 200 / (600 * 0.9 * 0.95) * 60  # each once in 513 s on average
+    registrar = Registrar(users=None, hook=count, max_expires=600)
+    async with registrar, Core(pacing=Pacing(rate=10), auth=ANYBODY) as core:
+        accounts(core, registrar, 200)
+        await asyncio.sleep(60 * minutes)
+        # Without spreading all 200 come within a minute or two, every nine minutes.
+        start, *hour = per_minute(times, 0, 60 * minutes)
+        assert start >= 200
+        assert max(hour) < 3 * expected
+        assert min(hour[1:]) > 0
+        registrar.faults = Faults(silence=True)
+        await asyncio.sleep(30 * minutes)
+        assert {proxy.state for proxy in core.proxy_configs} == {RegistrationState.FAILED}
+        registrar.faults = Faults()
+        for proxy in core.proxy_configs:
+            await proxy.registered(timeout=40 * minutes)
+        again_at = asyncio.get_running_loop().time()
+        recovery = [at for at in times if at > 90 * minutes]
+        assert len(recovery) <= 210
+        # Nobody makes haste: 10 a second, and the probe that found out with its repeats.
+        assert all(later - earlier >= 0.999 for earlier, later in zip(recovery, recovery[14:], strict=False))
+        await asyncio.sleep(60 * minutes)
+        assert max(per_minute(times, again_at, again_at + 60 * minutes)) < 3 * expected
 
 
 def at_once(registrar: Registrar) -> int:

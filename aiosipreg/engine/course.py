@@ -15,7 +15,14 @@ from aiosipreg.engine.lease import Intent, Lease, earliest
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.replies import TROUBLES, Then, wait_after
 from aiosipreg.engine.session import Session
-from aiosipreg.engine.timers import LONGEST_RETRY_AFTER, NETWORK_JITTER, REMOVAL_DEADLINE, SHORTEST_CYCLE, refresh_delay
+from aiosipreg.engine.timers import (
+    CROWD_WAIT,
+    LONGEST_RETRY_AFTER,
+    NETWORK_JITTER,
+    REMOVAL_DEADLINE,
+    SHORTEST_CYCLE,
+    refresh_delay,
+)
 from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
@@ -127,22 +134,24 @@ class Course:
         self._cycle = None
         granted = outcome.grant is not None
         if self.intent is not Intent.UNREGISTER:
-            return effects + (self._granted(outcome, now) if granted else self._failed(outcome, now))
+            return effects + (self._granted(outcome, now, cycle.waited) if granted else self._failed(outcome, now))
         if cycle.purpose is Purpose.REGISTER or (self._everything and cycle.purpose is Purpose.REMOVE):
             return effects + self._overtaken(outcome, now)
         return effects + (self._removed(outcome, now) if granted else self._settled("F-34", now, outcome))
 
-    def _granted(self, outcome: Outcome, now: float) -> list[Effect]:
+    def _granted(self, outcome: Outcome, now: float, waited: float) -> list[Effect]:
         """A 2xx (F-05, F-25), which may still grant nothing (F-08)."""
         grant, session, lease = outcome.grant, self.session, self.lease
         if grant is None or grant.binding is None or grant.binding.expires_at <= now:
             return self._failed(outcome._replace(row=TROUBLES["RSP-200C"], grant=None), now)
         if session.params.strict_binding and grant.doubt is Reason.CONTACT_MISMATCH:
             return self._failed(outcome._replace(row=TROUBLES["RSP-200A"], grant=None), now)
-        window = session.params.refresh_window
+        # Not so refreshes: where these have to wait there are too many already, and early ones would be more.
+        crowded = self.state is PROGRESS and waited > CROWD_WAIT
         delay = refresh_delay(
-            grant.binding.expires, session.lifetime, session.random, timers=session.timers, window=window
-        )
+            grant.binding.expires, session.lifetime, session.random, timers=session.timers,
+            window=session.params.refresh_window, crowded=crowded,
+        )  # fmt: skip
         refresh_at = max(outcome.sent_at + delay, now + SHORTEST_CYCLE)
         return [lease.grant(grant, outcome, refresh_at), *self._take_pending(now)]
 

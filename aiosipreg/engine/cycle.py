@@ -75,12 +75,13 @@ class Cycle:
         started_at: When it began.
         flow: Where its requests go, ``None`` before that is known.
         requests: How many requests it has sent, retransmissions not counted.
+        waited: Seconds until the first of them could be sent.
         walk: The targets in turn, and what became of each.
     """
 
     __slots__ = (
         "_challenge", "_contact", "_detour", "_ends_at", "_last", "_repaired", "_session", "_target", "_token",
-        "_transaction", "flow", "outcome", "purpose", "requests", "started_at", "step", "walk",
+        "_transaction", "flow", "outcome", "purpose", "requests", "started_at", "step", "waited", "walk",
     )  # fmt: skip
 
     def __init__(self, session: Session, purpose: Purpose, now: float) -> None:
@@ -89,6 +90,7 @@ class Cycle:
         self.outcome: Outcome | None = None
         self.started_at = now
         self.requests = 0
+        self.waited = 0.0
         self.walk = Walk()
         self._session = session
         # Waiting for one's turn toward a target does not count (OVL-8): set when the first request goes out.
@@ -307,6 +309,7 @@ class Cycle:
             session.unsent()
             return [Connect(self._put(Step.CONNECTING), stream)]
         if self.requests == 0:
+            self.waited = now - self.started_at
             # 128 s with the default timers (DNS-19).
             self._ends_at = now + 4 * session.timers.timer_f
         self.requests += 1

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from random import Random
 
 __all__ = [
+    "CROWD_WAIT",
     "LONGEST_RETRY_AFTER",
     "LONGEST_SECURE_RETRY_AFTER",
     "NETWORK_JITTER",
@@ -40,6 +41,9 @@ NETWORK_JITTER = 2.0
 
 SHORTEST_CYCLE = 1.0
 """An account starts at most one attempt a second (SEC-27)."""
+
+CROWD_WAIT = 1.0
+"""Who waits longer until its first registration can be sent is one of many that start together (OVL-8)."""
 
 _MARGIN = 37 / 32
 """A refresh begins this many times Timer F before the end: 37 s of the default 32, for the way there and back."""
@@ -134,8 +138,12 @@ def refresh_delay(
     *,
     timers: SipTimers,
     window: tuple[float, float] | None = None,
+    crowded: bool = False,
 ) -> float:
     """Seconds from the request that was accepted to the start of its refresh (REG-18, REG-19).
+
+    Many that start together would come together again, hour after hour, each time a tenth of the lifetime further
+    apart. So their first refreshes are spread over nearly the whole lifetime, and from then on they are apart (OVL-8).
 
     Args:
         granted: Lifetime that the registrar granted.
@@ -143,6 +151,7 @@ def refresh_delay(
         random: Spreads the refreshes of many accounts.
         timers: Say how long a refresh may take until it has failed.
         window: Two shares of the lifetime to draw from instead of the default rule.
+        crowded: The account is one of many that start together.
     """
     lifetime = min(granted, requested)
     if window is not None:
@@ -150,4 +159,4 @@ def refresh_delay(
     # RFC 5627 4.2: a refresh needs 64*T1 to fail before the binding does.
     timer_f = timers.timer_f
     latest = lifetime / 2 if lifetime <= 2 * timer_f else min(0.9 * lifetime, lifetime - _MARGIN * timer_f)
-    return max(SHORTEST_CYCLE, latest * random.uniform(0.9, 1.0))
+    return max(SHORTEST_CYCLE, latest * random.uniform(0.1 if crowded else 0.9, 1.0))

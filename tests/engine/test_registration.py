@@ -1401,3 +1401,35 @@ def test_TRA_13_the_flow_in_use_is_that_of_the_binding() -> None:
     driver.unregister()
     driver.final(200, contacts=False)
     assert driver.machine.flow is None
+
+
+def refresh_after(waited: float, seed: int) -> float:
+    """Seconds until the first refresh of an account that had to wait so long for its turn; 3240 is the longest."""
+    driver = Driver(params(), seed=seed)
+    driver.by_hand.add(Connect)
+    driver.register()
+    driver.now += waited
+    driver.connect()
+    driver.ok("Expires: 3600")
+    assert driver.lease.refresh_at is not None
+    return driver.lease.refresh_at - driver.now
+
+
+def test_OVL_8_who_waited_with_many_others_for_the_first_turn_does_not_meet_them_again() -> None:
+    assert all(2916 <= refresh_after(waited, seed) <= 3240 for waited in (0.0, 0.5, 1.0) for seed in range(9))
+    delays = [refresh_after(1.1, seed) for seed in range(100)]
+    assert min(delays) < 700
+    assert max(delays) > 2900
+
+
+def test_OVL_8_a_refresh_that_waited_brings_no_early_one() -> None:
+    # Where refreshes wait there are too many of them: each early one would make it worse.
+    driver = registered()
+    driver.by_hand.add(Connect)
+    for _ in range(20):
+        driver.step()
+        driver.now += 5
+        driver.connect()
+        driver.ok("Expires: 3600")
+        assert driver.lease.refresh_at is not None
+        assert driver.lease.refresh_at - driver.now >= 2916

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from random import Random
 
 import pytest
@@ -214,3 +215,15 @@ def test_REG_19_own_window_replaces_the_rule() -> None:
     draws = [refresh_delay(600, 3600, random, timers=TIMERS, window=(0.4, 0.6)) for _ in range(DRAWS)]
     assert spread(draws, 240, 360)
     assert refresh_delay(2, 2, random, timers=TIMERS, window=(0.1, 0.1)) == 1.0
+
+
+def test_OVL_8_the_first_refreshes_of_a_crowd_are_spread_over_nearly_the_whole_lifetime() -> None:
+    random = Random(1)
+    draws = [refresh_delay(3600, 3600, random, timers=TIMERS, crowded=True) for _ in range(DRAWS)]
+    assert spread(draws, 324, 3240)
+    # Evenly: as many in each tenth.
+    tenths = Counter(int((draw - 324) / 291.6) for draw in draws)
+    assert all(850 < tenths[tenth] < 1150 for tenth in range(10))
+    assert {refresh_delay(2, 2, random, timers=TIMERS, crowded=True) for _ in range(100)} == {1.0}
+    own = [refresh_delay(600, 600, random, timers=TIMERS, crowded=True, window=(0.4, 0.6)) for _ in range(DRAWS)]
+    assert spread(own, 240, 360)
