@@ -6,7 +6,17 @@ import os
 import socket
 from typing import Final
 
-__all__ = ["Address", "any_host", "bound_socket", "duplicate", "local_address", "mark", "plain_host", "version_of"]
+__all__ = [
+    "Address",
+    "any_host",
+    "bound_socket",
+    "duplicate",
+    "give_up_after",
+    "local_address",
+    "mark",
+    "plain_host",
+    "version_of",
+]
 
 Address = tuple[str, int]
 
@@ -85,3 +95,10 @@ def mark(sock: socket.socket | None, version: int, dscp: int) -> None:
     """Mark what a socket sends (RFC 2474); the network of the tests has no sockets to mark."""
     if dscp and sock is not None:
         sock.setsockopt(*_TRAFFIC_CLASS[version], dscp << 2)
+
+
+def give_up_after(sock: socket.socket | None, seconds: float) -> None:
+    """Have the system end a TCP connection whose far end acknowledges nothing for so long; only Linux does."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None and sock is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, option, round(1000 * seconds))
