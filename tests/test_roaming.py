@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aiosipreg import Core, ProxyParams, RegistrationState, TransportParams
+from aiosipreg import Core, ProxyParams, RegistrationState, SipTimers, TransportParams
+from aiosipreg.hub import Hub
 from aiosipreg.testing import Registrar
 from tests.accounts import AOR, FAILED, OK, REFRESHING, TOTO, account, registered
 from tests.namespaces import Cable, cable, needs_namespaces, run_in
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aiosipreg import ProxyConfig
+    from aiosipreg.testing.flow import Transport
 
     Change = Callable[[], None]
     Seen = dict[str, str | None]
@@ -28,8 +30,9 @@ SERVER, HERE, ELSEWHERE = "10.9.0.1", "10.9.0.2", "10.9.0.3"
 class Far:
     """A registrar at the other end of the cable, in a thread of its own."""
 
-    def __init__(self, wire: Cable) -> None:
+    def __init__(self, wire: Cable, transport: Transport) -> None:
         self._wire = wire
+        self._transport: Transport = transport
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop
         self._over: asyncio.Event
@@ -54,16 +57,16 @@ class Far:
 
     async def _serve(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        async with Registrar(host=SERVER) as self.registrar:
+        async with Registrar(host=SERVER, transports=[self._transport]) as self.registrar:
             self._ready.set()
             await self._over.wait()
 
 
 @contextmanager
-def far_registrar() -> Iterator[tuple[Cable, Far]]:
+def far_registrar(transport: Transport = "udp") -> Iterator[tuple[Cable, Far]]:
     needs_namespaces()
     with cable() as wire:
-        far = Far(wire)
+        far = Far(wire, transport)
         far.start()
         try:
             yield wire, far
@@ -102,6 +105,40 @@ def test_REG_35_F_17_another_address_is_registered_and_the_old_one_removed() -> 
             assert far.hosts == []
 
         run_in(wire.here, roam)
+
+
+def test_TRA_12_a_connection_into_the_void_is_replaced_within_the_same_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody says that nothing arrives; the system notices that nothing is acknowledged."""
+    gone = asyncio.Event()
+
+    def lost(hub: Hub, serial: int, cause: str) -> None:
+        gone.set()
+        told(hub, serial, cause)
+
+    told = Hub.connection_lost
+    monkeypatch.setattr(Hub, "connection_lost", lost)
+    with far_registrar("tcp") as (wire, far):
+
+        async def lose() -> None:
+            wire.give(wire.here, f"{HERE}/24")
+            # Timer F is 1.28 s.
+            async with Core(auth=TOTO, timers=SipTimers(t1=0.02, t2=0.16, t4=0.2)) as core:
+                proxy = core.add_proxy_config(ProxyParams(AOR, server=far.registrar.uri))
+                first = await proxy.registered(timeout=5)
+                events = proxy.events()
+                wire.lose(SERVER)
+                await core.refresh_registers()
+                async with asyncio.timeout(10):
+                    await gone.wait()
+                wire.find(SERVER)
+                await proxy.wait_for(OK, timeout=10)
+                assert proxy.contact != first.contact
+                await core.stop()
+                assert [event.state async for event in events][:3] == [OK, REFRESHING, OK]
+
+        run_in(wire.here, lose)
 
 
 def test_F_39_an_account_without_a_way_registers_when_there_is_one() -> None:

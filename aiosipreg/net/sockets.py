@@ -7,8 +7,17 @@ import socket
 from typing import Final
 
 __all__ = [
-    "Address", "any_host", "bound_socket", "duplicate", "local_address", "make_room", "mark", "plain_host", "version_of"
-]  # fmt: skip
+    "Address",
+    "any_host",
+    "bound_socket",
+    "duplicate",
+    "give_up_after",
+    "local_address",
+    "make_room",
+    "mark",
+    "plain_host",
+    "version_of",
+]
 
 Address = tuple[str, int]
 
@@ -97,3 +106,10 @@ def make_room(sock: socket.socket | None) -> None:
     """
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+
+
+def give_up_after(sock: socket.socket | None, seconds: float) -> None:
+    """Have the system end a TCP connection whose far end acknowledges nothing for so long; only Linux does."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None and sock is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, option, round(1000 * seconds))

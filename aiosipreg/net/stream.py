@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from aiosipreg.engine.targets import Transport
 from aiosipreg.net.connection import CLOSED_WITHIN, Connection
 from aiosipreg.net.failure import TransportFailure
-from aiosipreg.net.sockets import any_host, bound_socket, mark, version_of
+from aiosipreg.net.sockets import any_host, bound_socket, give_up_after, mark, version_of
 from aiosipreg.net.tls import Contexts, TlsError, handshake_failure, unverifying_context, verify
 from aiosipreg.settings import TlsParams
 
@@ -65,14 +65,15 @@ class StreamTransport:
 
     Args:
         params: Local addresses.
-        idle: Seconds after its last use that a connection is kept when nobody uses it (TRA-11).
+        timer_f: Seconds after its last use that a connection is kept when nobody uses it (TRA-11); one is given up when
+            nothing is acknowledged for half as long, so that a request moves to another one before its time is over.
         handler: Takes what comes in.
         stats: Counters to keep.
     """
 
-    def __init__(self, params: TransportParams, idle: float, handler: MessageHandler, stats: Stats) -> None:
+    def __init__(self, params: TransportParams, timer_f: float, handler: MessageHandler, stats: Stats) -> None:
         self._params = params
-        self._idle = idle
+        self._timer_f = timer_f
         self._handler = handler
         self._stats = stats
         self._loop = asyncio.get_running_loop()
@@ -190,7 +191,7 @@ class StreamTransport:
         place = _place(target, tls)
         parts: dict[str, Any] = {
             "address": (target.host, target.port),
-            "idle": self._idle,
+            "idle": self._timer_f,
             "handler": self._handler,
             "stats": self._stats,
             "lost": lambda connection, cause: self._lost(place, connection, cause),
@@ -292,7 +293,9 @@ class StreamTransport:
                     )
         except TimeoutError:
             raise OSError(f"no connection within {CONNECTED_WITHIN:g} s") from None
-        mark(transport.get_extra_info("socket"), version, self._params.dscp)
+        sock = transport.get_extra_info("socket")
+        mark(sock, version, self._params.dscp)
+        give_up_after(sock, self._timer_f / 2)
         return transport
 
     async def _dial_from(self, local: tuple[str, int], target: Target, protocol: asyncio.Protocol) -> asyncio.Transport:

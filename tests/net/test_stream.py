@@ -247,6 +247,23 @@ async def test_connections_carry_the_dscp_mark(handler: Recorder, host: str, lev
         assert connection._transport.get_extra_info("socket").getsockopt(level, option) == 46 << 2
 
 
+async def test_TRA_12_a_connection_on_which_nothing_is_acknowledged_is_given_up(
+    handler: Recorder, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    option = socket.TCP_USER_TIMEOUT
+    async with opened(handler) as tcp:
+        await tcp.open(target(server.port), TLS)
+        tcp.forget()
+        monkeypatch.delattr(socket, "TCP_USER_TIMEOUT")
+        await tcp.open(target(server.port), TLS)
+        limits = []
+        for connection in tcp._connections.values():
+            assert connection._transport is not None
+            sock = connection._transport.get_extra_info("socket")
+            limits.append(sock.getsockopt(socket.IPPROTO_TCP, option))
+    assert limits == [16_000, 0], "milliseconds; not every system can"
+
+
 @pytest.mark.virtual_clock
 async def test_TRA_14_a_server_that_swallows_everything_is_given_up_after_five_seconds(
     tcp: StreamTransport, monkeypatch: pytest.MonkeyPatch

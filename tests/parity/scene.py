@@ -6,21 +6,27 @@ import asyncio
 import errno
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
+from aiosipreg import DnsParams, ProxyParams, TlsParams
+from aiosipreg.testing import Registrar
 from aiosipreg.testing.network import VirtualDatagramTransport
 from aiosipreg.wire import Challenge, Response, SipUri
+from tests.certificates import authority
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
 
     import pytest
 
     from aiosipreg import AuthChallenge, AuthInfo, RegistrationEvent
-    from aiosipreg.testing import Registrar
     from aiosipreg.testing.packet import Packet
     from aiosipreg.testing.scripted import Hook
     from aiosipreg.wire import NameAddr, Request
+
+TRUSTING = TlsParams(ca_data=authority().pem)
 
 
 def now() -> float:
@@ -103,3 +109,25 @@ def uri(entry: NameAddr | None) -> SipUri:
 def host(entry: NameAddr | None) -> str:
     """The host of a Contact that is there."""
     return uri(entry).host
+
+
+@asynccontextmanager
+async def secured(
+    directory: Path, names: Iterable[str], *, clients: str | None = None, **options: Any
+) -> AsyncIterator[Registrar]:
+    """A registrar by TLS whose certificate is for some names; with ``clients`` it wants one of these authorities."""
+    context = authority().issue(dns=names).context(directory, clients=clients)
+    async with Registrar(users=None, transports=["tls"], tls=context, **options) as registrar:
+        yield registrar
+
+
+def hosts(directory: Path, *names: str) -> DnsParams:
+    """Settings by which some names lead to 127.0.0.1."""
+    file = directory / "hosts"
+    file.write_text(f"127.0.0.1 {' '.join(names)}\n")
+    return DnsParams(hosts_file=str(file))
+
+
+def by_tls(registrar: Registrar, domain: str = "titi.com", **settings: Any) -> ProxyParams:
+    """Settings of an account at this registrar, of a domain."""
+    return ProxyParams(f"sip:toto@{domain}", server=f"sip:{domain}:{registrar.port};transport=tls", **settings)

@@ -15,6 +15,8 @@ from tests.parity.scene import counted, failing_sends, now, packets, requests
 
 pytestmark = pytest.mark.virtual_clock(delay=0.01)
 
+INSTANCE = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+
 
 async def test_account_01_simple_account_creation(sip_registrar: Registrar) -> None:
     """Better: an account is found by its id, of which there is one; liblinphone takes the first of equal identities."""
@@ -173,6 +175,25 @@ async def test_account_12_registration_state_changed_callback_on_account(sip_reg
     for events, proxy in zip(seen, (one, one, other), strict=True):
         assert {event.proxy_config for event in events} == {proxy}
         assert [str(event.state) for event in events] == ["Progress", "Ok", "Progress", "Cleared"]
+
+
+async def test_account_13_no_unregister_when_changing_transport() -> None:
+    """Other: the old binding is removed all the same, because a registrar keeps both (RFC 5627 4.1); the GRUU stays."""
+    settings = {"instance_id": INSTANCE, "supported": ("gruu", "path")}
+    async with (
+        Registrar(transports=["udp", "tcp"], gruu=True) as registrar,
+        registered(registrar, settings=settings) as proxy,
+    ):
+        events, gruu = proxy.events(), proxy.pub_gruu
+        assert gruu is not None
+        with proxy.edit() as draft:
+            draft.server = registrar.uri_of("tcp")
+        await registrar.wait_for_request(lambda packet: packet.flow.transport == "tcp")
+        await proxy.wait_for(OK, timeout=5)
+        assert proxy.pub_gruu == gruu
+        assert [binding.flow.transport for binding in registrar.bindings[AOR]] == ["tcp"]
+        await proxy.core.stop()
+        assert await counted(events) == {"Ok": 2, "Progress": 3, "Cleared": 2}
 
 
 async def test_account_15_account_reconnection_after_multiple_network_changes(

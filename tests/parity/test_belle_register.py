@@ -1,8 +1,9 @@
-"""The suite "Register" of belle-sip, the SIP stack below liblinphone, without what needs a stream transport."""
+"""The suite "Register" of belle-sip, the SIP stack below liblinphone, without what is about connections."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -11,7 +12,10 @@ from aiosipreg.engine.targets import Located, Target, Transport
 from aiosipreg.net.resolver import Resolver
 from aiosipreg.testing import Faults, Registrar
 from tests.accounts import AOR, OK, TOTO, account, methods, registered
-from tests.parity.scene import answers, failing_sends, now, requests
+from tests.parity.scene import TRUSTING, answers, failing_sends, now, requests, secured
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.virtual_clock(delay=0.01)
 
@@ -69,26 +73,41 @@ async def test_belle_register_10_stateful_udp_with_send_error(
         await proxy.registered(timeout=60)
 
 
-async def test_belle_register_26_register_with_dns_srv_failover(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Registrar(users=None) as registrar:
+async def moves_on(registrar: Registrar, transport: Transport, after: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first server of a domain is dead; the second one takes the binding, and keeps it."""
 
-        async def locate(*_: object) -> Located:
-            dead = Target("127.0.0.99", 5060, Transport.UDP, "a.titi.com")
-            alive = Target(registrar.host, registrar.port, Transport.UDP, "b.titi.com")
-            return Located((dead, alive), 60.0)
+    async def locate(*_: object) -> Located:
+        dead = Target("127.0.0.99", 5060, transport, "titi.com")
+        alive = Target(registrar.host, registrar.port, transport, "titi.com")
+        return Located((dead, alive), 60.0)
 
-        monkeypatch.setattr(Resolver, "locate", locate)
-        async with Core() as core:
-            proxy = core.add_proxy_config(AOR)
-            began = now()
-            binding = await proxy.registered(timeout=60)
-            assert now() - began == pytest.approx(32, abs=0.1)
-            assert proxy.last_event is not None
-            assert proxy.last_event.target == f"udp:127.0.0.1:{registrar.port}"
-            # Refreshes go where the binding is, and do not wait for the dead one again (REG-20).
-            began = now()
-            assert (await proxy.refresh(timeout=5)).contact == binding.contact
-            assert now() - began < 0.1
+    monkeypatch.setattr(Resolver, "locate", locate)
+    async with Core(tls=TRUSTING) as core:
+        proxy = core.add_proxy_config("sip:toto@titi.com")
+        began = now()
+        binding = await proxy.registered(timeout=60)
+        assert now() - began == pytest.approx(after, abs=0.2)
+        assert proxy.last_event is not None
+        assert proxy.last_event.target == f"{transport.value.lower()}:127.0.0.1:{registrar.port}"
+        # Refreshes go where the binding is, and do not wait for the dead one again (REG-20).
+        began = now()
+        assert (await proxy.refresh(timeout=5)).contact == binding.contact
+        assert now() - began < 0.1
+
+
+@pytest.mark.parametrize(("transport", "after"), [("udp", 32), ("tcp", 0)])
+async def test_belle_register_26_register_with_dns_srv_failover(
+    transport: Literal["udp", "tcp"], after: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Registrar(users=None, transports=[transport]) as registrar:
+        await moves_on(registrar, Transport[transport.upper()], after, monkeypatch)
+
+
+async def test_belle_register_27_register_with_dns_srv_failover_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with secured(tmp_path, ["titi.com"]) as registrar:
+        await moves_on(registrar, Transport.TLS, 0, monkeypatch)
 
 
 async def test_belle_register_30_nonce_reutilization() -> None:

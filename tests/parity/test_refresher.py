@@ -1,4 +1,4 @@
-"""belle-sip's suite "Refresher" without what needs a stream transport; `rows.py` has all of it.
+"""belle-sip's suite "Refresher" on the virtual network; `rows.py` has all of it.
 
 Where we do better on purpose the docstring says so.
 """
@@ -16,9 +16,11 @@ from aiosipreg import AuthInfo, Core, DigestPolicy, Reason, RegistrationError
 from aiosipreg.testing import Registrar
 from aiosipreg.wire import Response
 from tests.accounts import AOR, FAILED, OK, PROGRESS, REFRESHING, TOTO, account, methods, registered, told
-from tests.parity.scene import adding, answers, failing_sends, host, now, packets, requests, uri
+from tests.parity.scene import TRUSTING, adding, answers, failing_sends, host, now, packets, requests, uri
+from tests.testing.certificates import server_context
 
 if TYPE_CHECKING:
+    from aiosipreg.testing.flow import Transport
     from aiosipreg.wire import Challenge, Request
 
 pytestmark = pytest.mark.virtual_clock(delay=0.01)
@@ -198,16 +200,22 @@ async def test_refresher_16_register_with_unrecognizable_contact() -> None:
             await proxy.refresh(timeout=5)
 
 
-async def of_both_families(first: str, second: str) -> None:
+async def of_both_families(first: str, second: str, transport: Transport = "udp") -> None:
     """One core that has used the family of the first registrar registers at the second one."""
-    async with Registrar(host=first) as one, Registrar(host=second) as other, registered(one) as proxy:
+    by: list[Transport] = [transport]
+    by_name = {"udp": "", "tcp": ";transport=tcp"}
+    async with (
+        Registrar(host=first, transports=by) as one,
+        Registrar(host=second, transports=by) as other,
+        registered(one) as proxy,
+    ):
         assert host(proxy.contact) == first
         there = proxy.core.add_proxy_config(account(other))
         await there.registered(timeout=5)
         assert host(there.contact) == second
         contact = requests(other)[-1].headers.get("Contact") or ""
         literal = f"[{second}]" if ":" in second else second
-        assert contact.startswith(f"<sip:toto@{literal}:{uri(there.contact).port}>")
+        assert contact.startswith(f"<sip:toto@{literal}:{uri(there.contact).port}{by_name[transport]}>")
         assert other.requests[-1].peer == (second, uri(there.contact).port)
 
 
@@ -217,6 +225,18 @@ async def test_refresher_17_register_udp_from_ipv6_to_ipv4() -> None:
 
 async def test_refresher_18_register_udp_from_ipv4_to_ipv6() -> None:
     await of_both_families("127.0.0.1", "::1")
+
+
+async def test_refresher_21_register_tcp_from_ipv6_to_ipv4() -> None:
+    await of_both_families("::1", "127.0.0.1", "tcp")
+
+
+async def test_refresher_22_register_tcp_from_ipv4_to_ipv6() -> None:
+    await of_both_families("127.0.0.1", "::1", "tcp")
+
+
+async def test_refresher_24_register_tcp_from_ipv6_to_ipv6_with_ipv6() -> None:
+    await of_both_families("::1", "::1", "tcp")
 
 
 async def random_port(family: str) -> None:
@@ -327,3 +347,20 @@ async def test_refresher_36_register_with_rfc5626_ping_pong_erroneously_supporte
         # A new flow each time, after 30 to 60 s, 60 to 120 and so on (OUTB-16); AoR and binding stay.
         assert 4 <= len(methods(registrar)) <= 9
         assert len(registrar.bindings[AOR]) == 1
+
+
+async def test_refresher_37_transactions_using_different_channel_banks() -> None:
+    """Accounts that must not share a connection have one each: here because they trust differently."""
+    registrar = Registrar(users=None, transports=["tls"], tls=server_context())
+    async with registrar, Core(tls=TRUSTING) as core:
+        proxies = [
+            core.add_proxy_config(account(registrar, f"sip:{user}@sip.titi.com", tls=tls))
+            for user, tls in (("one", TRUSTING), ("two", TRUSTING.replace(common_name=True)), ("three", TRUSTING))
+        ]
+        for proxy in proxies:
+            await proxy.registered(timeout=5)
+        one, two, three = (registrar.bindings[proxy.identity][0].flow for proxy in proxies)
+        assert one == three != two
+        registrar.connections[0].reset()
+        await asyncio.sleep(1)
+        assert len({proxy.state for proxy in proxies}) == 2, "one connection is lost, and the other is not"

@@ -1,4 +1,4 @@
-"""liblinphone's suite "Register" without what needs a stream transport; `rows.py` has all of it.
+"""liblinphone's suite "Register" without what is about connections; `rows.py` has all of it.
 
 Where we do better on purpose the docstring says so.
 """
@@ -19,12 +19,14 @@ from aiosipreg.net import resolver
 from aiosipreg.testing import Registrar
 from aiosipreg.wire import Response
 from tests.accounts import AOR, CLEARED, FAILED, NONE, OK, PROGRESS, REFRESHING, TOTO, account, methods, registered
-from tests.parity.scene import Asking, adding, counted, failing_sends, host, now, packets, requests, uri
+from tests.parity.scene import TRUSTING, Asking, adding, counted, failing_sends, host, now, packets, requests, uri
+from tests.testing.certificates import server_context
 
 if TYPE_CHECKING:
     from collections import Counter
     from pathlib import Path
 
+    from aiosipreg.testing.flow import Transport
     from aiosipreg.wire import Request
 
 pytestmark = pytest.mark.virtual_clock(delay=0.01)
@@ -301,19 +303,23 @@ async def test_register_33_register_with_refresh_and_send_error(
 
 
 async def test_register_34_multi_account() -> None:
+    """Four accounts at four registrars, over IPv4 and IPv6, by UDP, TCP and TLS."""
     users = {f"user{number}": "secret" for number in range(4)}
+    places: list[tuple[str, Transport]] = [("127.0.0.1", "udp"), ("::1", "udp"), ("::1", "tcp"), ("127.0.0.1", "tls")]
     async with AsyncExitStack() as stack:
         registrars = [
-            await stack.enter_async_context(Registrar(users, host=host)) for host in ("127.0.0.1", "::1", "127.0.0.2")
+            await stack.enter_async_context(Registrar(users, host=host, transports=[by], tls=server_context()))
+            for host, by in places
         ]
-        async with Core(auth=[AuthInfo(user, password=secret) for user, secret in users.items()]) as core:
+        infos = [AuthInfo(user, password=secret) for user, secret in users.items()]
+        async with Core(auth=infos, tls=TRUSTING) as core:
             proxies = [
                 core.add_proxy_config(account(registrar, f"sip:{user}@sip.titi.com"))
-                for user, registrar in zip(users, [*registrars, registrars[0]], strict=True)
+                for user, registrar in zip(users, registrars, strict=True)
             ]
             for proxy in proxies:
                 await proxy.registered(timeout=5)
-            assert [len(registrar.bindings) for registrar in registrars] == [2, 1, 1]
+            assert [len(registrar.bindings) for registrar in registrars] == [1] * 4
         assert [proxy.state for proxy in proxies] == [CLEARED] * 4
         assert not any(registrar.bindings for registrar in registrars)
 

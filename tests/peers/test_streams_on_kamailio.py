@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiosipreg import AuthInfo, Core, ProxyConfig, ProxyParams, Reason, RegistrationState, TlsParams
+from aiosipreg import (
+    AuthInfo,
+    Core,
+    ProxyConfig,
+    ProxyParams,
+    Reason,
+    RegistrationState,
+    TlsParams,
+    TransportParams,
+    WebSocketParams,
+)
 from benchmarks.crowd import crowd
 from tests.certificates import authority
 from tests.peers.kamailio import Options
@@ -20,17 +30,14 @@ OK, REFRESHING, CLEARED, FAILED = (
 )  # fmt: skip
 TOTO = AuthInfo("toto", password="secret")
 TRUSTING = TlsParams(ca_data=authority().pem)
+PATH = TransportParams(websockets=(WebSocketParams(server="127.0.0.1", path="/ws"),))
 
 both = pytest.mark.parametrize("transport", ["tcp", "tls"])
 secured = pytest.mark.parametrize("kamailio", [Options(tls=True)], indirect=True)
 
 
-def uri(kamailio: Kamailio, transport: str) -> str:
-    return kamailio.tls_uri if transport == "tls" else kamailio.tcp_uri
-
-
 def account(kamailio: Kamailio, transport: str, user: str = "toto", **settings: Any) -> ProxyParams:
-    return ProxyParams(f"sip:{user}@sip.titi.com", server=uri(kamailio, transport), **settings)
+    return ProxyParams(f"sip:{user}@sip.titi.com", server=kamailio.uri_by(transport), **settings)
 
 
 async def agrees(kamailio: Kamailio, proxy: ProxyConfig, transport: str) -> bool:
@@ -51,10 +58,12 @@ async def test_TRA_1_the_whole_life_of_an_account(kamailio: Kamailio, transport:
     async with Core(auth=TOTO, tls=TRUSTING) as core, asyncio.timeout(20):
         proxy = core.add_proxy_config(account(kamailio, transport))
         binding = await proxy.registered()
+        assert core.stats.sent == 2, "the first one was challenged"
         assert str(binding.contact.uri).startswith("sips:" if transport == "tls" else "sip:")
         assert await agrees(kamailio, proxy, transport)
         await proxy.refresh()
         assert await agrees(kamailio, proxy, transport)
+        assert core.stats.sent == 3, "the kept nonce saves the round trip"
         events = proxy.events()
         with proxy.edit() as draft:
             draft.expires = 300
@@ -107,11 +116,12 @@ async def test_TLS_1_it_gets_nothing_from_who_does_not_trust_it(kamailio: Kamail
         assert await agrees(kamailio, proxy, "tls")
 
 
-@pytest.mark.parametrize("kamailio", [Options(tls=True, wants_certificate=True)], indirect=True)
-async def test_TLS_9_it_may_want_a_certificate(kamailio: Kamailio) -> None:
+@pytest.mark.parametrize("kamailio", [Options(tls=True, websocket=True, wants_certificate=True)], indirect=True)
+@pytest.mark.parametrize("transport", ["tls", "wss"])
+async def test_TLS_9_it_may_want_a_certificate(kamailio: Kamailio, transport: str) -> None:
     ours = authority().issue(common="toto")
-    async with Core(auth=TOTO, tls=TRUSTING) as core, asyncio.timeout(20):
-        proxy = core.add_proxy_config(account(kamailio, "tls"))
+    async with Core(auth=TOTO, tls=TRUSTING, transports=PATH) as core, asyncio.timeout(20):
+        proxy = core.add_proxy_config(account(kamailio, transport))
         event = await proxy.wait_for(FAILED)
         assert event.reason in (Reason.IO_ERROR, Reason.TLS_ERROR)
         assert await kamailio.bindings() == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,14 +11,11 @@ from aiosipreg import (
     AuthInfo,
     Core,
     Pacing,
-    ProxyParams,
     Reason,
     RegistrationState,
-    TransportParams,
-    WebSocketParams,
 )
 from tests.peers.kamailio import Options
-from tests.peers.test_streams_on_kamailio import TOTO, TRUSTING, agrees
+from tests.peers.test_streams_on_kamailio import PATH, TOTO, TRUSTING, account, agrees
 
 if TYPE_CHECKING:
     from tests.peers.kamailio import Kamailio
@@ -27,16 +24,11 @@ OK, REFRESHING, CLEARED, FAILED = (
     RegistrationState.OK, RegistrationState.REFRESHING, RegistrationState.CLEARED, RegistrationState.FAILED
 )  # fmt: skip
 SOCKETS = {"ws": "tcp", "wss": "tls"}  # what Kamailio takes a WebSocket for
-PATH = TransportParams(websockets=(WebSocketParams(server="127.0.0.1", path="/ws"),))
 
 pytestmark = [
     pytest.mark.parametrize("transport", ["ws", "wss"]),
     pytest.mark.parametrize("kamailio", [Options(tls=True, websocket=True)], indirect=True),
 ]
-
-
-def account(kamailio: Kamailio, transport: str, user: str = "toto", **settings: Any) -> ProxyParams:
-    return ProxyParams(f"sip:{user}@sip.titi.com", server=kamailio.websocket_uri(transport), **settings)
 
 
 async def websockets(kamailio: Kamailio) -> int:
@@ -47,9 +39,11 @@ async def test_WS_1_WS_4_the_whole_life_of_an_account(kamailio: Kamailio, transp
     async with Core(auth=TOTO, tls=TRUSTING, transports=PATH) as core, asyncio.timeout(20):
         proxy = core.add_proxy_config(account(kamailio, transport))
         await proxy.registered()
+        assert core.stats.sent == 2, "the first one was challenged"
         assert await agrees(kamailio, proxy, SOCKETS[transport])
         await proxy.refresh()
         assert await agrees(kamailio, proxy, SOCKETS[transport])
+        assert core.stats.sent == 3, "the kept nonce saves the round trip"
         events = proxy.events()
         with proxy.edit() as draft:
             draft.expires = 300
