@@ -293,6 +293,8 @@ def find_auth_info(infos: Iterable[AuthInfo], *, username: str | None, domain: s
             continue
         if info.realm not in (None, realm) or (info.domain is not None and info.domain.lower() != domain.lower()):
             continue
+        if not info.has_secret:
+            continue  # It is a certificate, for TLS.
         rank = 2 * (info.realm is not None) + (info.domain is not None)
         if best is None or rank >= best[0]:
             best = (rank, info)

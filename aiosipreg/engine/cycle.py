@@ -287,7 +287,8 @@ class Cycle:
 
     def _connect(self) -> list[Effect]:
         assert self._target is not None  # noqa: S101
-        return [Connect(self._put(Step.CONNECTING), self._target, self._session.tied_to(self.flow))]
+        tied, foreign = self._session.tied_to(self.flow), self._detour.foreign
+        return [Connect(self._put(Step.CONNECTING), self._target, tied, foreign)]
 
     def _transmit(self, now: float, *, kept: bool = False) -> list[Effect]:
         session, flow = self._session, self.flow

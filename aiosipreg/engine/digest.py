@@ -364,7 +364,7 @@ def _answers(info: AuthInfo, realm: str, algorithm: Algorithm) -> bool:
         if made_with is None or made_with.family != algorithm.family:
             return False
         return len(info.ha1) == algorithm.hex_digits
-    return info.algorithm is None or info.algorithm.lower() == algorithm.name.lower()
+    return info.has_secret and (info.algorithm is None or info.algorithm.lower() == algorithm.name.lower())
 
 
 def _username(name: str, *, utf8: bool) -> str:

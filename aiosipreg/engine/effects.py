@@ -73,11 +73,15 @@ class Locate(NamedTuple):
 
 
 class Connect(NamedTuple):
-    """Have a flow to this target, this very one if it is named; answer with `Connected` or `NotConnected`."""
+    """Have a flow to this target, this very one if it is named; answer with `Connected` or `NotConnected`.
+
+    ``foreign`` is set when a redirect led outside the registrar's domain: no certificate of ours is shown there.
+    """
 
     token: int
     target: Target
     flow: Flow | None = None
+    foreign: bool = False
 
 
 class Send(NamedTuple):

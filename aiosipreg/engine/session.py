@@ -282,8 +282,6 @@ class Session:
     def adopt(self, params: ProxyParams) -> bool:
         """Take new settings; return whether they make another account of it, or one of another registrar (REG-38)."""
         moved = compare(self.params, params) is Edit.MOVE
-        if self.outbound and params.tls != self.params.tls:
-            self.flow = None  # It was opened by what was trusted before.
         self.params = params
         if moved:
             self.flow = self.hop = self.contact = self.home = self.public = self.mapped = self.avoid = None

@@ -293,8 +293,8 @@ class Driver:
         edit = plan(old, self.settings)
         self.enter(lambda machine, now: machine.edit(self.settings, edit, now))
 
-    def credentials_changed(self) -> None:
-        self.enter(lambda machine, now: machine.credentials_changed(now))
+    def credentials_changed(self, *, certificate: bool = False) -> None:
+        self.enter(lambda machine, now: machine.credentials_changed(now, certificate=certificate))
 
     def network(self, *, up: bool) -> None:
         self.enter(lambda machine, now: machine.network(now, reachable=up))

@@ -95,6 +95,9 @@ def out(number: int, name: str, why: str) -> Row:
     return Row(number=number, name=name, out=why)
 
 
+OF_ALL = "tests/net/test_tls.py::TestOurCertificate::test_where_it_comes_from"
+OF_ONE = "tests/test_tls.py::test_TLS_7_TLS_9_TRA_10_each_account_shows_the_certificate_of_its_credentials"
+
 REGISTER = suite(
     "register", "Register", "register_tester.c",
     here(1, "Simple register", "Progress, then Ok once; nobody is asked for credentials; Cleared at the stop"),
@@ -156,11 +159,14 @@ REGISTER = suite(
     waits(44, "Io recv error with late recovery", "A new connection after a while"),
     waits(45, "Io recv error without active registration", "No change of state"),
     here(46, "Simple redirect", "302 is followed, and refreshes go where it led"),
-    waits(47, "Global TLS client certificate authentication", "A client certificate from files"),
-    waits(48, "Global TLS client certificate authentication using API", "The same as text"),
-    waits(49, "Global TLS client certificate authentication using API 2", "The same as paths"),
-    waits(50, "AuthInfo TLS client certificate authentication using API", "The same for one account"),
-    waits(51, "AuthInfo TLS client certificate authentication using API 2", "The same for one account, as paths"),
+    there(47, "Global TLS client certificate authentication", "A client certificate from files", OF_ALL),
+    there(48, "Global TLS client certificate authentication using API", "The same as text", OF_ALL),
+    there(49, "Global TLS client certificate authentication using API 2", "The same as paths", OF_ALL),
+    there(50, "AuthInfo TLS client certificate authentication using API", "The same for one account", OF_ONE,
+          "tests/test_tls.py::test_TLS_9_a_certificate_may_come_late_and_be_replaced",
+          better="It may come late, and be replaced while the account runs"),
+    there(51, "AuthInfo TLS client certificate authentication using API 2", "The same for one account, as paths",
+          OF_ONE, "tests/test_tls.py::test_TLS_9_a_certificate_that_cannot_be_used_is_told"),
     here(52, "Register get GRUU", "A GRUU from Kamailio", "The temporary one too; `contact` stays the Contact"),
     here(53, "Register get GRUU for multi device", "Two devices, two GRUUs, the same again after a restart"),
     here(54, "Update contact private IP address", "The Contact follows the public address, before the first Ok",
@@ -323,7 +329,8 @@ BELLE_REGISTER = suite(
     waits(14, "Bad TCP request", "The stream goes on"),
     there(15, "Authenticate", "A challenge is answered once", "test_register_17_simple_authenticated_register"),
     waits(16, "Bearer auth", "", BEARER),
-    waits(17, "TLS client cert authentication", "Registered"),
+    there(17, "TLS client cert authentication", "Registered", OF_ONE,
+          "tests/peers/test_streams_on_kamailio.py::test_TLS_9_it_may_want_a_certificate"),
     waits(18, "TLS client cert bad ciphersuites", "Failed"),
     waits(19, "Channel inactive", "A connection that nobody uses is closed"),
     waits(20, "Channel moving to error test and cleaned", "The next request opens another one"),
