@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiosipreg import AuthInfo, Core, DnsParams, ProxyParams, Reason, RegistrationState, TlsParams
+from aiosipreg import AuthInfo, Core, DigestPolicy, DnsParams, ProxyParams, Reason, RegistrationState, TlsParams
 from aiosipreg.engine.dns import Address, Answer, Srv
 from aiosipreg.net.resolver import Resolver
 from tests import certificates
@@ -236,6 +236,44 @@ async def test_other_trust_moves_the_binding_to_another_connection(tmp_path: Pat
         assert len(it.server.peers) == 2
         renewal = it.server.peers[1].requests[0]
         assert [(entry.uri, entry.expires) for entry in renewal.contacts][1:] == [(first.contact.uri, 0)]
+
+
+@pytest.mark.parametrize(
+    ("names", "tls", "reason"),
+    [
+        (("titi.com",), TRUSTING, Reason.NONE),
+        (("tata.com",), TRUSTING.replace(extra_names=("tata.com",)), Reason.REALM_MISMATCH),
+        (("tata.com",), TRUSTING.replace(insecure_skip_verify=True), Reason.NONE),
+    ],
+    ids=["its own", "another", "nobody looked"],
+)
+async def test_SEC_6_the_realm_is_compared_with_what_the_certificate_says(
+    tmp_path: Path, names: tuple[str, ...], tls: TlsParams, reason: Reason
+) -> None:
+    async with world(tmp_path, *names) as it, it.core(tls=tls) as core:
+        params = it.account("sip:toto@tata.com", "sip:tata.com:PORT;transport=tls")
+        if reason is Reason.NONE:
+            params = it.account("sip:toto@titi.com", "sip:titi.com:PORT;transport=tls")
+        event = await core.add_proxy_config(params).wait_for(OK, timeout=10)
+        assert event.reason is reason
+
+
+async def test_SEC_6_pins_say_nothing_about_names(tmp_path: Path) -> None:
+    identity = certificates.server("tata.com")
+    pinned = TlsParams(pins=(identity.pin,), pins_suffice=True)
+    async with world(tmp_path, context=identity.context(tmp_path)) as it, it.core(tls=pinned) as core:
+        proxy = core.add_proxy_config(it.account("sip:toto@tata.com", "sip:tata.com:PORT;transport=tls"))
+        assert (await proxy.wait_for(OK, timeout=10)).reason is Reason.NONE
+
+
+async def test_SEC_6_a_realm_of_another_domain_may_be_refused(tmp_path: Path) -> None:
+    async with world(tmp_path, "tata.com") as it, it.core(digest=DigestPolicy(refuse_realm_mismatch=True)) as core:
+        proxy = core.add_proxy_config(it.account("sip:toto@tata.com", "sip:tata.com:PORT;transport=tls"))
+        event = await failed(proxy)
+        assert (event.reason, event.retry_at) == (Reason.REALM_MISMATCH, None)
+        assert [request.headers.get("Authorization") for request in it.server.requests] == [None]
+        core.add_auth_info(AuthInfo("toto", password="secret", realm="titi.com"))
+        await proxy.registered()
 
 
 async def test_SIPS_1_RSP_416_does_not_make_sip_of_sips(tmp_path: Path) -> None:

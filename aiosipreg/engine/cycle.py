@@ -338,7 +338,7 @@ class Cycle:
         if self._session.learn(mapped_address(response, self.flow), again="NAT-2" in self._repaired):
             self._repaired.add("NAT-2")
         self._challenge = response
-        return self._authenticate(self._session.authenticator.challenged(response, self.flow.target.name), now)
+        return self._authenticate(self._session.challenged(response, self.flow), now)
 
     def _authenticate(self, verdict: Verdict | Question, now: float) -> list[Effect]:
         if isinstance(verdict, Question):

@@ -51,12 +51,14 @@ class Flow(NamedTuple):
             name under ``.invalid``, which stands for nothing but the connection (RFC 7118 5).
         port: Local port; ``None`` for WebSocket.
         serial: Tells the connections to one target apart; 0 for UDP, where there is one flow to each target.
+        names: Names that the far end has proved to be its own, by a certificate; empty when it proved none.
     """
 
     target: Target
     host: str
     port: int | None
     serial: int = 0
+    names: tuple[str, ...] = ()
 
     @property
     def sent_by(self) -> str:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FOR_WANT_OF_A_CERTIFICATE", "FOR_WANT_OF_CREDENTIALS", "Intent", "Lease", "earliest"]
 
-FOR_WANT_OF_CREDENTIALS = (Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.AUTH_PROVIDER_FAILED)
+FOR_WANT_OF_CREDENTIALS = (
+    Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.AUTH_PROVIDER_FAILED, Reason.REALM_MISMATCH
+)  # fmt: skip
 # With TLS 1.3 a server that wants a certificate hangs up when the handshake is over.
 FOR_WANT_OF_A_CERTIFICATE = (Reason.TLS_ERROR, Reason.IO_ERROR)
 _HOUR = 3600.0

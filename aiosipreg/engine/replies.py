@@ -202,6 +202,8 @@ TROUBLES: Mapping[str, Row] = MappingProxyType({
               "some to try again"),
         _stop("SEC-1", Reason.AUTH_DOWNGRADE, "the challenge is weaker than what this realm accepted before; it is "
               "left unanswered, as DigestPolicy(refuse_downgrade=True) wants it"),
+        _stop("SEC-6", Reason.REALM_MISMATCH, "the realm of the challenge has nothing to do with the server's "
+              "certificate; credentials that name the realm answer it all the same"),
         _stop("RSP-200F", Reason.SERVER_NOT_AUTHENTICATED, "the server's proof of knowing the secret is wrong; "
               "somebody may stand between"),
         Row("AUTH-23", Then.BACK_OFF, Reason.UNAUTHORIZED, "the server keeps asking for credentials"),

@@ -40,6 +40,7 @@ _PLAIN: Final[Mapping[str, str]] = {
 _DOUBTS: Final[Mapping[Reason, str]] = {
     Reason.AUTH_DOWNGRADE: "registered, but with weaker authentication than this realm accepted before",
     Reason.SERVER_NOT_AUTHENTICATED: "registered, but the server's proof of knowing the secret is wrong",
+    Reason.REALM_MISMATCH: "registered, but the realm that asked for the password is none of the server's certificate",
     Reason.CONTACT_MISMATCH: "registered, but the server does not list our Contact as we sent it",
     Reason.UNEXPECTED_PROXY: "registered, but requests to us come through a proxy that path_hosts does not name",
     Reason.UNCONFIRMED: "the server agreed to unregister, but still lists our Contact",

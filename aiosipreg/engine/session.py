@@ -19,7 +19,7 @@ from aiosipreg.wire import SipUri
 if TYPE_CHECKING:
     from random import Random
 
-    from aiosipreg.engine.authenticator import Question
+    from aiosipreg.engine.authenticator import Question, Verdict
     from aiosipreg.engine.digest import DigestPolicy
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.memory import Memory
@@ -186,6 +186,12 @@ class Session:
         """The request was not sent after all."""
         self.series.cseq -= 1
         self.offered = ()
+
+    def challenged(self, response: Response, flow: Flow) -> Verdict | Question:
+        """Take a 401 or 407 that came by this flow."""
+        expected = self.params.realm
+        names = (*flow.names, expected) if flow.names and expected is not None else flow.names
+        return self.authenticator.challenged(response, flow.target.name, names)
 
     def accept(self, purpose: Purpose, response: Response, contact: NameAddr, sent_at: float, flow: Flow) -> Grant:
         """Take a 2xx to the request that was sent with this Contact on this flow; raises `ParseError`."""

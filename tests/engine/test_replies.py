@@ -803,6 +803,34 @@ def test_SEC_1_a_downgrade_is_refused_by_policy() -> None:
     assert (driver.moves[-1], driver.event.reason, driver.wait) == ("F-28", Reason.AUTH_DOWNGRADE, None)
 
 
+def test_SEC_6_a_realm_of_another_domain_is_told_with_the_registration() -> None:
+    driver = registered_with(proves=("titi.com",))
+    assert (driver.state, driver.event.reason) == (OK, Reason.REALM_MISMATCH)
+    assert driver.event.message.startswith("registered, but the realm that asked for the password is none of")
+
+
+def test_SEC_6_a_realm_of_another_domain_is_refused_by_policy() -> None:
+    driver = Driver(policy=DigestPolicy(refuse_realm_mismatch=True))
+    driver.proves = ("titi.com",)
+    driver.register()
+    driver.challenged()
+    assert (driver.moves, driver.wait, len(driver.requests)) == (["F-01", "F-07"], None, 1)
+    assert driver.event.reason is Reason.REALM_MISMATCH
+    assert "credentials that name the realm answer it all the same (401 Because, realm example.org)" in (
+        driver.event.message
+    )
+    driver.info = AuthInfo("toto", password="secret", realm="example.org")
+    driver.credentials_changed()
+    driver.challenged()
+    driver.ok()
+    assert (driver.state, driver.event.reason) == (OK, Reason.NONE)
+
+
+def test_SEC_6_the_realm_of_the_settings_is_expected() -> None:
+    driver = registered_with(proves=("titi.com",), realm="example.org")
+    assert (driver.state, driver.event.reason) == (OK, Reason.NONE)
+
+
 def test_REG_14_strict_binding_is_about_the_contact_only() -> None:
     driver = registered_with("algorithm=SHA-256", strict_binding=True)
     driver.refresh()
@@ -811,9 +839,12 @@ def test_REG_14_strict_binding_is_about_the_contact_only() -> None:
     assert (driver.state, driver.event.reason) == (OK, Reason.AUTH_DOWNGRADE)
 
 
-def registered_with(*challenged: str, policy: DigestPolicy | None = None, **changes: Any) -> Driver:
+def registered_with(
+    *challenged: str, policy: DigestPolicy | None = None, proves: tuple[str, ...] = (), **changes: Any
+) -> Driver:
     """An account that answered a challenge."""
     driver = Driver(params(**changes), policy=policy)
+    driver.proves = proves
     driver.register()
     driver.challenged(*challenged)
     driver.ok()
