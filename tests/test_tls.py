@@ -90,6 +90,8 @@ async def test_SIPS_5_SIPS_7_sips_and_the_first_hop_alone(
             await proxy.refresh()
         assert [request.expires for request in peer.requests] == [3600, 3600, 3600, 0]
         for request in peer.requests:
+            both = [str(entry.uri) for entry in (request.from_, request.to) if entry]
+            assert both == [f"{contact.partition(':')[0]}:toto@titi.com"] * 2
             assert str(request.uri) == request_uri.replace("PORT", str(it.port))
             assert request.via is not None
             assert (request.via.transport, f"{request.via.host}:{request.via.port}") == ("TLS", here)

@@ -31,7 +31,7 @@ from aiosipreg.engine.outcome import Outcome, capped_retry_after
 from aiosipreg.engine.redirects import Detour
 from aiosipreg.engine.register import mapped_address
 from aiosipreg.engine.repairs import repair
-from aiosipreg.engine.replies import TROUBLES, Then, decide
+from aiosipreg.engine.replies import TROUBLES, Then, decide, warned
 from aiosipreg.engine.report import all_realms
 from aiosipreg.engine.transaction import TransactionState
 from aiosipreg.engine.walk import Walk
@@ -205,7 +205,8 @@ class Cycle:
             case Then.REDIRECT:
                 return self._redirected(row, response, now)
             case _:
-                return self._fail(row, now, response)
+                secure = self._detour.registrar.secure
+                return self._fail(warned(row, response) if secure else row, now, response)
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass."""

@@ -46,6 +46,8 @@ _DOUBTS: Final[Mapping[Reason, str]] = {
     Reason.UNCONFIRMED: "the server agreed to unregister, but still lists our Contact",
 }
 
+_WISHES_SIPS: Final = "it wants a sips URI, which only the settings can bring"
+
 
 def clean(text: str) -> str:
     """Escape what could steer a terminal or a log: control octets, bidirectional marks, broken UTF-8; cut to 512."""
@@ -94,5 +96,6 @@ def told(outcome: Outcome) -> str:
     response = outcome.response
     status = f"{response.status} {clean(response.reason)}".strip() if response is not None else ""
     # The cause may quote the network too: the Contacts of a redirect, a header that is no SIP.
-    details = ", ".join(detail for detail in (status, clean(outcome.cause)) if detail)
+    wish = _WISHES_SIPS if response is not None and any(entry.code == 381 for entry in response.warnings) else ""
+    details = ", ".join(detail for detail in (status, clean(outcome.cause), wish) if detail)
     return f"{outcome.row.advice} ({details})" if details else outcome.row.advice

@@ -839,6 +839,49 @@ def test_REG_14_strict_binding_is_about_the_contact_only() -> None:
     assert (driver.state, driver.event.reason) == (OK, Reason.AUTH_DOWNGRADE)
 
 
+WARNS_380 = 'Warning: 399 pbx "Busy", 380 titi.com "SIPS Not Allowed"'
+WARNS_381 = 'Warning: 381 titi.com "SIPS Required"'
+SIPS = {"identity": "sips:alice@example.org", "server": "sips:example.org"}
+
+
+@pytest.mark.parametrize(("status", "rows"), [(480, (WARNS_380,)), (480, (WARNS_380, "Retry-After: 60")), (416, ())])
+def test_SIPS_2_RSP_480_RSP_416_no_sips_is_final(status: int, rows: tuple[str, ...]) -> None:
+    driver = Driver(params(**SIPS), targets=[target(transport=Transport.TLS)])
+    driver.register()
+    driver.final(status, *rows)
+    driver.network(up=False)
+    driver.network(up=True)
+    assert (driver.moves[-1], driver.wait, len(driver.requests)) == ("F-07", None, 1)
+
+
+def test_SIPS_2_it_is_said_why() -> None:
+    driver = Driver(params(**SIPS))
+    driver.register()
+    driver.final(480, WARNS_380)
+    assert driver.event.reason is Reason.TEMPORARILY_UNAVAILABLE
+    assert driver.event.message.startswith("the server does not allow sips here (Warning 380)")
+    assert driver.event.warnings == ("Busy", "SIPS Not Allowed")
+
+
+def test_SIPS_2_to_a_sip_request_the_same_warning_means_nothing() -> None:
+    driver = Driver()
+    driver.register()
+    driver.final(480, WARNS_380)
+    assert (driver.moves[-1], driver.wait is None) == ("F-06", False)
+
+
+@pytest.mark.parametrize("status", [403, 480])
+def test_SIPS_2_a_wish_for_sips_is_told_and_nothing_else(status: int) -> None:
+    driver = Driver()
+    driver.register()
+    driver.final(status, WARNS_381)
+    assert (driver.wait is None) is (status == 403)
+    assert f"({status} Because, it wants a sips URI, which only the settings can bring)" in driver.event.message
+    assert driver.event.warnings == ("SIPS Required",)
+    driver.register()
+    assert driver.last.request.uri == "sip:example.org"
+
+
 def registered_with(
     *challenged: str, policy: DigestPolicy | None = None, proves: tuple[str, ...] = (), **changes: Any
 ) -> Driver:
