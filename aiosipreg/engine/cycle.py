@@ -270,7 +270,7 @@ class Cycle:
         if self._last or self.purpose in (Purpose.REMOVE, Purpose.CLEAR):
             # Another server may not know of our binding; REG-25 leaves no time to look for it.
             return self._end(*self.walk.why, cause=cause)
-        if not self.walk.listed:
+        if not self.walk.listed and now < self._ends_at:
             # Where the binding was taken is no good any more; the registrar itself may know another place.
             self._detour = Detour(self._session.params)
             return self._locate()
