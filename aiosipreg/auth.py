@@ -22,6 +22,9 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 class AuthInfo:
     """One user's secret and where it may be used.
 
+    A server may ask for a certificate of ours over TLS instead of a password, or before. It does so without naming a
+    realm, and only what is known when the connection is opened can answer: an auth provider is asked too late.
+
     Attributes:
         username: The SIP user this belongs to.
         userid: The digest user name when it differs from ``username``; may contain ``@`` (AUTH-26).
@@ -31,10 +34,15 @@ class AuthInfo:
             algorithm it may answer.
         realm: The realm it answers; ``None`` answers any realm of the account's own servers (SEC-5).
         domain: The SIP domain of the accounts it serves; ``None`` serves any.
+        client_cert: Certificate to show over TLS to the servers of the accounts it serves, with the chain behind it:
+            path of a PEM file, or PEM text. Where the `TlsParams` of an account have one, that is shown instead; never
+            shown elsewhere.
+        client_key: Its private key, likewise; ``None`` when it stands beside the certificate. Never shown.
+        key_password: What the key is encrypted with. Never shown.
 
     Raises:
-        ConfigError: Both or neither of ``password`` and ``ha1``; a ``ha1`` without ``realm``; a text that is empty or
-            has control characters (SEC-11); a name with a colon (AUTH-32).
+        ConfigError: Both of ``password`` and ``ha1``, or nothing at all; a ``ha1`` without ``realm``; a key without
+            certificate; a text that is empty or has control characters (SEC-11); a name with a colon (AUTH-32).
     """
 
     username: str
@@ -45,6 +53,9 @@ class AuthInfo:
     algorithm: str | None = None
     realm: str | None = None
     domain: str | None = None
+    client_cert: str | None = field(default=None, repr=False)
+    client_key: str | None = field(default=None, repr=False)
+    key_password: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("username", "userid", "algorithm", "realm", "domain"):
@@ -55,12 +66,31 @@ class AuthInfo:
             raise ConfigError("password", "(hidden)", "text without control characters or line breaks")
         if ":" in self.digest_username:
             raise ConfigError("userid", self.digest_username, "a name without a colon, which digest cannot carry")
-        if (self.password is None) == (self.ha1 is None):
-            raise ConfigError("password", "(hidden)", "exactly one of password and ha1")
+        self._check_secrets()
+        self._check_certificate()
+
+    def _check_secrets(self) -> None:
+        if self.password is not None and self.ha1 is not None:
+            raise ConfigError("password", "(hidden)", "one of password and ha1, not both")
+        if not self.has_secret and self.client_cert is None:
+            raise ConfigError("password", None, "a password, a ha1 or a client_cert")
         if self.ha1 is not None:
             digits = 32 if (self.algorithm or "MD5").upper().startswith("MD5") else 64
             if self.realm is None or not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", self.ha1):
                 raise ConfigError("ha1", "(hidden)", f"{digits} hex digits, together with the realm they were made for")
+
+    def _check_certificate(self) -> None:
+        for name in ("client_cert", "client_key", "key_password"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, str) or not value.strip()):
+                raise ConfigError(name, "(hidden)", "text that is not empty")
+        if self.client_cert is None and (self.client_key is not None or self.key_password is not None):
+            raise ConfigError("client_cert", None, "a certificate, because there is a key")
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether it can answer challenges, and not only show a certificate."""
+        return self.password is not None or self.ha1 is not None
 
     @property
     def digest_username(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Self
 
 from aiosipreg.chance import Chance
 from aiosipreg.checks import positive
+from aiosipreg.credentials import Keyring
 from aiosipreg.dependents import Dependents
 from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.keepalive import KeepAlive
@@ -28,7 +30,7 @@ from aiosipreg.streams import Broadcast
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
-    from aiosipreg.auth import AuthInfo, AuthProvider
+    from aiosipreg.auth import AuthInfo
     from aiosipreg.engine.effects import Effect
     from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.hub import RequestHandler
@@ -90,9 +92,7 @@ class Core:
         on_request: RequestHandler | None = None,
         pacing: Pacing | None = _DEFAULT_PACING,
     ) -> None:
-        source = auth_source("auth", auth)
-        self._auth_provider: AuthProvider | None = None if isinstance(source, tuple) else source
-        self._auth_infos: list[AuthInfo] = list(source) if isinstance(source, tuple) else []
+        self._keyring = Keyring(auth_source("auth", auth))
         if user_agent is not None and not user_agent.isprintable():
             raise ConfigError("user_agent", user_agent, "text without control characters")
         if on_request is not None and not iscoroutinefunction(on_request):
@@ -261,24 +261,26 @@ class Core:
     @property
     def auth_infos(self) -> tuple[AuthInfo, ...]:
         """The credentials for all accounts."""
-        return tuple(self._auth_infos)
+        return self._keyring.infos
 
     def add_auth_info(self, info: AuthInfo) -> None:
-        """Add credentials; they replace an entry for the same user, realm and domain, and wake who waits for some."""
-        key = (info.username, info.realm, info.domain)
-        self._auth_infos = [old for old in self._auth_infos if (old.username, old.realm, old.domain) != key]
-        self._auth_infos.append(info)
-        self._enter_all(lambda machine, now: machine.credentials_changed(now))
+        """Add credentials; they replace an entry for the same user, realm and domain, and wake who waits for some.
+
+        Accounts that show another certificate because of that register anew at once.
+        """
+        shows_other = self._keyring.add(info)
+        for proxy in self.proxy_configs:
+            other = shows_other(proxy.params)
+            proxy._enter(partial(Registration.credentials_changed, certificate=other), insist=other)
 
     def remove_auth_info(self, info: AuthInfo) -> None:
         """Take credentials away; an entry that is not there is no error."""
-        if info in self._auth_infos:
-            self._auth_infos.remove(info)
+        if self._keyring.remove(info):
             self._enter_all(_forget_secrets)
 
     def clear_auth_infos(self) -> None:
         """Take all credentials away."""
-        self._auth_infos.clear()
+        self._keyring.clear()
         self._enter_all(_forget_secrets)
 
     # What is seen from outside.

@@ -13,13 +13,127 @@ from aiosipreg.engine.authenticator import find_auth_info
 from aiosipreg.engine.effects import Answered, NotAnswered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from aiosipreg.auth import AuthChallenge, AuthProvider
     from aiosipreg.engine.effects import Answer, Ask, Flow
     from aiosipreg.params import ProxyParams
+    from aiosipreg.settings import TlsParams
 
-__all__ = ["caution", "inquire", "known_credentials"]
+__all__ = ["Keyring", "caution", "client_tls", "inquire", "known_credentials", "shown_certificate"]
 
 logger = logging.getLogger("aiosipreg.auth")
+
+
+class Keyring:
+    """The credentials that a core has for all its accounts.
+
+    Args:
+        source: Entries, or whom to ask.
+
+    Attributes:
+        infos: The entries, the newest last.
+        certified: Those of them that have a certificate, which is looked for with every connection.
+        provider: Whom to ask, ``None`` for nobody.
+    """
+
+    def __init__(self, source: tuple[AuthInfo, ...] | AuthProvider) -> None:
+        self.provider = None if isinstance(source, tuple) else source
+        self._have(source if isinstance(source, tuple) else ())
+
+    def add(self, info: AuthInfo) -> Callable[[ProxyParams], bool]:
+        """Take an entry; it replaces one for the same, which a certificate alone and a password are not.
+
+        Returns:
+            Tells whether an account shows another certificate because of that.
+        """
+        before = self.certified
+        self._have((*(old for old in self.infos if _key(old) != _key(info)), info))
+        after = self.certified
+        if before == after:
+            return lambda _: False
+        return lambda params: shown_certificate(params, before) != shown_certificate(params, after)
+
+    def remove(self, info: AuthInfo) -> bool:
+        """Take an entry away; return whether it was there."""
+        there = info in self.infos
+        self._have(tuple(old for old in self.infos if old != info))
+        return there
+
+    def clear(self) -> None:
+        """Take all entries away."""
+        self._have(())
+
+    def _have(self, infos: tuple[AuthInfo, ...]) -> None:
+        self.infos = infos
+        self.certified = tuple(info for info in infos if info.client_cert is not None)
+
+
+def _key(info: AuthInfo) -> tuple[object, ...]:
+    return info.username, info.realm, info.domain, info.has_secret
+
+
+def client_tls(params: ProxyParams, shared: Keyring, otherwise: TlsParams, *, foreign: bool) -> TlsParams:
+    """Whom an account trusts, and which certificate it shows (TLS-9).
+
+    A certificate in the account's own `TlsParams` wins, then come credentials, then what the core has for all. A
+    context of the application's decides by itself.
+
+    Args:
+        params: The account.
+        shared: The core's credentials.
+        otherwise: The core's `TlsParams`.
+        foreign: A redirect led outside the registrar's domain: nothing of ours is shown there (SEC-7).
+    """
+    tls = params.tls or otherwise
+    if tls.context is not None:
+        return tls
+    if foreign:
+        return tls if tls.client_cert is None else _showing(tls, None)
+    if params.tls is not None and params.tls.client_cert is not None:
+        return tls
+    info = shown_certificate(params, shared.certified)
+    return tls if info is None else _showing(tls, info)
+
+
+def shown_certificate(params: ProxyParams, shared: tuple[AuthInfo, ...]) -> AuthInfo | None:
+    """The credentials whose certificate an account shows: its own before those of the core, as with passwords.
+
+    Args:
+        params: The account.
+        shared: Those of the core that have a certificate.
+    """
+    own = params.auth if isinstance(params.auth, tuple) else ()
+    who, realm = params.sender, params.realm
+    if not shared and not own:
+        return None
+    return _certificate(own, username=None, domain=who.host, realm=realm) or _certificate(
+        shared, username=who.user, domain=who.host, realm=realm
+    )
+
+
+def _certificate(infos: Iterable[AuthInfo], *, username: str | None, domain: str, realm: str | None) -> AuthInfo | None:
+    """The entry with a certificate that fits best, see `find_auth_info`.
+
+    TLS comes before any challenge: an entry that names a realm fits where the account names the same, or none.
+    """
+    best: tuple[int, AuthInfo] | None = None
+    for info in infos:
+        if info.client_cert is None or (username is not None and info.username != username):
+            continue
+        if info.domain is not None and info.domain.lower() != domain.lower():
+            continue
+        if realm is not None and info.realm not in (None, realm):
+            continue
+        rank = 2 * (realm is not None and info.realm is not None) + (info.domain is not None)
+        if best is None or rank >= best[0]:
+            best = (rank, info)
+    return best[1] if best is not None else None
+
+
+def _showing(tls: TlsParams, info: AuthInfo | None) -> TlsParams:
+    names = ("client_cert", "client_key", "key_password")
+    return tls.replace(**{name: None if info is None else getattr(info, name) for name in names})
 
 
 def known_credentials(params: ProxyParams, shared: tuple[AuthInfo, ...], ask: Ask) -> AuthInfo | None:

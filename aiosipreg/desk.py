@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from aiosipreg.credentials import inquire, known_credentials
+from aiosipreg.credentials import client_tls, inquire, known_credentials
 from aiosipreg.engine.change import Changed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from aiosipreg.auth import AuthChallenge, AuthInfo
-    from aiosipreg.engine.effects import Answer, Ask, Concluded
+    from aiosipreg.engine.effects import Answer, Ask, Concluded, Connect
     from aiosipreg.engine.registration import Registration
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Owner
@@ -52,10 +52,12 @@ class Desk:
         """The account in log lines."""
         return str(self._settings.aor)
 
-    @property
-    def tls(self) -> TlsParams:
-        """Whom the account trusts, and how it proves who it is."""
-        return self._settings.tls or self._owner._tls
+    def tls(self, connect: Connect) -> TlsParams:
+        """Whom the account trusts on the way to a target, and how it proves who it is."""
+        settings, owner = self._settings, self._owner
+        if not connect.target.transport.secure:
+            return settings.tls or owner._tls
+        return client_tls(settings, owner._keyring, owner._tls, foreign=connect.foreign)
 
     def report(self, report: Changed | Concluded) -> None:
         """Pass a change on; only queries conclude, and they have an account of their own."""
@@ -69,7 +71,7 @@ class Desk:
     def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """The question to the auth provider, not yet asked; ``None`` when nobody is to be asked."""
         own = self._settings.auth
-        provider = own if callable(own) else self._owner._auth_provider
+        provider = own if callable(own) else self._owner._keyring.provider
         if provider is None or ask.foreign:
             return None
         challenge = self._principal.challenge(self._settings, ask)
@@ -80,4 +82,4 @@ class Desk:
         return self._machine.session.params
 
     def _listed(self, ask: Ask) -> AuthInfo | None:
-        return known_credentials(self._settings, self._owner.auth_infos, ask)
+        return known_credentials(self._settings, self._owner._keyring.infos, ask)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from aiosipreg.auth import AuthInfo
-    from aiosipreg.engine.effects import Answer, Ask, Changed
+    from aiosipreg.engine.effects import Answer, Ask, Changed, Connect
     from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.session import Session
     from aiosipreg.ports import Host
@@ -31,9 +31,8 @@ class Asker(Protocol):
         """The account in log lines."""
         ...
 
-    @property
-    def tls(self) -> TlsParams:
-        """Whom the account trusts, and how it proves who it is."""
+    def tls(self, connect: Connect) -> TlsParams:
+        """Whom the account trusts on the way to a target, and how it proves who it is."""
         ...
 
     def known(self, ask: Ask) -> AuthInfo | None:
@@ -80,10 +79,9 @@ class Fetch:
         """The account in log lines."""
         return self._asker.identity
 
-    @property
-    def tls(self) -> TlsParams:
-        """Whom the account trusts, and how it proves who it is."""
-        return self._asker.tls
+    def tls(self, connect: Connect) -> TlsParams:
+        """Whom the account trusts on the way to a target, and how it proves who it is."""
+        return self._asker.tls(connect)
 
     def known(self, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from functools import lru_cache
 from inspect import iscoroutinefunction
+from itertools import combinations
 from typing import Any, Self, TypeAlias
 
 from aiosipreg.auth import AuthInfo, AuthProvider
@@ -29,7 +30,7 @@ from aiosipreg.vetting import (
 )
 from aiosipreg.wire import NameAddr, Params, SipUri
 
-__all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "auth_source"]
+__all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "are_twins", "auth_source"]
 
 AuthSource: TypeAlias = AuthInfo | Iterable[AuthInfo] | AuthProvider | None
 
@@ -115,7 +116,8 @@ class ProxyParams:
         contact_uri_params: Parameters of the URI in the Contact.
         extra_contacts: Further Contacts that are registered with the account's own, as text or `NameAddr`, each with
             ``q`` and a lifetime of its own if it has them. One that is taken out of the settings is removed from the
-            registrar by the next REGISTER.
+            registrar by the next REGISTER. One that is the account's own with sip for sips, or the reverse, is left out
+            (RFC 5630 5.1.1.1).
         headers: Further headers of each REGISTER, as pairs.
         supported: Option tags of the Supported header; ``None`` for the default, empty for no header.
         instance_id: A URN for ``+sip.instance``, without brackets and quotes.
@@ -228,7 +230,7 @@ def _checked(params: ProxyParams) -> dict[str, object]:
     registrar = _registrar("server", server, aor, "identity")
     _check_scalars(params)
     auth = auth_source("auth", params.auth)
-    further = tuple(read_contact(entry, aor) for entry in read_items("extra_contacts", params.extra_contacts))
+    further = _further(params, aor)
     return {
         "aor": aor,
         "registrar": registrar,
@@ -249,6 +251,22 @@ def _checked(params: ProxyParams) -> dict[str, object]:
         "redirect_hosts": _hosts("redirect_hosts", params.redirect_hosts),
         "path_hosts": _hosts("path_hosts", params.path_hosts),
     }
+
+
+def _further(params: ProxyParams, aor: SipUri) -> tuple[NameAddr, ...]:
+    entries = tuple(read_contact(entry, aor) for entry in read_items("extra_contacts", params.extra_contacts))
+    for one, other in combinations(entries, 2):
+        if are_twins(one, other):
+            raise ConfigError("extra_contacts", str(other), f"one scheme for one contact, because {one} is there")
+    return entries
+
+
+def are_twins(one: NameAddr, other: NameAddr) -> bool:
+    """Whether two Contacts are one, but for sip and sips (SIPS-4)."""
+    a, b = one.uri, other.uri
+    if not isinstance(a, SipUri) or not isinstance(b, SipUri) or a.secure is b.secure:
+        return False
+    return (a.user, a.host.lower(), a.port) == (b.user, b.host.lower(), b.port)
 
 
 def _hosts(name: str, value: Iterable[str]) -> tuple[str, ...]:

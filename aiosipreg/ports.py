@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine, Sequence
 
-    from aiosipreg.auth import AuthChallenge, AuthInfo, AuthProvider
-    from aiosipreg.engine.effects import Answer, Ask, Changed, Concluded, Effect, Flow, Send, TargetFailed
+    from aiosipreg.auth import AuthChallenge, AuthInfo
+    from aiosipreg.credentials import Keyring
+    from aiosipreg.engine.effects import Answer, Ask, Changed, Concluded, Connect, Effect, Flow, Send, TargetFailed
     from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.outbound import FlowSet
@@ -194,9 +195,8 @@ class Account(Protocol):
         """The account in log lines."""
         ...
 
-    @property
-    def tls(self) -> TlsParams:
-        """Whom the account trusts, and how it proves who it is."""
+    def tls(self, connect: Connect) -> TlsParams:
+        """Whom the account trusts on the way to a target, and how it proves who it is."""
         ...
 
     def report(self, report: Changed | Concluded) -> None:
@@ -296,18 +296,13 @@ class Applicant(Protocol):
 class Owner(Protocol):
     """What an account needs of its core; what is not public is private to the package."""
 
-    _auth_provider: AuthProvider | None
     _auth_timeout: float
+    _keyring: Keyring
     _tls: TlsParams
 
     @property
     def _keeper(self) -> Records:
         """What outlives the process."""
-        ...
-
-    @property
-    def auth_infos(self) -> tuple[AuthInfo, ...]:
-        """Credentials for all accounts, the newest last."""
         ...
 
     def _start_registration(self, params: ProxyParams, flows: FlowSet | None = None, reg_id: int = 1) -> Registration:

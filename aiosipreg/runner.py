@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.session import Session
     from aiosipreg.ports import Account, Host
+    from aiosipreg.settings import TlsParams
     from aiosipreg.wire import Response
 
 __all__ = ["Runner"]
@@ -53,8 +54,8 @@ class Runner(Generic[M]):
     """Drives one machine."""
 
     __slots__ = (
-        "_account", "_branch", "_host", "_insists", "_machine", "_question", "_queued", "_sent_on", "_upkeep",
-        "_used",
+        "_account", "_branch", "_host", "_insists", "_machine", "_question", "_queued", "_sent_on", "_tls",
+        "_upkeep", "_used",
     )  # fmt: skip
 
     def __init__(self, machine: M, account: Account, host: Host) -> None:
@@ -66,6 +67,7 @@ class Runner(Generic[M]):
         self._queued: Connect | None = None
         self._insists = False
         self._sent_on: Flow | None = None
+        self._tls: TlsParams | None = None
         self._used = _NO_FLOWS
         self._upkeep: Upkeep | None = None
 
@@ -237,12 +239,16 @@ class Runner(Generic[M]):
         return []
 
     def _reach(self, connect: Connect) -> list[Effect]:
+        tls = self._account.tls(connect)
         try:
-            flow = connect.flow or self._host.flow(connect.target, self._account.tls)
+            # A flow is of no use any more to who trusts others by now, or shows another certificate (TLS-7).
+            named = connect.flow if tls is self._tls or tls == self._tls else None
+            self._tls = tls
+            flow = named or self._host.flow(connect.target, tls)
         except OSError as error:
             return self._machine.take(NotConnected(connect.token, str(error), _row(error)), self._host.now())
         if flow is None:
-            self._inquire(self._open(connect))
+            self._inquire(self._open(connect, tls))
             return []
         return self._machine.take(Connected(connect.token, flow), self._host.now())
 
@@ -273,9 +279,9 @@ class Runner(Generic[M]):
         except (ResolutionFailed, NoTransport) as error:
             return _not_located(locate, error)
 
-    async def _open(self, connect: Connect) -> Answer:
+    async def _open(self, connect: Connect, tls: TlsParams) -> Answer:
         try:
-            return Connected(connect.token, await self._host.open(connect.target, self._account.tls))
+            return Connected(connect.token, await self._host.open(connect.target, tls))
         except OSError as error:
             return NotConnected(connect.token, str(error), _row(error))
 

@@ -109,6 +109,8 @@ class Reason(enum.Enum):
     """The credentials provider raised, or took too long."""
     AUTH_DOWNGRADE = "auth_downgrade"
     """The server, or somebody on the way, asks for weaker authentication than it did before."""
+    REALM_MISMATCH = "realm_mismatch"
+    """The realm that asks for the password has nothing to do with the names in the server's certificate."""
     SERVER_NOT_AUTHENTICATED = "server_not_authenticated"
     """The server did not prove that it knows the secret: the proof that it sent is wrong."""
     UNCONFIRMED = "unconfirmed"

@@ -8,10 +8,6 @@ __all__ = ["OPEN_ROWS"]
 
 _WAITING: Final = {
     "Compact header names would save octets, and a request that is too large goes by TCP instead.": "MSG-8",
-    "The realm of a challenge is not compared with the names of a certificate yet.": "SEC-6",
-    "Warnings 380 and 381, and what sips means for From and To, come with the next look at sips.": (
-        "SIPS-2 SIPS-3 SIPS-4"
-    ),
     "Only a registration that also subscribes to its state has to know GRUUs in it; reg-event is not built.": "GRUU-9",
     "Overload control (RFC 7339) is an extension of its own and comes as one.": (
         "OVL-1 OVL-2 OVL-3 OVL-4 OVL-5 OVL-6 SEC-31"

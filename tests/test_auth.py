@@ -71,10 +71,38 @@ def test_AUTH_32_digest_name_with_a_colon_is_refused(names: dict[str, str]) -> N
     assert error.value in names.values()
 
 
-@pytest.mark.parametrize("secrets", [{"password": None}, {"ha1": HA1, "realm": "r"}, {"ha1": HA1, "realm": None}])
-def test_AUTH_33_exactly_one_secret(secrets: dict[str, Any]) -> None:
+@pytest.mark.parametrize("secrets", [{"ha1": HA1, "realm": "r"}, {"ha1": HA1, "realm": None}])
+def test_AUTH_33_one_secret_not_two(secrets: dict[str, Any]) -> None:
     error = refused(**secrets)
-    assert (error.field, error.value, error.expected) == ("password", "(hidden)", "exactly one of password and ha1")
+    assert (error.field, error.value, error.expected) == ("password", "(hidden)", "one of password and ha1, not both")
+
+
+def test_there_has_to_be_something_to_show() -> None:
+    error = refused(password=None)
+    assert (error.field, error.expected) == ("password", "a password, a ha1 or a client_cert")
+
+
+@pytest.mark.parametrize(("secret", "has"), [({}, False), ({"password": ""}, True), ({"ha1": HA1, "realm": "r"}, True)])
+def test_TLS_9_a_certificate_is_no_secret_that_answers_challenges(secret: dict[str, Any], has: bool) -> None:
+    assert AuthInfo("toto", client_cert="toto.pem", **secret).has_secret is has
+
+
+@pytest.mark.parametrize("field", ["client_cert", "client_key", "key_password"])
+@pytest.mark.parametrize("value", ["", " ", 5, b"planted"])
+def test_TLS_9_certificate_and_key_are_texts(field: str, value: Any) -> None:
+    error = refused(**{"client_cert": "toto.pem", field: value})
+    assert (error.field, error.value, error.expected) == (field, "(hidden)", "text that is not empty")
+
+
+@pytest.mark.parametrize("field", ["client_key", "key_password"])
+def test_TLS_9_a_key_is_that_of_a_certificate(field: str) -> None:
+    error = refused(**{field: "planted"})
+    assert (error.field, error.expected) == ("client_cert", "a certificate, because there is a key")
+
+
+def test_SEC_9_TLS_9_neither_certificate_nor_key_is_shown() -> None:
+    info = AuthInfo("toto", client_cert="planted-1", client_key="planted-2", key_password="planted-3")
+    assert "planted" not in f"{info!r} {info}"
 
 
 @pytest.mark.parametrize(

@@ -367,7 +367,7 @@ class TestPacing:
             assert 0 < part["mean"] <= part["peak"] <= part["second"]
 
     def test_nobody_comes_back_when_the_day_is_over_before(self) -> None:
-        day = pacing.play(3, 2, outage=0.5, silence=1.25)
+        day = pacing.play(3, 2, outage=0.5, silence=1.5)
         assert (day.recovered, day.states) == (None, {"Failed": 3})
 
     def test_it_is_told_in_a_table(self, capsys: pytest.CaptureFixture[str]) -> None:

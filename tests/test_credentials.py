@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from aiosipreg import AuthChallenge, AuthInfo, ProxyConfig, ProxyParams
-from aiosipreg.credentials import caution, inquire, known_credentials
+from aiosipreg import AuthChallenge, AuthInfo, ProxyConfig, ProxyParams, TlsParams
+from aiosipreg.credentials import Keyring, caution, client_tls, inquire, known_credentials, shown_certificate
 from aiosipreg.engine.effects import Answered, Ask, Flow, NotAnswered
 from aiosipreg.engine.targets import Target, Transport
 from tests.events import Account
@@ -59,6 +60,10 @@ def test_SEC_4_before_there_is_a_flow_there_is_nothing_to_warn_of() -> None:
 class TestKnown:
     def test_nobody_has_any(self) -> None:
         assert known() is None
+
+    def test_TLS_9_a_certificate_alone_answers_no_challenge(self) -> None:
+        assert known(certified(), (certified(), info())) == info()
+        assert known(certified(), (certified(),)) is None
 
     def test_the_core_has_some_for_this_user(self) -> None:
         assert known(shared=(info("other"), info())) == info()
@@ -192,3 +197,108 @@ class TestProvider:
         with pytest.raises(asyncio.CancelledError):
             await question
         assert ended == [True]
+
+
+def certified(username: str = "toto", cert: str = "toto.pem", **fields: Any) -> AuthInfo:
+    return AuthInfo(username, client_cert=cert, client_key="toto.key", key_password="open", **fields)
+
+
+class TestKeyring:
+    def test_it_has_entries_or_somebody_to_ask(self) -> None:
+        async def provider(_: AuthChallenge) -> AuthInfo | None:
+            return None
+
+        entries = Keyring((info(), certified()))
+        assert (entries.infos, entries.certified, entries.provider) == ((info(), certified()), (certified(),), None)
+        asking = Keyring(provider)
+        assert (asking.infos, asking.certified, asking.provider) == ((), (), provider)
+
+    def test_a_certificate_alone_replaces_no_password(self) -> None:
+        ring = Keyring((info(),))
+        ring.add(certified())
+        ring.add(certified(cert="newer.pem"))
+        assert ring.infos == (info(), certified(cert="newer.pem"))
+        both = info(client_cert="both.pem")
+        ring.add(both)
+        assert ring.infos == (certified(cert="newer.pem"), both)
+
+    def test_what_is_not_there_is_not_taken_away(self) -> None:
+        ring = Keyring((info(), certified()))
+        assert not ring.remove(info("other"))
+        assert ring.remove(certified())
+        assert (ring.infos, ring.certified) == ((info(),), ())
+        ring.clear()
+        assert ring.infos == ()
+
+    def test_TLS_9_it_tells_which_accounts_show_another_certificate(self) -> None:
+        toto, tata = ProxyParams("sip:toto@sip.titi.com"), ProxyParams("sip:tata@sip.titi.com")
+        ring = Keyring((certified(),))
+        for new, others in (
+            (certified("tata"), [False, True]),
+            (certified(cert="newer.pem"), [True, False]),
+            (certified(cert="newer.pem"), [False, False]),
+            (info(), [False, False]),
+        ):
+            shows_other = ring.add(new)
+            assert [shows_other(toto), shows_other(tata)] == others
+
+
+class TestShownCertificate:
+    TOTO = ProxyParams("sip:toto@sip.titi.com")
+
+    def shown(self, *shared: AuthInfo, **settings: Any) -> AuthInfo | None:
+        return shown_certificate(self.TOTO.replace(**settings), shared)
+
+    def test_TLS_9_it_is_that_of_the_user(self) -> None:
+        assert self.shown() is None
+        assert self.shown(certified("tata")) is None
+        assert self.shown(certified("tata"), certified()) == certified()
+
+    def test_TLS_9_the_accounts_own_come_first_and_need_not_name_its_user(self) -> None:
+        assert self.shown(certified(), auth=[info(), certified("trunk")]) == certified("trunk")
+        assert self.shown(certified(), auth=info("trunk")) == certified()
+
+    def test_TLS_9_of_several_that_fit_the_most_exact_and_then_the_newest(self) -> None:
+        here, elsewhere = certified(domain="SIP.titi.com"), certified(domain="elsewhere")
+        assert self.shown(here, certified(), elsewhere) == here
+        assert self.shown(certified(cert="old.pem"), certified()) == certified()
+
+    def test_TLS_9_SEC_5_a_realm_counts_where_the_account_names_one(self) -> None:
+        named = certified(realm="titi.com")
+        assert self.shown(named) == named
+        assert self.shown(named, certified()) == certified()
+        assert self.shown(named, certified(), realm="titi.com") == named
+        assert self.shown(named, realm="elsewhere") is None
+
+
+class TestClientTls:
+    def shown(self, params: ProxyParams, core: TlsParams, *, foreign: bool = False) -> tuple[str | None, ...]:
+        tls = client_tls(params, Keyring((certified(),)), core, foreign=foreign)
+        return tls.ca_file, tls.client_cert, tls.client_key, tls.key_password
+
+    def test_TLS_9_credentials_add_a_certificate_to_who_is_trusted(self) -> None:
+        params = ProxyParams("sip:toto@sip.titi.com")
+        mine = ("toto.pem", "toto.key", "open")
+        assert self.shown(params, TlsParams(ca_file="a")) == ("a", *mine)
+        assert self.shown(params.replace(tls=TlsParams(ca_file="b")), TlsParams(ca_file="a")) == ("b", *mine)
+        assert self.shown(params, TlsParams(ca_file="a", client_cert="core.pem")) == ("a", *mine)
+
+    def test_TLS_9_a_certificate_of_the_account_itself_wins(self) -> None:
+        params = ProxyParams("sip:toto@sip.titi.com", tls=TlsParams(client_cert="own.pem"))
+        assert self.shown(params, TlsParams()) == (None, "own.pem", None, None)
+
+    def test_TLS_9_without_credentials_nothing_is_made_anew(self) -> None:
+        core = TlsParams(client_cert="core.pem")
+        assert client_tls(ProxyParams("sip:other@titi.com"), Keyring((certified(),)), core, foreign=False) is core
+
+    def test_TLS_9_a_context_decides_by_itself(self) -> None:
+        core = TlsParams(context=ssl.create_default_context())
+        params = ProxyParams("sip:toto@sip.titi.com")
+        for foreign in (False, True):
+            assert client_tls(params, Keyring((certified(),)), core, foreign=foreign) is core
+
+    def test_SEC_7_whoever_a_redirect_led_to_outside_is_shown_nothing(self) -> None:
+        params = ProxyParams("sip:toto@sip.titi.com")
+        core = TlsParams(ca_file="a", client_cert="core.pem", client_key="core.key", key_password="open")
+        assert self.shown(params, core, foreign=True) == ("a", None, None, None)
+        assert self.shown(params, TlsParams(ca_file="a"), foreign=True) == ("a", None, None, None)

@@ -63,6 +63,7 @@ SIDEWAYS: dict[str, set[str]] = {
     "checks": {"errors"},
     "engine": {"params", "settings"},
     "params": {"settings", "vetting"},
+    "ports": {"credentials"},
     "hub": {"keepalives", "runner"},
     "roaming": {"hub", "runner"},
     "fetch": {"runner"},

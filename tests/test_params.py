@@ -573,6 +573,28 @@ def test_REG_9_a_sips_account_registers_sips_contacts() -> None:
     assert params.further_contacts[0].uri == SipUri.parse("sips:toto@desk.example.org")
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "twins"),
+    [
+        ("sip:toto@desk.titi.com", "sips:toto@DESK.titi.com;x", True),
+        ("sips:toto@desk.titi.com:5061", "sip:toto@desk.titi.com:5061", True),
+        ("sip:toto@desk.titi.com", "sip:toto@desk.titi.com;x", False),
+        ("sip:toto@desk.titi.com", "sips:toto@desk.titi.com:5061", False),
+        ("sip:toto@desk.titi.com", "sips:tata@desk.titi.com", False),
+        ("sip:toto@desk.titi.com", "mailto:toto@desk.titi.com", False),
+        ("mailto:toto@desk.titi.com", "sips:toto@desk.titi.com", False),
+    ],
+)
+def test_SIPS_4_one_contact_has_one_scheme(one: str, other: str, twins: bool) -> None:
+    contacts = (f"<{one}>;q=0.5", "<tel:+49>", f"<{other}>")
+    if not twins:
+        assert len(ProxyParams(TOTO, extra_contacts=contacts).further_contacts) == 3
+        return
+    with pytest.raises(ConfigError, match="one scheme for one contact") as caught:
+        ProxyParams(TOTO, extra_contacts=contacts)
+    assert (caught.value.field, caught.value.value) == ("extra_contacts", f"<{other}>")
+
+
 def test_further_contacts_are_given_as_text_or_as_addresses() -> None:
     address = NameAddr.parse("<mailto:toto@titi.com>;q=0.1")
     assert ProxyParams(TOTO, extra_contacts=(address,)) == ProxyParams(TOTO, extra_contacts=(str(address),))

@@ -101,7 +101,7 @@ class World:
     """The core and the account in one."""
 
     identity = "sip:toto@sip.titi.com"
-    tls = TlsParams()
+    trust = TlsParams()
 
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []
@@ -119,6 +119,10 @@ class World:
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
+
+    def tls(self, connect: Connect) -> TlsParams:
+        self.log.append(("tls", connect))
+        return self.trust
 
     def wake(self, runner: Expectant, at: float | None) -> None:
         self.log.append(("wake", at))
@@ -163,13 +167,13 @@ class World:
         self.log.append(("keep", await self._later(session)))
 
     def flow(self, target: Target, tls: TlsParams) -> Flow | None:
-        assert tls is self.tls
+        assert tls is self.trust
         if isinstance(self.at_hand, Exception):
             raise self.at_hand
         return self.at_hand
 
     async def open(self, target: Target, tls: TlsParams) -> Flow:
-        assert tls is self.tls
+        assert tls is self.trust
         flow: Flow = await self._later(self.opened)
         return flow
 
@@ -601,7 +605,20 @@ async def test_OUTB_16_an_answered_keep_alive_reaches_the_machine(runner: Runner
 
 
 async def test_OUTB_10_a_flow_that_is_named_is_the_one(runner: Runner[Machine], machine: Machine, world: World) -> None:
+    do(runner, Connect(3, TARGET))
     world.at_hand = OSError("nobody asks for another one")
     do(runner, Connect(4, TARGET, CONNECTION))
-    assert machine.given == [("take", Connected(4, CONNECTION))]
-    assert world.took("admit") == [("admit", TARGET)]
+    assert machine.given == [("take", Connected(3, FLOW)), ("take", Connected(4, CONNECTION))]
+    assert world.took("admit") == [("admit", TARGET)] * 2
+
+
+async def test_TLS_7_a_flow_that_is_named_is_of_no_use_to_who_trusts_others_by_now(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    do(runner, Connect(3, TARGET))
+    world.trust = TlsParams(wildcards=False)
+    do(runner, Connect(4, TARGET, CONNECTION))
+    world.trust = TlsParams(wildcards=False)
+    do(runner, Connect(5, TARGET, CONNECTION))
+    flows = [(3, FLOW), (4, FLOW), (5, CONNECTION)]
+    assert machine.given == [("take", Connected(token, flow)) for token, flow in flows]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiosipreg import Core, DnsParams, ProxyParams, Reason, RegistrationState, TlsParams
+from aiosipreg import AuthInfo, Core, DigestPolicy, DnsParams, ProxyParams, Reason, RegistrationState, TlsParams
 from aiosipreg.engine.dns import Address, Answer, Srv
 from aiosipreg.net.resolver import Resolver
 from tests import certificates
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from aiosipreg import ProxyConfig, RegistrationEvent
     from aiosipreg.engine.dns import Question
+    from aiosipreg.wire import Request, Response
     from tests.tcp_server import Server
 
 OK, CLEARED, FAILED = RegistrationState.OK, RegistrationState.CLEARED, RegistrationState.FAILED
@@ -89,6 +90,8 @@ async def test_SIPS_5_SIPS_7_sips_and_the_first_hop_alone(
             await proxy.refresh()
         assert [request.expires for request in peer.requests] == [3600, 3600, 3600, 0]
         for request in peer.requests:
+            both = [str(entry.uri) for entry in (request.from_, request.to) if entry]
+            assert both == [f"{contact.partition(':')[0]}:toto@titi.com"] * 2
             assert str(request.uri) == request_uri.replace("PORT", str(it.port))
             assert request.via is not None
             assert (request.via.transport, f"{request.via.host}:{request.via.port}") == ("TLS", here)
@@ -145,6 +148,84 @@ async def test_TLS_9_an_account_shows_its_certificate(tmp_path: Path) -> None:
         assert peer.transport.get_extra_info("peercert")["subject"] == ((("commonName", "toto"),),)
 
 
+def wanting(directory: Path) -> ssl.SSLContext:
+    """For a server that lets nobody in without a certificate."""
+    return certificates.server("titi.com").context(directory, clients=authority().pem)
+
+
+def certified(user: str, common: str, directory: Path | None = None, **secrets: Any) -> AuthInfo:
+    """Credentials with a certificate; with ``directory`` as paths of files there."""
+    ours = authority().issue(common=common)
+    certificate, key = (ours.pem, ours.key_pem()) if directory is None else map(str, ours.files(directory, user))
+    return AuthInfo(user, client_cert=certificate, client_key=key, **secrets)
+
+
+def shown(it: World) -> list[str]:
+    """Who stands in the certificates that were shown, connection by connection."""
+    subjects = [peer.transport.get_extra_info("peercert")["subject"] for peer in it.server.peers if peer.got]
+    return [subject[0][0][1] for subject in subjects]
+
+
+@pytest.mark.parametrize("paths", [False, True])
+async def test_TLS_7_TLS_9_TRA_10_each_account_shows_the_certificate_of_its_credentials(
+    tmp_path: Path, paths: bool
+) -> None:
+    async with world(tmp_path, context=wanting(tmp_path)) as it:
+        directory = tmp_path if paths else None
+        infos = [certified(user, f"{user}'s", directory, password="secret") for user in ("toto", "tata")]
+        async with it.core(auth=infos) as core:
+            for user in ("toto", "tata"):
+                proxy = core.add_proxy_config(it.account(f"sips:{user}@titi.com", "sips:titi.com:PORT"))
+                await proxy.registered()
+                await proxy.fetch_bindings()
+            own = it.account("sips:trunk@titi.com", "sips:titi.com:PORT", auth=infos[1], id="trunk")
+            await core.add_proxy_config(own).registered()
+            # Whoever shows the same shares a connection, and nobody else.
+            assert shown(it) == ["toto's", "tata's"]
+
+
+async def test_TLS_9_a_certificate_may_come_late_and_be_replaced(tmp_path: Path) -> None:
+    async with world(tmp_path, context=wanting(tmp_path)) as it, it.core() as core:
+        proxy = core.add_proxy_config(it.account("sips:toto@titi.com", "sips:titi.com:PORT"))
+        event = await failed(proxy)
+        assert event.reason in (Reason.IO_ERROR, Reason.TLS_ERROR)
+        core.add_auth_info(certified("tata", "nobody"))
+        assert proxy.state is FAILED
+        core.add_auth_info(certified("toto", "old"))
+        old = await proxy.registered()
+        core.add_auth_info(certified("toto", "new"))
+        assert proxy.state is RegistrationState.REFRESHING
+        await proxy.wait_for(OK)
+        assert proxy.binding is not None
+        assert proxy.binding.contact.uri != old.contact.uri
+        assert shown(it) == ["old", "new"]
+        core.clear_auth_infos()
+        assert proxy.state is OK
+
+
+async def test_TLS_9_OUTB_10_a_flow_that_showed_another_certificate_is_replaced(tmp_path: Path) -> None:
+    def rule(_peer: object, request: Request) -> Response:
+        return reply(request, 200, ("Require", "outbound"))
+
+    async with world(tmp_path, context=wanting(tmp_path)) as it, it.core(auth=certified("toto", "old")) as core:
+        it.server.rule = rule
+        outbound = {"outbound": True, "instance_id": "urn:uuid:00000000-0000-1000-8000-000a95a0e128"}
+        proxy = core.add_proxy_config(it.account("sips:toto@titi.com", "sips:titi.com:PORT", **outbound))
+        await proxy.registered()
+        core.add_auth_info(certified("toto", "new"))
+        await proxy.wait_for(OK)
+        assert shown(it) == ["old", "new"]
+        assert [contact.params["reg-id"] for request in it.server.requests for contact in request.contacts] == ["1"] * 2
+
+
+async def test_TLS_9_a_certificate_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    async with world(tmp_path, context=wanting(tmp_path)) as it, it.core() as core:
+        core.add_auth_info(AuthInfo("toto", client_cert=str(tmp_path / "nowhere.pem")))
+        event = await failed(core.add_proxy_config(it.account("sips:toto@titi.com", "sips:titi.com:PORT")))
+        assert (event.reason, event.retry_at) == (Reason.TLS_ERROR, None)
+        assert "nowhere.pem: No such file" in event.message
+
+
 async def test_other_trust_moves_the_binding_to_another_connection(tmp_path: Path) -> None:
     async with world(tmp_path) as it, it.core() as core:
         proxy = core.add_proxy_config(it.account("sips:toto@titi.com", "sips:titi.com:PORT"))
@@ -157,6 +238,44 @@ async def test_other_trust_moves_the_binding_to_another_connection(tmp_path: Pat
         assert len(it.server.peers) == 2
         renewal = it.server.peers[1].requests[0]
         assert [(entry.uri, entry.expires) for entry in renewal.contacts][1:] == [(first.contact.uri, 0)]
+
+
+@pytest.mark.parametrize(
+    ("names", "tls", "reason"),
+    [
+        (("titi.com",), TRUSTING, Reason.NONE),
+        (("tata.com",), TRUSTING.replace(extra_names=("tata.com",)), Reason.REALM_MISMATCH),
+        (("tata.com",), TRUSTING.replace(insecure_skip_verify=True), Reason.NONE),
+    ],
+    ids=["its own", "another", "nobody looked"],
+)
+async def test_SEC_6_the_realm_is_compared_with_what_the_certificate_says(
+    tmp_path: Path, names: tuple[str, ...], tls: TlsParams, reason: Reason
+) -> None:
+    async with world(tmp_path, *names) as it, it.core(tls=tls) as core:
+        params = it.account("sip:toto@tata.com", "sip:tata.com:PORT;transport=tls")
+        if reason is Reason.NONE:
+            params = it.account("sip:toto@titi.com", "sip:titi.com:PORT;transport=tls")
+        event = await core.add_proxy_config(params).wait_for(OK, timeout=10)
+        assert event.reason is reason
+
+
+async def test_SEC_6_pins_say_nothing_about_names(tmp_path: Path) -> None:
+    identity = certificates.server("tata.com")
+    pinned = TlsParams(pins=(identity.pin,), pins_suffice=True)
+    async with world(tmp_path, context=identity.context(tmp_path)) as it, it.core(tls=pinned) as core:
+        proxy = core.add_proxy_config(it.account("sip:toto@tata.com", "sip:tata.com:PORT;transport=tls"))
+        assert (await proxy.wait_for(OK, timeout=10)).reason is Reason.NONE
+
+
+async def test_SEC_6_a_realm_of_another_domain_may_be_refused(tmp_path: Path) -> None:
+    async with world(tmp_path, "tata.com") as it, it.core(digest=DigestPolicy(refuse_realm_mismatch=True)) as core:
+        proxy = core.add_proxy_config(it.account("sip:toto@tata.com", "sip:tata.com:PORT;transport=tls"))
+        event = await failed(proxy)
+        assert (event.reason, event.retry_at) == (Reason.REALM_MISMATCH, None)
+        assert [request.headers.get("Authorization") for request in it.server.requests] == [None]
+        core.add_auth_info(AuthInfo("toto", password="secret", realm="titi.com"))
+        await proxy.registered()
 
 
 async def test_SIPS_1_RSP_416_does_not_make_sip_of_sips(tmp_path: Path) -> None:

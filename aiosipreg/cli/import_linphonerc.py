@@ -70,7 +70,13 @@ def _details(account: ProxyParams) -> tuple[str, str]:
 
 
 def _secret(info: AuthInfo) -> str:
-    return "password" if info.ha1 is None else f"HA1 ({info.algorithm or 'MD5'})"
+    kind = _kind(info)
+    words = f"HA1 ({info.algorithm or 'MD5'})" if kind == "ha1" else kind
+    return f"{words}, certificate" if info.has_secret and info.client_cert else words
+
+
+def _kind(info: AuthInfo) -> str:
+    return "ha1" if info.ha1 is not None else "password" if info.has_secret else "certificate"
 
 
 def _changed(imported: Imported) -> list[tuple[str, str]]:
@@ -130,7 +136,8 @@ def _described(imported: Imported) -> dict[str, Any]:
             {
                 "username": info.username,
                 "userid": info.userid,
-                "secret": "password" if info.ha1 is None else "ha1",
+                "secret": _kind(info),
+                "certificate": info.client_cert is not None,
                 "algorithm": info.algorithm,
                 "realm": info.realm,
                 "domain": info.domain,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.digest import DigestSession, choose
-from aiosipreg.engine.realm import PROTECTION, Nonce, Realm, Sent, is_less
+from aiosipreg.engine.realm import PROTECTION, Nonce, Realm, Sent, is_less, is_related
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
 
@@ -45,6 +45,8 @@ class Verdict(enum.Enum):
     """The server keeps asking (AUTH-19, AUTH-23)."""
     DOWNGRADED = "SEC-1"
     """It asks for less than what it accepted before, and that is not given (SEC-1)."""
+    UNRELATED = "SEC-6"
+    """Its realm is none of its certificate's names, and the credentials do not name it either (SEC-6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +138,13 @@ class Authenticator:
         )
         return [answer for answer in answers if answer is not None]
 
-    def challenged(self, response: Response, server: str) -> Verdict | Question:
+    def challenged(self, response: Response, server: str, names: tuple[str, ...] = ()) -> Verdict | Question:
         """Take a 401 or 407.
 
         Args:
             response: The answer.
             server: Domain that the request went to.
+            names: Names that the server proved to be its own, and a realm that is expected; empty if it proved none.
         """
         self._server = server
         self._rounds += 1
@@ -156,6 +159,7 @@ class Authenticator:
         for key, rows in groups.items():
             realm = self._realm(key)
             verdict = self._judge(realm, rows)
+            realm.unrelated = bool(names) and not is_related(key[1], names)
             if verdict is None and not self._strong_enough(realm):
                 verdict = Verdict.DOWNGRADED
             if verdict is not None:
@@ -190,7 +194,8 @@ class Authenticator:
 
         Returns:
             `Reason.SERVER_NOT_AUTHENTICATED` when its proof is wrong (AUTH-30), `Reason.AUTH_DOWNGRADE` when less was
-            asked for than before (SEC-1), else `Reason.NONE`.
+            asked for than before (SEC-1), `Reason.REALM_MISMATCH` when nobody vouches for the realm (SEC-6), else
+            `Reason.NONE`.
         """
         doubt = Reason.NONE
         for (header, _), realm in self._known.items():
@@ -201,6 +206,8 @@ class Authenticator:
                 return Reason.SERVER_NOT_AUTHENTICATED
             if weaker:
                 doubt = Reason.AUTH_DOWNGRADE
+            elif realm.doubtful and realm.session is not None and doubt is Reason.NONE:
+                doubt = Reason.REALM_MISMATCH
         return doubt
 
     def _strong_enough(self, realm: Realm) -> tuple[Challenge, ...]:
@@ -257,6 +264,10 @@ class Authenticator:
             if info is None or row is None:
                 algorithms = tuple(challenge.algorithm or "MD5" for challenge in realm.rows)
                 return Question(key[1], algorithms, realm.refusals + 1, realm.rows[0].stale)
+            realm.doubtful = realm.unrelated and info.realm is None
+            if realm.doubtful and self._policy.refuse_realm_mismatch:
+                realm.session = None
+                return Verdict.UNRELATED
             realm.adopt(DigestSession(row, info, self._policy))
             # A nonce from before a restart may have died since, so its refusal says nothing of the secret.
             realm.sent = Sent.VOUCHED if realm.recalled else Sent.FRESH
@@ -293,6 +304,8 @@ def find_auth_info(infos: Iterable[AuthInfo], *, username: str | None, domain: s
             continue
         if info.realm not in (None, realm) or (info.domain is not None and info.domain.lower() != domain.lower()):
             continue
+        if not info.has_secret:
+            continue  # It is a certificate, for TLS.
         rank = 2 * (info.realm is not None) + (info.domain is not None)
         if best is None or rank >= best[0]:
             best = (rank, info)

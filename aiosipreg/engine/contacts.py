@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.engine.targets import Transport
-from aiosipreg.params import ExpiresIn
-from aiosipreg.wire import NameAddr
+from aiosipreg.params import ExpiresIn, are_twins
+from aiosipreg.wire import NameAddr, SipUri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.effects import Flow
     from aiosipreg.params import ProxyParams
 
-__all__ = ["Purpose", "contact_address", "contact_rows"]
+__all__ = ["Purpose", "contact_address", "contact_rows", "further_contacts", "is_secure"]
 
 # RFC 5630 3.1.4 knows no `tls`, RFC 7118 5.2 no `wss`; UDP is what nothing means.
 _WRITTEN: Final = {Transport.TCP: "tcp", Transport.WS: "ws", Transport.WSS: "ws"}
@@ -65,10 +65,20 @@ def contact_rows(
         in_header = in_header or not in_contact
         entries = [contact]
     else:
-        entries = [contact, *(_lasting(entry, floor) for entry in params.further_contacts)]
+        entries = [contact, *(_lasting(entry, floor) for entry in further_contacts(params, contact))]
     rows = [f"Contact: {_until(entry, lifetime) if in_contact else entry}" for entry in entries]
     rows += [f"Contact: <{entry.uri}>;expires=0" for entry in stale]
     return [*rows, f"Expires: {lifetime}"] if in_header else rows
+
+
+def further_contacts(params: ProxyParams, contact: NameAddr) -> tuple[NameAddr, ...]:
+    """The further Contacts that stand beside ours: none that is ours with sip for sips, or the reverse.
+
+    SIPS-4: who is reached by one scheme is reached by the other, so one contact is never registered with both.
+    """
+    if not params.further_contacts:
+        return ()
+    return tuple(entry for entry in params.further_contacts if not are_twins(entry, contact))
 
 
 def _lasting(entry: NameAddr, floor: int) -> NameAddr:
@@ -79,6 +89,11 @@ def _lasting(entry: NameAddr, floor: int) -> NameAddr:
 
 def _until(entry: NameAddr, lifetime: int) -> str:
     return str(entry) if "expires" in entry.params else f"{entry};expires={lifetime}"
+
+
+def is_secure(entry: NameAddr) -> bool:
+    """Whether a Contact is a sips URI."""
+    return isinstance(entry.uri, SipUri) and entry.uri.secure
 
 
 def contact_address(

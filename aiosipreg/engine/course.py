@@ -53,7 +53,7 @@ class Course:
     """What is kept between attempts, where the registration stands, and what is wanted."""
 
     __slots__ = (
-        "_again", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry", "_secrets_changed",
+        "_again", "_cured", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry",
         "_then_register", "intent", "lease", "session",
     )  # fmt: skip
 
@@ -82,7 +82,8 @@ class Course:
         self._cycle: Cycle | None = None
         self._removal_ends_at: float | None = None
         # What waits for the running cycle to end (REG-6): a refresh, changed settings, a registration (F-35).
-        self._again = self._secrets_changed = False
+        self._again = False
+        self._cured: tuple[Reason, ...] = ()
         self._pending: ProxyParams | None = None
         self._then_register = False
         self._everything = False
@@ -117,7 +118,7 @@ class Course:
         return [changed, *(self._failed(NO_NETWORK, now) if self._held else self._start(Purpose.REGISTER, now))]
 
     def _start(self, purpose: Purpose, now: float) -> list[Effect]:
-        self._again = self._secrets_changed = False
+        self._again, self._cured = False, ()
         self.lease.begin(now)
         self._cycle = Cycle(self.session, purpose, now)
         return self._feed(now, lambda cycle: cycle.start(now))
@@ -158,7 +159,7 @@ class Course:
     def _take_pending(self, now: float) -> list[Effect]:
         """What waited for the cycle to end goes out now, once (REG-6)."""
         # The attempt may have failed for want of credentials that came while it asked for some (F-38).
-        if self._adopt_pending() or (self._secrets_changed and self.lease.wants_credentials):
+        if self._adopt_pending() or self.lease.failed_for(self._cured):
             self.lease.failures = 0
             return self._renew(now)
         if self._again and self.state is OK:

@@ -31,7 +31,7 @@ from aiosipreg.engine.outcome import Outcome, capped_retry_after
 from aiosipreg.engine.redirects import Detour
 from aiosipreg.engine.register import mapped_address
 from aiosipreg.engine.repairs import repair
-from aiosipreg.engine.replies import TROUBLES, Then, decide
+from aiosipreg.engine.replies import TROUBLES, Then, decide, warned
 from aiosipreg.engine.report import all_realms
 from aiosipreg.engine.transaction import TransactionState
 from aiosipreg.engine.walk import Walk
@@ -207,7 +207,7 @@ class Cycle:
             case Then.REDIRECT:
                 return self._redirected(row, response, now)
             case _:
-                return self._fail(row, now, response)
+                return self._fail(warned(row, response, self._detour.registrar), now, response)
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass."""
@@ -271,7 +271,7 @@ class Cycle:
         if self._last or self.purpose in (Purpose.REMOVE, Purpose.CLEAR):
             # Another server may not know of our binding; REG-25 leaves no time to look for it.
             return self._end(*self.walk.why, cause=cause)
-        if not self.walk.listed:
+        if not self.walk.listed and now < self._ends_at:
             # Where the binding was taken is no good any more; the registrar itself may know another place.
             self._detour = Detour(self._session.params)
             return self._locate()
@@ -289,7 +289,8 @@ class Cycle:
 
     def _connect(self) -> list[Effect]:
         assert self._target is not None  # noqa: S101
-        return [Connect(self._put(Step.CONNECTING), self._target, self._session.tied_to(self.flow))]
+        tied, foreign = self._session.tied_to(self.flow), self._detour.foreign
+        return [Connect(self._put(Step.CONNECTING), self._target, tied, foreign)]
 
     def _transmit(self, now: float, *, kept: bool = False) -> list[Effect]:
         session, flow = self._session, self.flow
@@ -340,7 +341,7 @@ class Cycle:
         if self._session.learn(mapped_address(response, self.flow), again="NAT-2" in self._repaired):
             self._repaired.add("NAT-2")
         self._challenge = response
-        return self._authenticate(self._session.authenticator.challenged(response, self.flow.target.name), now)
+        return self._authenticate(self._session.challenged(response, self.flow), now)
 
     def _authenticate(self, verdict: Verdict | Question, now: float) -> list[Effect]:
         if isinstance(verdict, Question):
@@ -360,9 +361,8 @@ class Cycle:
         if self.purpose is Purpose.REGISTER and row.id not in self._repaired:
             conceded = repair(response.status, response, series.params, series.concessions)
         if conceded is None:
-            return self._fail(
-                TROUBLES["REG-28"] if response.status == 423 else replace(row, then=Then.STOP), now, response
-            )
+            refused = TROUBLES["REG-28"] if response.status == 423 else replace(row, then=Then.STOP)
+            return self._fail(refused, now, response)
         self._repaired.add(row.id)
         series.concede(conceded)
         return self._transmit(now)

@@ -69,6 +69,9 @@ class DigestPolicy:
         allow_no_qop: Answer challenges without qop, in the old form that such servers expect (RFC 2617 3.2.2).
         refuse_downgrade: Leave a challenge unanswered that is weaker than what the realm accepted before: another
             algorithm, no qop, ``auth`` after ``auth-int`` (SEC-1); else it is answered, and events say so.
+        refuse_realm_mismatch: Leave a challenge unanswered that came over verified TLS for a realm which has nothing to
+            do with the names in the certificate (SEC-6), unless the credentials or the account name that realm; else it
+            is answered, and events say so.
         require_server_proof: Fail when the proof that a server sends of knowing the secret (``rspauth``) is wrong
             (AUTH-30); else events say so. A server that sends none passes.
         userhash: Hide the user name from servers that offer ``userhash=true`` (RFC 7616 3.4.4).
@@ -84,6 +87,7 @@ class DigestPolicy:
     prefer_auth_int: bool = False
     allow_no_qop: bool = True
     refuse_downgrade: bool = False
+    refuse_realm_mismatch: bool = False
     require_server_proof: bool = False
     userhash: bool = True
     sha512_truncated: bool = False
@@ -364,7 +368,7 @@ def _answers(info: AuthInfo, realm: str, algorithm: Algorithm) -> bool:
         if made_with is None or made_with.family != algorithm.family:
             return False
         return len(info.ha1) == algorithm.hex_digits
-    return info.algorithm is None or info.algorithm.lower() == algorithm.name.lower()
+    return info.has_secret and (info.algorithm is None or info.algorithm.lower() == algorithm.name.lower())
 
 
 def _username(name: str, *, utf8: bool) -> str:

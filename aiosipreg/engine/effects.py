@@ -52,6 +52,7 @@ class Flow(NamedTuple):
         port: Local port; ``None`` for WebSocket.
         serial: Tells the connections to one target apart; 0 for UDP, where there is one flow to each target.
         behind: Local address of a WebSocket, which ``host`` does not tell; empty for all others.
+        names: Names that the far end has proved to be its own, by a certificate; empty when it proved none.
     """
 
     target: Target
@@ -59,6 +60,7 @@ class Flow(NamedTuple):
     port: int | None
     serial: int = 0
     behind: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -80,11 +82,15 @@ class Locate(NamedTuple):
 
 
 class Connect(NamedTuple):
-    """Have a flow to this target, this very one if it is named; answer with `Connected` or `NotConnected`."""
+    """Have a flow to this target, this very one if it is named; answer with `Connected` or `NotConnected`.
+
+    ``foreign`` is set when a redirect led outside the registrar's domain: no certificate of ours is shown there.
+    """
 
     token: int
     target: Target
     flow: Flow | None = None
+    foreign: bool = False
 
 
 class Send(NamedTuple):

@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from aiosipreg.engine.session import Session
     from aiosipreg.wire import NameAddr, ParamValue
 
-__all__ = ["Intent", "Lease", "earliest"]
+__all__ = ["FOR_WANT_OF_A_CERTIFICATE", "FOR_WANT_OF_CREDENTIALS", "Intent", "Lease", "earliest"]
 
-_FOR_WANT_OF_CREDENTIALS = (Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.AUTH_PROVIDER_FAILED)
+FOR_WANT_OF_CREDENTIALS = (
+    Reason.UNAUTHORIZED, Reason.AUTH_UNAVAILABLE, Reason.AUTH_PROVIDER_FAILED, Reason.REALM_MISMATCH
+)  # fmt: skip
+# With TLS 1.3 a server that wants a certificate hangs up when the handshake is over.
+FOR_WANT_OF_A_CERTIFICATE = (Reason.TLS_ERROR, Reason.IO_ERROR)
 _HOUR = 3600.0
 _MOST_ATTEMPTS = 60
 _ENGAGED = (RegistrationState.PROGRESS, RegistrationState.OK, RegistrationState.REFRESHING)
@@ -114,10 +118,9 @@ class Lease:
         expires_at = None if self.state is RegistrationState.PROGRESS else self.expires_at
         return expires_at if self.paused else earliest(self.refresh_at, self.retry_at, expires_at)
 
-    @property
-    def wants_credentials(self) -> bool:
-        """Whether the last failure was for want of the right credentials."""
-        return self.cause is not None and self.cause.reason in _FOR_WANT_OF_CREDENTIALS
+    def failed_for(self, reasons: tuple[Reason, ...]) -> bool:
+        """Whether the last attempt failed for one of these reasons."""
+        return self.cause is not None and self.cause.reason in reasons
 
     @property
     def stopped(self) -> bool:

@@ -12,13 +12,13 @@ from aiosipreg.errors import ParseError
 from aiosipreg.wire import Challenge, Params, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from random import Random
 
     from aiosipreg.auth import AuthInfo
     from aiosipreg.engine.digest import DigestPolicy, DigestSession
 
-__all__ = ["PROTECTION", "Nonce", "Realm", "Sent", "is_less"]
+__all__ = ["PROTECTION", "Nonce", "Realm", "Sent", "is_less", "is_related"]
 
 PROTECTION: Final = (Qop.NONE, Qop.AUTH, Qop.AUTH_INT)
 """The weakest first."""
@@ -60,8 +60,8 @@ class Realm:
     """What is known of one realm of one kind of server."""
 
     __slots__ = (
-        "cnonce", "count", "info", "nonce", "proven", "recalled", "refusals", "rows", "sent", "server", "session",
-        "stales", "uri",
+        "cnonce", "count", "doubtful", "info", "nonce", "proven", "recalled", "refusals", "rows", "sent", "server",
+        "session", "stales", "unrelated", "uri",
     )  # fmt: skip
 
     def __init__(self, server: str, proven: tuple[int, int] = (0, 0)) -> None:
@@ -78,6 +78,8 @@ class Realm:
         self.stales = 0
         self.sent = Sent.NOT_YET
         self.recalled = False
+        # SEC-6: it asked over TLS, and is none of the names that the server proved; nor do our credentials name it.
+        self.unrelated = self.doubtful = False
 
     def adopt(self, session: DigestSession) -> None:
         """Answer with this session; a nonce that comes back is counted on (AUTH-16)."""
@@ -134,6 +136,24 @@ class Realm:
 def is_less(offered: tuple[int, int], proven: tuple[int, int]) -> bool:
     """Whether an algorithm's strength or the protection is below what succeeded before (SEC-1)."""
     return offered[0] < proven[0] or offered[1] < proven[1]
+
+
+def is_related(realm: str, names: Iterable[str]) -> bool:
+    """Whether a realm has to do with the names of a server: one is the other, or a domain below it (SEC-6).
+
+    RFC 3261 22.1 wants the realm to have the name of a domain that the server is for. Realms that are no domain, such
+    as ``asterisk``, are related to no certificate at all: whether they are right only the user can say, by credentials
+    or a setting that name them. Who does so has decided already which secret goes to that realm, wherever it asks.
+    """
+    wanted = _domain(realm)
+    return any(
+        wanted == name or (("." in wanted) and name.endswith(f".{wanted}")) or wanted.endswith(f".{name}")
+        for name in map(_domain, names)
+    )
+
+
+def _domain(name: str) -> str:
+    return name.lower().removesuffix(".").removeprefix("*.")
 
 
 def _worth(session: DigestSession) -> tuple[int, int]:

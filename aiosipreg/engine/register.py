@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.contacts import Purpose, contact_rows
+from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
 from aiosipreg.engine.repairs import Concessions
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
@@ -60,6 +60,8 @@ class RegisterSeries:
         cseq: The number that was used last.
         params: The settings in force.
         concessions: How far the requests depart from them.
+        sender: The URI in From.
+        to: The URI in To. Both are sips exactly when all Contacts are (SIPS-3), whatever the settings say of the one.
         outbound: Whether outbound is asked for, so that the Contact has a reg-id (OUTB-4, OUTB-12).
         registrar: The Request-URI; another one after a redirect (RDR-4).
 
@@ -72,11 +74,10 @@ class RegisterSeries:
 
     __slots__ = (
         "_tail", "_user_agent", "_via", "call_id", "concessions", "cseq", "from_tag", "outbound", "params",
-        "registrar",
+        "registrar", "sender", "to",
     )  # fmt: skip
 
     def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random, keep: bool = False) -> None:
-        self.params = params
         self.concessions = Concessions()
         self.registrar = params.registrar
         self.call_id = f"{random.getrandbits(96):024x}"
@@ -85,11 +86,12 @@ class RegisterSeries:
         self._user_agent = user_agent
         # RFC 6223 4.2.2: offered anew in each request (KA-13).
         self._via = ";rport;keep" if keep else ";rport"
-        self._tail = self._fixed_headers()
+        self.adopt(params)
 
     def adopt(self, params: ProxyParams) -> None:
         """Go on with changed settings under the same Call-ID."""
         self.params = params
+        self.sender, self.to = params.sender, params.aor
         self._tail = self._fixed_headers()
 
     def concede(self, concessions: Concessions) -> None:
@@ -121,19 +123,29 @@ class RegisterSeries:
         """
         self.cseq += 1
         params = self.params
+        self._match_schemes(contact)
         lines = [
             f"REGISTER {self.request_uri} SIP/2.0",
             f"Via: SIP/2.0/{flow.target.transport.value} {flow.sent_by}{self._via};branch={branch}",
             "Max-Forwards: 70",
             *(f"Route: <{route}>" for route in self._routes()),
-            f"From: <{params.sender}>;tag={self.from_tag}",
-            f"To: <{params.aor}>",
+            f"From: <{self.sender}>;tag={self.from_tag}",
+            f"To: <{self.to}>",
             f"Call-ID: {self.call_id}",
             f"CSeq: {self.cseq} REGISTER",
             *contact_rows(params, purpose, contact, lifetime, stale, floor=self.concessions.floor),
         ]
         lines.extend(f"{name}: {value}" for name, value in authorizations)
         return ("\r\n".join(lines) + self._tail).encode("utf-8", "surrogateescape")
+
+    def _match_schemes(self, contact: NameAddr) -> None:
+        """RFC 5630 5.1.1.1: whether From and To are sips follows from the Contacts."""
+        if not (self.to.secure or self.sender.secure or is_secure(contact)):
+            return
+        params = self.params
+        scheme = "sips" if all(map(is_secure, (contact, *further_contacts(params, contact)))) else "sip"
+        if self.to.scheme != scheme or self.sender.scheme != scheme:
+            self.sender, self.to = params.sender.replace(scheme=scheme), params.aor.replace(scheme=scheme)
 
     @property
     def request_uri(self) -> str:
@@ -182,7 +194,7 @@ class RegisterSeries:
         return None if to_us else "To"
 
     def _is_from_us(self, response: Response) -> bool:
-        if response.headers.get_all("From") == (f"<{self.params.sender}>;tag={self.from_tag}",):
+        if response.headers.get_all("From") == (f"<{self.sender}>;tag={self.from_tag}",):
             # As it was sent, so there is nothing to read.
             return True
         sender = response.from_
@@ -190,10 +202,10 @@ class RegisterSeries:
 
     def _is_to_us(self, response: Response) -> bool:
         address, _, tag = ", ".join(response.headers.get_all("To")).partition(";tag=")
-        if address == f"<{self.params.aor}>" and is_token(tag):
+        if address == f"<{self.to}>" and is_token(tag):
             return True
         receiver = response.to
-        return receiver is not None and receiver.uri == self.params.aor
+        return receiver is not None and receiver.uri == self.to
 
 
 def _as_written(registrar: SipUri) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.course import NO_ANSWER, NO_NETWORK, Course
 from aiosipreg.engine.edits import Edit, compare
-from aiosipreg.engine.lease import Intent, earliest
+from aiosipreg.engine.lease import FOR_WANT_OF_A_CERTIFICATE, FOR_WANT_OF_CREDENTIALS, Intent, earliest
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.regevent import ContactEvent
 from aiosipreg.engine.replies import TROUBLES
@@ -142,11 +142,21 @@ class Registration(Course):
         self.lease.failures = 0
         return self._renew(now)
 
-    def credentials_changed(self, now: float) -> list[Effect]:
-        """Credentials were added or taken away: an account that failed for want of them tries again (F-38)."""
+    def credentials_changed(self, now: float, *, certificate: bool = False) -> list[Effect]:
+        """Credentials were added: an account that failed for want of them tries again (F-38).
+
+        Args:
+            now: The time.
+            certificate: The one that is shown over TLS is another: what is registered registers anew, as after a change
+                of `TlsParams`, and what no server was reached for tries again.
+        """
         self.session.authenticator.forget()
-        self._secrets_changed = self._cycle is not None
-        if not self.lease.wants_credentials or self._cycle is not None or self.intent is not Intent.REGISTER:
+        cured = FOR_WANT_OF_CREDENTIALS + (FOR_WANT_OF_A_CERTIFICATE if certificate else ())
+        if self._cycle is not None:
+            self._cured, self._again = cured, self._again or certificate
+            return []
+        registered = certificate and self.state is OK
+        if self.intent is not Intent.REGISTER or not (registered or self.lease.failed_for(cured)):
             return []
         self.lease.failures = 0
         return self._renew(now)

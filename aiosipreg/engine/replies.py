@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from random import Random
 
     from aiosipreg.engine.timers import RetryPolicy
+    from aiosipreg.wire import Response, SipUri
 
-__all__ = ["TABLE", "TROUBLES", "Row", "Then", "decide", "wait_after"]
+__all__ = ["TABLE", "TROUBLES", "Row", "Then", "decide", "wait_after", "warned"]
 
 
 class Then(enum.Enum):
@@ -72,6 +73,8 @@ class Row:
     new_call_id: bool = False
     silent: bool = False
 
+
+_SIPS_NOT_ALLOWED = 380  # RFC 5630 6.2; 381 is the other way round, and only told
 
 _SAME_AGAIN = "the server does not accept this request; it is not repeated until the settings change"
 _UNKNOWN_USER = "the server does not know this address-of-record; check the identity and the server"
@@ -196,12 +199,16 @@ TROUBLES: Mapping[str, Row] = MappingProxyType({
         Row("SEC-27", Then.BACK_OFF, Reason.REGISTER_STORM, "more than 60 attempts within an hour"),
         _stop("TRA-1", Reason.IO_ERROR, "the server setting asks for a transport that is not there"),
         _stop("INTERNAL", Reason.INTERNAL, "an error in this program, which its log shows"),
+        _stop("SIPS-2", Reason.TEMPORARILY_UNAVAILABLE, "the server does not allow sips here (Warning 380); a sips "
+              "account never becomes a sip account by itself"),
         _stop("AUTH-20", Reason.UNAUTHORIZED, "the server refused the password; it will not be tried again until the "
               "credentials change"),
         _stop("AUTH-24", Reason.AUTH_UNAVAILABLE, "there are no credentials that answer the server's challenge; add "
               "some to try again"),
         _stop("SEC-1", Reason.AUTH_DOWNGRADE, "the challenge is weaker than what this realm accepted before; it is "
               "left unanswered, as DigestPolicy(refuse_downgrade=True) wants it"),
+        _stop("SEC-6", Reason.REALM_MISMATCH, "the realm of the challenge has nothing to do with the server's "
+              "certificate; credentials that name the realm answer it all the same"),
         _stop("RSP-200F", Reason.SERVER_NOT_AUTHENTICATED, "the server's proof of knowing the secret is wrong; "
               "somebody may stand between"),
         Row("AUTH-23", Then.BACK_OFF, Reason.UNAUTHORIZED, "the server keeps asking for credentials"),
@@ -213,6 +220,20 @@ TROUBLES: Mapping[str, Row] = MappingProxyType({
 def decide(status: int) -> Row:
     """The row of a status code, 100 to 699."""
     return TABLE.get(status) or _CLASSES[status // 100]
+
+
+def warned(row: Row, response: Response, registrar: SipUri) -> Row:
+    """The row of a refusal; of that of a sips request, a Warning may say that sips is not allowed (SIPS-2).
+
+    416 ends it anyway; the only other way would be sip instead, and that is for nobody but the application to decide.
+    """
+    if (
+        registrar.secure
+        and row.id == "RSP-480"
+        and any(warning.code == _SIPS_NOT_ALLOWED for warning in response.warnings)
+    ):
+        return TROUBLES["SIPS-2"]
+    return row
 
 
 def wait_after(

@@ -40,10 +40,13 @@ _PLAIN: Final[Mapping[str, str]] = {
 _DOUBTS: Final[Mapping[Reason, str]] = {
     Reason.AUTH_DOWNGRADE: "registered, but with weaker authentication than this realm accepted before",
     Reason.SERVER_NOT_AUTHENTICATED: "registered, but the server's proof of knowing the secret is wrong",
+    Reason.REALM_MISMATCH: "registered, but the realm that asked for the password is none of the server's certificate",
     Reason.CONTACT_MISMATCH: "registered, but the server does not list our Contact as we sent it",
     Reason.UNEXPECTED_PROXY: "registered, but requests to us come through a proxy that path_hosts does not name",
     Reason.UNCONFIRMED: "the server agreed to unregister, but still lists our Contact",
 }
+
+_WISHES_SIPS: Final = "it wants a sips URI, which only the settings can bring"
 
 
 def clean(text: str) -> str:
@@ -93,5 +96,6 @@ def told(outcome: Outcome) -> str:
     response = outcome.response
     status = f"{response.status} {clean(response.reason)}".strip() if response is not None else ""
     # The cause may quote the network too: the Contacts of a redirect, a header that is no SIP.
-    details = ", ".join(detail for detail in (status, clean(outcome.cause)) if detail)
+    wish = _WISHES_SIPS if response is not None and any(entry.code == 381 for entry in response.warnings) else ""
+    details = ", ".join(detail for detail in (status, clean(outcome.cause), wish) if detail)
     return f"{outcome.row.advice} ({details})" if details else outcome.row.advice

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from random import Random
     from typing import TypeAlias
 
-    from aiosipreg.engine.authenticator import Question
+    from aiosipreg.engine.authenticator import Question, Verdict
     from aiosipreg.engine.digest import DigestPolicy
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.memory import Memory
@@ -189,6 +189,12 @@ class Session:
         self.series.cseq -= 1
         self.offered = ()
 
+    def challenged(self, response: Response, flow: Flow) -> Verdict | Question:
+        """Take a 401 or 407 that came by this flow."""
+        expected = self.params.realm
+        names = (*flow.names, expected) if flow.names and expected is not None else flow.names
+        return self.authenticator.challenged(response, flow.target.name, names)
+
     def accept(self, purpose: Purpose, response: Response, contact: NameAddr, sent_at: float, flow: Flow) -> Grant:
         """Take a 2xx to the request that was sent with this Contact on this flow; raises `ParseError`."""
         registers = purpose is Purpose.REGISTER
@@ -284,8 +290,6 @@ class Session:
     def adopt(self, params: ProxyParams) -> bool:
         """Take new settings; return whether they make another account of it, or one of another registrar (REG-38)."""
         moved = compare(self.params, params) is Edit.MOVE
-        if self.outbound and params.tls != self.params.tls:
-            self.flow = None  # It was opened by what was trusted before.
         self.params = params
         if moved:
             self.flow = self.hop = self.contact = self.home = self.public = self.mapped = self.avoid = None

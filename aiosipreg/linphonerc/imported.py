@@ -67,6 +67,9 @@ _CREDENTIALS = {
     "algorithm": "algorithm",
     "realm": "realm",
     "domain": "domain",
+    "client_cert_chain": "client_cert",
+    "client_cert_key": "client_key",
+    "client_cert_key_password": "key_password",
 }
 # What is always done here; of interest to those alone who had switched it off.
 _WITHOUT_SWITCH = {

@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         gone: Done when the socket is closed.
+        names: The names in the certificate of the far end; empty when nobody looked at them.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.serial = serial
         self.address = address
+        self.names: tuple[str, ...] = ()
         self._idle = idle
         self._handler = handler
         self._stats = stats
@@ -126,7 +128,12 @@ class Connection(asyncio.Protocol):
     def flow(self, target: Target) -> Flow:
         """What this connection is to those who use it for a target."""
         self._used()
-        return Flow(target, *self._local, self.serial)
+        host, port = self._local
+        return Flow(target, host, port, self.serial, names=self._proved(target))
+
+    def _proved(self, target: Target) -> tuple[str, ...]:
+        # It carries accounts of those names alone that the certificate is for, be it by the settings (TLS-7).
+        return (*self.names, target.name) if self.names else ()
 
     def send(self, data: bytes) -> None:
         """Write a message, or let it wait until the far end has read more (TRA-15).

@@ -255,6 +255,8 @@ class StreamTransport:
         except BaseException:
             transport.abort()
             raise
+        if not tls.insecure_skip_verify and not tls.pins_suffice:
+            connection.names = certificate.names(tls)
         return transport, connection, lambda name: not tls.insecure_skip_verify and certificate.is_for(name, tls)
 
     async def _shake_hands(

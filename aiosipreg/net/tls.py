@@ -206,7 +206,7 @@ class Contexts:
         except (OSError, ValueError) as error:
             # What OpenSSL says of a file names no secret.
             field = "client_cert" if params.client_cert is not None else "ca_file"
-            cause = f"the certificates or the key of TlsParams cannot be used: {error}"
+            cause = f"the certificates or the key of TlsParams or AuthInfo cannot be used: {error}"
             raise TlsError(cause, wanted=name, setting=field) from None
 
 

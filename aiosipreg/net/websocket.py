@@ -174,7 +174,7 @@ class WebSocketConnection(Connection):
     def flow(self, target: Target) -> Flow:
         """What this connection is to those who use it for a target."""
         self._used()
-        return Flow(target, self._host, None, self.serial, self._local[0])
+        return Flow(target, self._host, None, self.serial, self._local[0], self._proved(target))
 
     def close(self, cause: str, code: CloseCode = CloseCode.NORMAL_CLOSURE) -> None:
         """End it politely, with a Close frame."""

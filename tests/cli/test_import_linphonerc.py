@@ -44,16 +44,22 @@ username=titi
 ha1={HA1}
 realm=titi.com
 domain=titi.com
+client_cert_chain=/titi.pem
+[auth_info_2]
+username=tata
+client_cert_chain=/tata.pem
+client_cert_key_password={SECRET}
 """
 TABLE = """\
 accounts: 2
            identity           registrar              lifetime  besides
            sip:toto@titi.com  sip:sip.titi.com:5080  3600 s    not registering, through sip:edge.titi.com;lr
   default  sip:titi@titi.com  sip:sip.titi.com       60 s      when first is registered
-credentials: 2
-  user  secret     realm     domain
-  toto  password   any       any
-  titi  HA1 (MD5)  titi.com  titi.com
+credentials: 3
+  user  secret                  realm     domain
+  toto  password                any       any
+  titi  HA1 (MD5), certificate  titi.com  titi.com
+  tata  certificate             any       any
 settings of the core: 4
   setting                   value
   user_agent                Toto/1.0
@@ -109,16 +115,18 @@ def test_programs_get_one_object(file: Path) -> None:
         "refresh_window": None,
     }
     assert found["default"] == 1
+    nothing = {"userid": None, "certificate": False, "algorithm": None, "realm": None, "domain": None}
     assert found["auth_infos"] == [
-        {"username": "toto", "userid": None, "secret": "password", "algorithm": None, "realm": None, "domain": None},
+        {**nothing, "username": "toto", "secret": "password"},
         {
+            **nothing,
             "username": "titi",
-            "userid": None,
             "secret": "ha1",
-            "algorithm": None,
+            "certificate": True,
             "realm": "titi.com",
             "domain": "titi.com",
         },
+        {**nothing, "username": "tata", "secret": "certificate", "certificate": True},
     ]
     assert found["transports"] == {
         "udp": 5070,

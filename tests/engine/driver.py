@@ -67,9 +67,11 @@ def target(
     return Target(f"192.0.2.{number}", port, transport, name)
 
 
-def flow(to: Target | None = None, *, host: str = LOCAL, port: int = 5060, serial: int = 0) -> Flow:
+def flow(
+    to: Target | None = None, *, host: str = LOCAL, port: int = 5060, serial: int = 0, names: tuple[str, ...] = ()
+) -> Flow:
     """The way to a target."""
-    return Flow(to or target(), host, port, serial)
+    return Flow(to or target(), host, port, serial, names=names)
 
 
 def params(**changes: Any) -> ProxyParams:
@@ -202,6 +204,7 @@ class Driver:
         self.info: AuthInfo | None = AuthInfo("alice", password="secret")
         self.local = LOCAL
         self.serial = 0
+        self.proves: tuple[str, ...] = ()
         self.by_hand: set[type[Effect]] = set()
         self.question: Locate | Connect | Ask | Keep | None = None
         self.sent: list[Sent] = []
@@ -293,8 +296,8 @@ class Driver:
         edit = plan(old, self.settings)
         self.enter(lambda machine, now: machine.edit(self.settings, edit, now))
 
-    def credentials_changed(self) -> None:
-        self.enter(lambda machine, now: machine.credentials_changed(now))
+    def credentials_changed(self, *, certificate: bool = False) -> None:
+        self.enter(lambda machine, now: machine.credentials_changed(now, certificate=certificate))
 
     def network(self, *, up: bool) -> None:
         self.enter(lambda machine, now: machine.network(now, reachable=up))
@@ -458,7 +461,7 @@ class Driver:
             case Locate(token=token):
                 return self.machine.take(Located(token, tuple(self.targets)), self.now)
             case Connect(token=token, target=to, flow=named):
-                there = named or flow(to, host=self.local, serial=self.serial)
+                there = named or flow(to, host=self.local, serial=self.serial, names=self.proves)
                 return self.machine.take(Connected(token, there), self.now)
             case Ask(token=token):
                 return self.machine.take(Answered(token, self.info), self.now)

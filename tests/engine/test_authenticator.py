@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WWW, PROXY = "WWW-Authenticate", "Proxy-Authenticate"
 AUTHORIZATION, PROXY_AUTHORIZATION = "Authorization", "Proxy-Authorization"
-ANSWER, REFUSED, UNAVAILABLE, EXHAUSTED, DOWNGRADED = Verdict
+ANSWER, REFUSED, UNAVAILABLE, EXHAUSTED, DOWNGRADED, UNRELATED = Verdict
 TOTO = AuthInfo("toto", password="secret")
 URI = "sip:Example.ORG"
 HOME = "example.org"
@@ -54,9 +54,9 @@ class Account:
         headers = self.auth.authorizations("REGISTER", URI, self.server)
         return [(name, directives(value)) for name, value in headers]
 
-    def take(self, *rows: tuple[str, str], status: int = 401) -> Verdict:
+    def take(self, *rows: tuple[str, str], status: int = 401, names: tuple[str, ...] = ()) -> Verdict:
         """A challenge comes, and credentials are looked up until there is a verdict."""
-        result = self.auth.challenged(asked(*rows, status=status), self.server)
+        result = self.auth.challenged(asked(*rows, status=status), self.server, names)
         while isinstance(result, Question):
             self.questions.append(result)
             info = find_auth_info(self.infos, username="toto", domain=HOME, realm=result.realm)
@@ -979,6 +979,68 @@ def test_SEC_1_a_stronger_challenge_is_no_downgrade() -> None:
     assert account.take(row("r", "n2", "algorithm=SHA-256", qop="auth,auth-int")) is ANSWER
     account.send()
     assert account.auth.accepted(Response(200, "OK")) is Reason.NONE
+
+
+def test_TLS_9_a_certificate_without_password_answers_no_challenge() -> None:
+    certificate = AuthInfo("toto", client_cert="toto.pem", realm="r")
+    account = Account(TOTO, certificate)
+    assert account.take(row("r")) is ANSWER
+    account = Account(certificate)
+    assert account.take(row("r")) is UNAVAILABLE
+
+
+STRICT = DigestPolicy(refuse_realm_mismatch=True)
+
+
+def test_SEC_6_a_realm_that_is_none_of_the_certificate_is_answered_and_told() -> None:
+    account = Account(TOTO)
+    assert account.take(row("evil.test"), names=("example.org",)) is ANSWER
+    account.send()
+    assert account.auth.accepted(Response(200, "OK")) is Reason.REALM_MISMATCH
+    account.auth.begin()
+    account.auth.forget()
+    account.send()
+    assert account.auth.accepted(Response(200, "OK")) is Reason.REALM_MISMATCH
+
+
+def test_SEC_6_a_realm_that_is_none_of_the_certificate_is_refused_by_policy() -> None:
+    account = Account(TOTO, policy=STRICT)
+    assert account.take(row("evil.test"), names=("example.org",)) is UNRELATED
+    assert account.send() == []
+    assert account.take(row("example.org"), names=("example.org",)) is ANSWER
+    account.send()
+    assert account.auth.accepted(Response(200, "OK")) is Reason.NONE
+
+
+def test_SEC_6_a_secret_that_is_known_goes_no_further_either() -> None:
+    account = Account(TOTO, policy=STRICT)
+    assert account.take(row("r")) is ANSWER
+    account.send()
+    account.auth.passed()
+    account.auth.begin()
+    assert account.take(row("r", "n2"), names=("example.org",)) is UNRELATED
+    assert account.send() == []
+
+
+def test_SEC_6_credentials_that_name_the_realm_vouch_for_it() -> None:
+    account = Account(AuthInfo("toto", password="secret", realm="asterisk"), policy=STRICT)
+    assert account.take(row("asterisk"), names=("example.org",)) is ANSWER
+    account.send()
+    assert account.auth.accepted(Response(200, "OK")) is Reason.NONE
+
+
+def test_SEC_6_who_proved_no_name_says_nothing_about_realms() -> None:
+    account = Account(TOTO, policy=STRICT)
+    assert account.take(row("evil.test")) is ANSWER
+    account.send()
+    assert account.auth.accepted(Response(200, "OK")) is Reason.NONE
+
+
+def test_SEC_6_SEC_1_a_downgrade_is_the_graver_doubt() -> None:
+    account = proven()
+    assert account.take(row("r", "n2"), row("s", "n3", header=PROXY), names=("example.org",)) is ANSWER
+    account.send()
+    assert account.auth.accepted(Response(200, "OK")) is Reason.AUTH_DOWNGRADE
 
 
 def test_AUTH_6_a_registrar_that_asks_for_another_realm_gets_that_one_alone() -> None:

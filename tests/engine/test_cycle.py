@@ -347,6 +347,16 @@ def test_DNS_19_all_targets_together_have_a_time() -> None:
     assert driver.event.message.count("no answer") == 4
 
 
+def test_DNS_19_after_a_long_sleep_there_is_no_time_to_look_elsewhere() -> None:
+    driver = registered()
+    driver.by_hand.add(Locate)
+    driver.refresh()
+    driver.tick(driver.now + 200)
+    assert driver.machine.deadline is not None
+    assert driver.machine.deadline > driver.now
+    assert (driver.moves[-1], driver.questions[Locate]) == ("F-26", 1)
+
+
 def test_DNS_19_that_time_follows_the_timers() -> None:
     driver = Driver(timers=SipTimers(t1=0.25), targets=[target(number) for number in range(1, 9)])
     driver.register()

@@ -8,7 +8,7 @@ import pytest
 
 from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.keepalive import Agreement, KeepAlive, Upkeep
-from aiosipreg.engine.lease import Lease, earliest
+from aiosipreg.engine.lease import FOR_WANT_OF_CREDENTIALS, Lease, earliest
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.register import Binding, Grant
 from aiosipreg.engine.replies import TROUBLES, Then, decide
@@ -53,7 +53,7 @@ def test_a_new_lease_is_about_nothing() -> None:
     assert not subject.lingers(NOW)
     assert not subject.engaged(NOW)
     assert not subject.stopped
-    assert not subject.wants_credentials
+    assert not subject.failed_for(FOR_WANT_OF_CREDENTIALS)
 
 
 @pytest.mark.parametrize(("now", "alive"), [(NOW, True), (4599.9, True), (4600.0, False)])
@@ -220,7 +220,7 @@ def test_F_38_who_waits_for_credentials(trouble: str, wants: bool) -> None:
     subject = lease(PROGRESS)
     row = TROUBLES[trouble]
     subject.fail(Outcome(row), NOW, None, final=row.then is Then.STOP)
-    assert subject.wants_credentials is wants
+    assert subject.failed_for(FOR_WANT_OF_CREDENTIALS) is wants
 
 
 def test_SEC_27_attempts_are_put_off_to_one_a_second() -> None:

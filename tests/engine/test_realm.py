@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from aiosipreg.engine.authenticator import Question, Verdict, find_auth_info
 from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.realm import is_related
 from aiosipreg.wire import Response
 from tests.engine.test_authenticator import (
     ANSWER,
@@ -137,6 +140,28 @@ def test_a_challenge_comes_before_a_kept_nonce_was_claimed() -> None:
     assert new.auth.reclaim(HOME) is None
     [(_, sent)] = new.send()
     assert (sent["nonce"], sent["nc"]) == ("n2", "00000001")
+
+
+@pytest.mark.parametrize(
+    ("realm", "names", "related"),
+    [
+        ("titi.com", ("titi.com",), True),
+        ("TITI.com.", ("titi.com",), True),
+        ("titi.com", ("tata.com", "sip.titi.com"), True),
+        ("sip.titi.com", ("titi.com",), True),
+        ("titi.com", ("*.titi.com",), True),
+        ("192.0.2.1", ("192.0.2.1",), True),
+        ("Our Realm", ("titi.com", "our realm"), True),
+        ("titi.com", ("notiti.com",), False),
+        ("notiti.com", ("titi.com",), False),
+        ("com", ("titi.com",), False),
+        ("asterisk", ("titi.com",), False),
+        ("b.titi.com", ("a.titi.com",), False),
+        ("titi.com", (), False),
+    ],
+)
+def test_SEC_6_what_a_realm_has_to_do_with_names(realm: str, names: tuple[str, ...], related: bool) -> None:
+    assert is_related(realm, names) is related
 
 
 def test_SEC_1_what_succeeded_before_a_restart_is_not_forgotten() -> None:

@@ -281,6 +281,8 @@ def test_SEC_7_a_refresh_outside_is_still_outside(status: int) -> None:
     driver.by_hand.add(Ask)
     driver.step()
     assert (driver.state, driver.last.flow.target) == (REFRESHING, target(66, name="evil.test"))
+    connects = [question.foreign for question in driver.asked if isinstance(question, Connect)]
+    assert connects == [False, True, True]
     driver.challenged()
     assert isinstance(driver.question, Ask)
     assert driver.question.foreign

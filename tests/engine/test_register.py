@@ -268,6 +268,58 @@ def test_REG_22_removal_names_the_contact_it_is_given() -> None:
     assert lines(data, "Contact")[0] == "Contact: <sip:toto@198.51.100.7:1024>;expires=0"
 
 
+@pytest.mark.parametrize(
+    ("settings", "contacts", "scheme"),
+    [
+        ({}, "sip:", "sip"),
+        ({"server": "sips:example.org"}, "sips:", "sips"),
+        ({"identity": "sips:toto@example.org"}, "sips:", "sips"),
+        ({"routes": ("sips:edge.example.org;lr",)}, "sips:", "sips"),
+        ({"server": "sips:example.org", "extra_contacts": ("<sips:toto@desk.example>",)}, "sips: sips:", "sips"),
+        ({"server": "sips:example.org", "extra_contacts": ("<sip:toto@desk.example>",)}, "sips: sip:", "sip"),
+        ({"server": "sips:example.org", "extra_contacts": ("<mailto:toto@titi.com>",)}, "sips: mailto:", "sip"),
+        ({"extra_contacts": ("<sips:toto@desk.example>",)}, "sip: sips:", "sip"),
+        ({"server": "sips:example.org", "registered_by": "sip:boss@example.org"}, "sips:", "sips"),
+        ({"registered_by": "sips:boss@example.org"}, "sip:", "sip"),
+    ],
+)
+def test_SIPS_3_from_and_to_are_sips_when_every_contact_is(
+    settings: dict[str, Any], contacts: str, scheme: str
+) -> None:
+    subject = series(TOTO.replace(**settings))
+    for purpose in (Purpose.REGISTER, Purpose.REMOVE):
+        request = parse_message(render(subject, purpose))
+        assert isinstance(request, Request)
+        assert request.from_ is not None
+        assert request.to is not None
+        uris = [str(entry.uri) for entry in request.contacts]
+        if purpose is Purpose.REGISTER:
+            assert [uri.partition(":")[0] + ":" for uri in uris] == contacts.split()
+        sender = (settings.get("registered_by") or "sip:toto@example.org").partition(":")[2]
+        assert str(request.from_.uri) == f"{scheme}:{sender}"
+        assert str(request.to.uri) == f"{scheme}:toto@example.org"
+        answer = [(name, request.headers.get(name) or "") for name in ("Via", "From", "To", "Call-ID", "CSeq")]
+        assert subject.mismatch(Response(200, "OK", answer), subject.cseq) is None
+
+
+def test_SIPS_3_a_contact_that_comes_later_changes_both() -> None:
+    subject = series(TOTO.replace(server="sips:example.org"))
+    assert b"To: <sips:toto@example.org>\r\n" in render(subject)
+    subject.adopt(subject.params.replace(extra_contacts=("<mailto:toto@titi.com>",)))
+    assert b"To: <sip:toto@example.org>\r\n" in render(subject)
+    subject.adopt(subject.params.replace(extra_contacts=()))
+    assert b"To: <sips:toto@example.org>\r\n" in render(subject)
+
+
+@pytest.mark.parametrize(("server", "own", "twin"), [("sip", "sip", "sips"), ("sips", "sips", "sip")])
+def test_SIPS_4_a_contact_of_ours_is_never_there_with_both_schemes(server: str, own: str, twin: str) -> None:
+    others = (f"<{twin}:toto@192.0.2.1:5070;x>;q=0.5", f"<{twin}:toto@192.0.2.1:5071>")
+    request = sent(TOTO.replace(server=f"{server}:example.org", extra_contacts=others))
+    assert [str(entry.uri) for entry in request.contacts] == [
+        f"{own}:toto@192.0.2.1:5070", f"{twin}:toto@192.0.2.1:5071",
+    ]  # fmt: skip
+
+
 STALE = NameAddr.parse("<sip:toto@10.0.0.1:5060>")
 
 

@@ -626,6 +626,51 @@ def test_F_38_credentials_do_not_repeat_another_failure() -> None:
     assert driver.moves == ["F-01", "F-06"]
 
 
+def test_TLS_9_another_certificate_registers_anew_what_is_registered() -> None:
+    driver = registered()
+    driver.credentials_changed(certificate=True)
+    assert (driver.moves[-1], driver.state, driver.requests[-1].lifetime) == ("F-15", REFRESHING, 3600)
+    driver.ok()
+    assert driver.state is OK
+
+
+@pytest.mark.parametrize("row", ["RSP-TLS", "TLS-1", "RSP-CLOSE"])
+def test_TLS_9_a_certificate_wakes_who_was_not_let_in(row: str) -> None:
+    driver = Driver()
+    driver.by_hand.add(Connect)
+    driver.register()
+    driver.not_connected("no", row)
+    assert driver.state is FAILED
+    driver.credentials_changed()
+    assert driver.state is FAILED
+    driver.credentials_changed(certificate=True)
+    assert (driver.moves[-1], driver.lease.failures) == ("F-38", 0)
+
+
+def test_TLS_9_a_certificate_that_comes_while_the_attempt_without_fails() -> None:
+    driver = Driver()
+    driver.by_hand.add(Connect)
+    driver.register()
+    driver.credentials_changed(certificate=True)
+    driver.not_connected("no", "RSP-TLS")
+    assert driver.moves == ["F-01", "F-06", "F-38"]
+
+
+def test_TLS_9_a_certificate_that_comes_while_the_attempt_without_succeeds() -> None:
+    driver = started()
+    driver.credentials_changed(certificate=True)
+    driver.ok()
+    assert driver.moves == ["F-01", "F-05", "F-14"]
+
+
+def test_TLS_9_a_certificate_cures_nothing_else() -> None:
+    for make in (refused, waiting, cleared):
+        driver = make()
+        sent = len(driver.requests)
+        driver.credentials_changed(certificate=True)
+        assert len(driver.requests) == sent
+
+
 # The network
 
 

@@ -803,6 +803,34 @@ def test_SEC_1_a_downgrade_is_refused_by_policy() -> None:
     assert (driver.moves[-1], driver.event.reason, driver.wait) == ("F-28", Reason.AUTH_DOWNGRADE, None)
 
 
+def test_SEC_6_a_realm_of_another_domain_is_told_with_the_registration() -> None:
+    driver = registered_with(proves=("titi.com",))
+    assert (driver.state, driver.event.reason) == (OK, Reason.REALM_MISMATCH)
+    assert driver.event.message.startswith("registered, but the realm that asked for the password is none of")
+
+
+def test_SEC_6_a_realm_of_another_domain_is_refused_by_policy() -> None:
+    driver = Driver(policy=DigestPolicy(refuse_realm_mismatch=True))
+    driver.proves = ("titi.com",)
+    driver.register()
+    driver.challenged()
+    assert (driver.moves, driver.wait, len(driver.requests)) == (["F-01", "F-07"], None, 1)
+    assert driver.event.reason is Reason.REALM_MISMATCH
+    assert "credentials that name the realm answer it all the same (401 Because, realm example.org)" in (
+        driver.event.message
+    )
+    driver.info = AuthInfo("toto", password="secret", realm="example.org")
+    driver.credentials_changed()
+    driver.challenged()
+    driver.ok()
+    assert (driver.state, driver.event.reason) == (OK, Reason.NONE)
+
+
+def test_SEC_6_the_realm_of_the_settings_is_expected() -> None:
+    driver = registered_with(proves=("titi.com",), realm="example.org")
+    assert (driver.state, driver.event.reason) == (OK, Reason.NONE)
+
+
 def test_REG_14_strict_binding_is_about_the_contact_only() -> None:
     driver = registered_with("algorithm=SHA-256", strict_binding=True)
     driver.refresh()
@@ -811,9 +839,55 @@ def test_REG_14_strict_binding_is_about_the_contact_only() -> None:
     assert (driver.state, driver.event.reason) == (OK, Reason.AUTH_DOWNGRADE)
 
 
-def registered_with(*challenged: str, policy: DigestPolicy | None = None, **changes: Any) -> Driver:
+WARNS_380 = 'Warning: 399 pbx "Busy", 380 titi.com "SIPS Not Allowed"'
+WARNS_381 = 'Warning: 381 titi.com "SIPS Required"'
+SIPS = {"identity": "sips:alice@example.org", "server": "sips:example.org"}
+
+
+@pytest.mark.parametrize(("status", "rows"), [(480, (WARNS_380,)), (480, (WARNS_380, "Retry-After: 60")), (416, ())])
+def test_SIPS_2_RSP_480_RSP_416_no_sips_is_final(status: int, rows: tuple[str, ...]) -> None:
+    driver = Driver(params(**SIPS), targets=[target(transport=Transport.TLS)])
+    driver.register()
+    driver.final(status, *rows)
+    driver.network(up=False)
+    driver.network(up=True)
+    assert (driver.moves[-1], driver.wait, len(driver.requests)) == ("F-07", None, 1)
+
+
+def test_SIPS_2_it_is_said_why() -> None:
+    driver = Driver(params(**SIPS))
+    driver.register()
+    driver.final(480, WARNS_380)
+    assert driver.event.reason is Reason.TEMPORARILY_UNAVAILABLE
+    assert driver.event.message.startswith("the server does not allow sips here (Warning 380)")
+    assert driver.event.warnings == ("Busy", "SIPS Not Allowed")
+
+
+def test_SIPS_2_to_a_sip_request_the_same_warning_means_nothing() -> None:
+    driver = Driver()
+    driver.register()
+    driver.final(480, WARNS_380)
+    assert (driver.moves[-1], driver.wait is None) == ("F-06", False)
+
+
+@pytest.mark.parametrize("status", [403, 480])
+def test_SIPS_2_a_wish_for_sips_is_told_and_nothing_else(status: int) -> None:
+    driver = Driver()
+    driver.register()
+    driver.final(status, WARNS_381)
+    assert (driver.wait is None) is (status == 403)
+    assert f"({status} Because, it wants a sips URI, which only the settings can bring)" in driver.event.message
+    assert driver.event.warnings == ("SIPS Required",)
+    driver.register()
+    assert driver.last.request.uri == "sip:example.org"
+
+
+def registered_with(
+    *challenged: str, policy: DigestPolicy | None = None, proves: tuple[str, ...] = (), **changes: Any
+) -> Driver:
     """An account that answered a challenge."""
     driver = Driver(params(**changes), policy=policy)
+    driver.proves = proves
     driver.register()
     driver.challenged(*challenged)
     driver.ok()

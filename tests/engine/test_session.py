@@ -18,7 +18,6 @@ from aiosipreg.engine.session import Session
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.timers import SipTimers
 from aiosipreg.params import ExpiresIn, NatMode, ProxyParams
-from aiosipreg.settings import TlsParams
 from aiosipreg.wire import NameAddr, Request, Response, parse_message
 from tests.engine.driver import Driver
 
@@ -313,16 +312,6 @@ def test_OUTB_11_a_refusal_that_came_by_the_flow_leaves_it() -> None:
     assert not subject.holds_on(FLOW, broken)
     assert not subject.holds_on(None, busy)
     assert not subject.holds_on(Flow(TARGET, "192.0.2.1", 5071), busy)
-
-
-def test_OUTB_10_other_trust_needs_another_connection() -> None:
-    subject = session(OUTBOUND)
-    subject.flow = FLOW
-    subject.adopt(OUTBOUND.replace(tls=TlsParams(wildcards=False)))
-    assert subject.flow == FLOW
-    subject.outbound = True
-    subject.adopt(OUTBOUND)
-    assert subject.flow is None
 
 
 def test_OUTB_7_stale_contacts_are_named_where_no_reg_id_replaces_them() -> None:

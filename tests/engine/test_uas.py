@@ -63,6 +63,11 @@ def rows(response: Response, name: str) -> tuple[str, ...]:
 # Default answers
 
 
+@pytest.mark.parametrize("scheme", ["sip", "sips"])
+def test_SIPS_4_whoever_registered_sips_is_asked_by_both_schemes(scheme: str) -> None:
+    assert answer(request(uri=f"{scheme}:toto@198.51.100.7:5061")).status == 200
+
+
 @pytest.mark.parametrize(
     ("method", "status", "phrase"),
     [

@@ -313,8 +313,8 @@ def test_accounts_and_credentials_behind_a_gap_are_kept_aside() -> None:
     ("lines", "sentence"),
     [
         ("passwd=p", "username: expected text that is not empty"),
-        ("username=toto", "passwd: expected exactly one of password and ha1"),
-        ("username=toto\nclient_cert_chain=/c.pem", "passwd: expected exactly one of password and ha1"),
+        ("username=toto", "passwd: expected a password, a ha1 or a client_cert"),
+        ("username=toto\npasswd=p\nclient_cert_key=/k.pem", "client_cert_chain: expected a certificate, because"),
         (f"username=toto\nha1={HA1}", "ha1: expected 32 hex digits, together with the realm they were made for"),
         ("username=toto\nrealm=r\nha1=0", "ha1: expected 32 hex digits"),
         (f"username=toto\nrealm=r\nalgorithm=SHA-256\nha1={HA1}", "ha1: expected 64 hex digits"),
@@ -331,6 +331,14 @@ def test_malformed_credentials_are_told_and_the_others_are_taken(lines: str, sen
     (problem,) = imported.problems
     assert problem.startswith(f"[auth_info_0] {sentence}")
     assert problem.endswith("; these credentials are left out")
+
+
+def test_TLS_9_a_certificate_of_ours_stands_among_the_credentials() -> None:
+    lines = "client_cert_chain=/c.pem\nclient_cert_key=/k.pem\nclient_cert_key_password=open"
+    imported = parse(f"[auth_info_0]\nusername=toto\n{lines}\n[auth_info_1]\nusername=tata\npasswd=p\n{lines}\n")
+    files = {"client_cert": "/c.pem", "client_key": "/k.pem", "key_password": "open"}
+    assert imported.auth_infos == (AuthInfo("toto", **files), AuthInfo("tata", password="p", **files))
+    assert (imported.problems, imported.unknown) == ((), ())
 
 
 def test_of_password_and_ha1_the_password_is_taken() -> None:

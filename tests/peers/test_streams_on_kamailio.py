@@ -118,15 +118,19 @@ async def test_TLS_1_it_gets_nothing_from_who_does_not_trust_it(kamailio: Kamail
 
 @pytest.mark.parametrize("kamailio", [Options(tls=True, websocket=True, wants_certificate=True)], indirect=True)
 @pytest.mark.parametrize("transport", ["tls", "wss"])
-async def test_TLS_9_it_may_want_a_certificate(kamailio: Kamailio, transport: str) -> None:
+@pytest.mark.parametrize("late", [False, True])
+async def test_TLS_9_it_may_want_a_certificate(kamailio: Kamailio, transport: str, late: bool) -> None:
     ours = authority().issue(common="toto")
     async with Core(auth=TOTO, tls=TRUSTING, transports=PATH) as core, asyncio.timeout(20):
         proxy = core.add_proxy_config(account(kamailio, transport))
         event = await proxy.wait_for(FAILED)
         assert event.reason in (Reason.IO_ERROR, Reason.TLS_ERROR)
         assert await kamailio.bindings() == ()
-        with proxy.edit() as draft:
-            draft.tls = TRUSTING.replace(client_cert=ours.pem, client_key=ours.key_pem())
+        if late:
+            core.add_auth_info(AuthInfo("toto", client_cert=ours.pem, client_key=ours.key_pem()))
+        else:
+            with proxy.edit() as draft:
+                draft.tls = TRUSTING.replace(client_cert=ours.pem, client_key=ours.key_pem())
         await proxy.registered()
         assert await agrees(kamailio, proxy, "tls")
 
