@@ -103,7 +103,7 @@ def kamailio(registrar: NullRegistrar, accounts: int, cpu: int) -> Sample:
     def registrations(number: int) -> Sample:
         with tempfile.TemporaryDirectory() as directory:
             _configure(Path(directory), registrar.port, number)
-            command = [program, "-DD", "-E", "-f", "kamailio.cfg", "-m", 512, "-P", "pid", "-Y", directory]
+            command = [program, "-DD", "-E", "-f", "kamailio.cfg", "-m", 512, "-P", f"{directory}/pid", "-Y", directory]
             with Child(command, cpu, directory) as child:
                 until, ends_at = registrar.grants + number, time.monotonic() + _PATIENCE
                 while registrar.grants < until and not child.is_over():
