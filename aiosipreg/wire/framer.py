@@ -7,7 +7,8 @@ from typing import Final, TypeAlias
 
 from aiosipreg.errors import ParseError
 from aiosipreg.wire.head import MAX_HEAD, Head, content_length, find_end, parse_head
-from aiosipreg.wire.message import Request, Response, build_message
+from aiosipreg.wire.message import Request, Response
+from aiosipreg.wire.parse import build_message
 
 __all__ = ["Framer", "Ping"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiosipreg.errors import ConfigError, ParseError
@@ -9,18 +10,17 @@ from aiosipreg.wire.address import NameAddr, parse_address
 from aiosipreg.wire.challenge import MAX_CHALLENGES, Challenge, parse_auth_info, parse_challenges
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
 from aiosipreg.wire.grammar import Params, check_text, is_token, parse_seconds, split_list
-from aiosipreg.wire.head import Head, content_length, find_end, parse_head
+from aiosipreg.wire.head import content_length
 from aiosipreg.wire.headers import Headers, canonical_name
 from aiosipreg.wire.lazy import header, lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from aiosipreg.wire.uri import SipUri
+    from aiosipreg.wire.uri import OtherUri, SipUri
 
-__all__ = ["Message", "Request", "Response", "build_message", "parse_message"]
+__all__ = ["Message", "Request", "Response", "read_contacts"]
 
-MAX_BODY: Final = 64 * 1024
 MAX_CONTACTS: Final = 1000
 MAX_ROUTES: Final = 50
 
@@ -89,16 +89,13 @@ class Message:
         """The To header."""
         return parse_address(_single("To", rows))
 
-    @header("Contact", ())
-    def contacts(self, rows: Sequence[str]) -> tuple[NameAddr, ...]:
+    @lazy
+    def contacts(self) -> tuple[NameAddr, ...]:
         """The Contacts, at most 1000; bad entries are left out (ROB-4).
 
         ``Contact: *`` gives one entry whose ``is_star`` is true. A star beside anything else is an error (GRM-7).
         """
-        entries = _entries(rows)
-        if any(entry[0] == "*" for entry in entries) and entries != ["*"]:
-            raise ParseError(", ".join(entries), 0, "'*' alone, without parameters")
-        return self._each(NameAddr.parse, entries, MAX_CONTACTS)
+        return read_contacts(self)
 
     @header("Expires")
     def expires(self, rows: Sequence[str]) -> int | None:
@@ -180,6 +177,14 @@ def _single(name: str, rows: Sequence[str]) -> str:
 
 def _entries(rows: Sequence[str]) -> list[str]:
     return [entry for row in rows for entry in split_list(row)]
+
+
+def read_contacts(message: Message, likely: SipUri | OtherUri | None = None) -> tuple[NameAddr, ...]:
+    """The Contacts of a message, as its ``contacts``; a URI that is written as the ``likely`` one is not read again."""
+    entries = _entries(message.headers.rows("Contact"))
+    if any(entry[0] == "*" for entry in entries) and entries != ["*"]:
+        raise ParseError(", ".join(entries), 0, "'*' alone, without parameters")
+    return message._each(partial(NameAddr.parse, likely=likely), entries, MAX_CONTACTS)
 
 
 _LENGTH: Final = ("content-length", "l")
@@ -348,53 +353,3 @@ def _checked(headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, objec
         if name.lower() not in _LENGTH:
             rows.append((name, check_text(name, value)))
     return {"headers": Headers(rows), "body": bytes(body)}
-
-
-def parse_message(data: bytes, *, strict: bool = False) -> Request | Response:
-    """Read one datagram (RFC 3261 section 18.3).
-
-    The body is as long as Content-Length says and what follows is ignored; without that header it goes to the end.
-    What is tolerated stands in ``oddities``; ``strict`` refuses it instead (ROB-7).
-
-    Raises:
-        ParseError: It is no SIP/2.0 message, it is cut short, or it exceeds a limit.
-    """
-    if data[:1] in (b"\r", b"\n"):
-        data = data.lstrip(b"\r\n")
-    ends = find_end(data)
-    if ends is None:
-        raise ParseError(data[:120].decode("utf-8", "replace"), len(data), "an empty line behind the headers")
-    head = parse_head(data[: ends[0]])
-    if strict and head.oddities:
-        raise ParseError(data[:120].decode("utf-8", "replace"), 0, f"a message without {', '.join(head.oddities)}")
-    length = content_length(head.headers)
-    body = data[ends[1] :]
-    if length is not None and length != len(body):
-        if length > len(body):
-            raise ParseError(data[:120].decode("utf-8", "replace"), len(data), f"a body of {length} octets")
-        body = body[:length]
-    return build_message(head, body)
-
-
-def build_message(head: Head, body: bytes) -> Request | Response:
-    """The message of a parsed head; a response does not keep a body of more than 64 KiB."""
-    status, words, headers, dropped, oddities = head
-    message: Request | Response
-    if status is None:
-        message = Request.__new__(Request)
-        values = message.__dict__
-        values["method"], values["uri"] = words
-    else:
-        message = Response.__new__(Response)
-        values = message.__dict__
-        values["status"], values["reason"] = status, words[0]
-        if len(body) > MAX_BODY:
-            body, oddities = b"", (*oddities, "long body")
-    values["headers"] = headers
-    if body:
-        values["body"] = body
-    if dropped:
-        values["dropped"] = dropped
-    if oddities:
-        values["oddities"] = oddities
-    return message
