@@ -6,7 +6,7 @@ from random import Random
 
 from aiosipreg import AuthInfo, ProxyParams
 from aiosipreg.engine.contacts import Purpose, contact_address
-from aiosipreg.engine.digest import DigestPolicy, DigestSession
+from aiosipreg.engine.digest import DigestPolicy, DigestSession, offers
 from aiosipreg.engine.effects import Flow
 from aiosipreg.engine.register import RegisterSeries
 from aiosipreg.engine.targets import Target, Transport
@@ -40,7 +40,8 @@ REQUEST = _series.render(Purpose.REGISTER, FLOW, BRANCH, contact=CONTACT, lifeti
 UNAUTHORIZED = answered(REQUEST, SEEN)
 CHALLENGE = _challenge(UNAUTHORIZED).challenges[0]
 NONCE = CHALLENGE.nonce
-AUTHORIZATION = DigestSession(CHALLENGE, SECRET, DigestPolicy()).authorization(
+_policy = DigestPolicy()
+AUTHORIZATION = DigestSession(offers([CHALLENGE], _policy)[0], SECRET, _policy).authorization(
     "REGISTER", _series.request_uri, 1, CNONCE
 )
 AUTHORIZED = _series.render(

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.digest import DigestSession, choose
-from aiosipreg.engine.realm import PROTECTION, Nonce, Realm, Sent, is_less, is_related
+from aiosipreg.engine.digest import DigestSession, choose, offers
+from aiosipreg.engine.realm import Nonce, Realm, Sent, is_less, is_related, worth
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from aiosipreg.auth import AuthInfo
-    from aiosipreg.engine.digest import DigestPolicy
+    from aiosipreg.engine.digest import DigestPolicy, Offer
     from aiosipreg.wire import Challenge, Response
 
 __all__ = ["Authenticator", "Question", "Verdict", "find_auth_info"]
@@ -99,7 +99,7 @@ class Authenticator:
 
     def nonces(self) -> tuple[Nonce, ...]:
         """The nonces in use, for `recall` after a restart."""
-        rows = [(realm, realm.row(self._policy)) for realm in self._known.values()]
+        rows = [(realm, realm.row()) for realm in self._known.values()]
         kept = [(realm, row) for realm, row in rows if row is not None][-_MOST_NONCES:]
         return tuple(Nonce(realm.server, row, realm.count, realm.proven) for realm, row in kept)
 
@@ -107,9 +107,10 @@ class Authenticator:
         """Take nonces from before a restart; `reclaim` asks for the secrets that belong to them."""
         for nonce in nonces:
             challenge = nonce.challenge
-            if choose((challenge,), self._policy) is not None:
+            rows = offers((challenge,), self._policy)
+            if rows:
                 realm = self._known[challenge.header, challenge.realm] = Realm(nonce.server, nonce.proven)
-                realm.rows, realm.nonce, realm.count, realm.recalled = (challenge,), challenge.nonce, nonce.count, True
+                realm.rows, realm.nonce, realm.count, realm.recalled = rows, challenge.nonce, nonce.count, True
 
     def reclaim(self, server: str) -> Question | None:
         """What to ask before a request goes out, so that it can use a nonce from before the restart (AUTH-28).
@@ -210,24 +211,19 @@ class Authenticator:
                 doubt = Reason.REALM_MISMATCH
         return doubt
 
-    def _strong_enough(self, realm: Realm) -> tuple[Challenge, ...]:
+    def _strong_enough(self, realm: Realm) -> tuple[Offer, ...]:
         """The rows of a realm that may be answered (SEC-1)."""
         if not self._policy.refuse_downgrade:
             return realm.rows
-        return tuple(row for row in realm.rows if not is_less(self._rated(row), realm.proven))
+        return tuple(row for row in realm.rows if not is_less(worth(row), realm.proven))
 
-    def _rated(self, row: Challenge) -> tuple[int, int]:
-        algorithm, qop = self._policy.algorithm(row.algorithm), self._policy.qop(row.qop)
-        return (0, 0) if algorithm is None or qop is None else (algorithm.strength, PROTECTION.index(qop))
-
-    def _groups(self, challenges: Iterable[Challenge]) -> dict[tuple[str, str], tuple[Challenge, ...]]:
+    def _groups(self, challenges: Iterable[Challenge]) -> dict[tuple[str, str], tuple[Offer, ...]]:
         """The rows that we could answer, by kind of server and realm, in the order of the answer."""
-        groups: dict[tuple[str, str], tuple[Challenge, ...]] = {}
-        for challenge in challenges:
-            if choose((challenge,), self._policy) is not None:
-                key = (challenge.header, challenge.realm)
-                if key in groups or len(groups) < _MOST_REALMS:
-                    groups[key] = (*groups.get(key, ()), challenge)
+        groups: dict[tuple[str, str], tuple[Offer, ...]] = {}
+        for offer in offers(challenges, self._policy):
+            key = (offer.challenge.header, offer.challenge.realm)
+            if key in groups or len(groups) < _MOST_REALMS:
+                groups[key] = (*groups.get(key, ()), offer)
         return groups
 
     def _realm(self, key: tuple[str, str]) -> Realm:
@@ -240,12 +236,12 @@ class Authenticator:
         realm = self._known[key] = Realm(self._server, realm.proven if realm is not None else (0, 0))
         return realm
 
-    def _judge(self, realm: Realm, rows: tuple[Challenge, ...]) -> Verdict | None:
+    def _judge(self, realm: Realm, rows: tuple[Offer, ...]) -> Verdict | None:
         """Whether this realm's challenge refuses the secret that was sent; notes the rows."""
         sent, realm.sent = realm.sent, Sent.NOT_YET
         realm.rows = rows
         realm.recalled = False
-        if sent is not Sent.NOT_YET and any(row.stale for row in rows):
+        if sent is not Sent.NOT_YET and any(row.challenge.stale for row in rows):
             realm.stales += 1
             return Verdict.EXHAUSTED if realm.stales > _MOST_STALE else None
         if sent is not Sent.FRESH:
@@ -260,22 +256,24 @@ class Authenticator:
         while self._open:
             key = self._open[0]
             realm = self._known[key]
-            info, row = realm.info, choose(self._strong_enough(realm), self._policy, realm.info)
-            if info is None or row is None:
-                algorithms = tuple(challenge.algorithm or "MD5" for challenge in realm.rows)
-                return Question(key[1], algorithms, realm.refusals + 1, realm.rows[0].stale)
+            info = realm.info
+            offer = choose(self._strong_enough(realm), self._policy, info) if info is not None else None
+            if info is None or offer is None:
+                challenges = [row.challenge for row in realm.rows]
+                algorithms = tuple([challenge.algorithm or "MD5" for challenge in challenges])
+                return Question(key[1], algorithms, realm.refusals + 1, challenges[0].stale)
             realm.doubtful = realm.unrelated and info.realm is None
             if realm.doubtful and self._policy.refuse_realm_mismatch:
                 realm.session = None
                 return Verdict.UNRELATED
-            realm.adopt(DigestSession(row, info, self._policy))
+            realm.adopt(DigestSession(offer, info, self._policy))
             # A nonce from before a restart may have died since, so its refusal says nothing of the secret.
             realm.sent = Sent.VOUCHED if realm.recalled else Sent.FRESH
             realm.recalled = False
-            # One realm of the registrar is enough, every realm of the proxies is needed (AUTH-6).
-            done = {key, *(other for other in self._open if key[0] == other[0] == "WWW-Authenticate")}
             self._outgrow(key)
-            self._open = [other for other in self._open if other not in done]
+            # One realm of the registrar is enough, every realm of the proxies is needed (AUTH-6).
+            done = "WWW-Authenticate" if key[0] == "WWW-Authenticate" else None
+            self._open = [other for other in self._open if other != key and other[0] != done]
         fresh = any(realm.sent is Sent.FRESH for realm in self._known.values())
         return Verdict.ANSWER if fresh else Verdict.UNAVAILABLE
 

@@ -2,8 +2,9 @@
 
 ::
 
-    choose(challenges, policy, info)            -> the challenge to answer, or None
-    DigestSession(challenge, info, policy)      -> these credentials on this nonce: keeps HA1 and HA2
+    offers(challenges, policy)                  -> the challenges that may be answered, each with the way to do it
+    choose(offers, policy, info)                -> the one to answer with these credentials, or None
+    DigestSession(offer, info, policy)          -> these credentials on this nonce: keeps HA1 and HA2
         .authorization(method, uri, nc, cnonce) -> value of an Authorization header
         .verify(authentication_info, ...)       -> did the server prove that it knows the secret
         .renewed(nextnonce)                     -> the session on the server's next nonce
@@ -21,7 +22,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote as percent_encode
 
 from aiosipreg.engine.algorithms import ALGORITHMS, TRUNCATED, Algorithm
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from aiosipreg.auth import AuthInfo
     from aiosipreg.wire import Challenge
 
-__all__ = ["Algorithm", "DigestPolicy", "DigestSession", "Qop", "choose", "digest_response", "usable"]
+__all__ = ["Algorithm", "DigestPolicy", "DigestSession", "Offer", "Qop", "choose", "digest_response", "offers"]
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _QUOTED: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
@@ -123,18 +124,30 @@ class DigestPolicy:
         return Qop.AUTH_INT if integrity else None
 
 
-def usable(challenge: Challenge, policy: DigestPolicy, info: AuthInfo | None = None) -> Algorithm | None:
-    """The algorithm that answers a challenge, ``None`` if we must not or cannot answer it.
+class Offer(NamedTuple):
+    """A challenge that may be answered, and how."""
+
+    challenge: Challenge
+    algorithm: Algorithm
+    qop: Qop
+
+
+def offers(challenges: Iterable[Challenge], policy: DigestPolicy) -> tuple[Offer, ...]:
+    """The challenges of one answer that may be answered, in their order.
 
     Basic and other schemes, unknown algorithms, unknown qop lists and texts that could not be echoed safely (SEC-12) or
-    are absurdly long (SEC-23) make a row unusable; that is never an error (AUTH-1, AUTH-3).
+    are absurdly long (SEC-23) make a row unusable; that is never an error (AUTH-1, AUTH-3). Rows after the 20th are
+    not looked at.
 
     Args:
-        challenge: One challenge row.
+        challenges: The rows in their order.
         policy: What is allowed.
-        info: With it, the row must also be one that these credentials can answer: right realm, and an HA1 or a named
-            algorithm only for its own algorithm (AUTH-33).
     """
+    found = [_offer(challenge, policy) for challenge in islice(challenges, _MAX_ROWS)]
+    return tuple([offer for offer in found if offer is not None])
+
+
+def _offer(challenge: Challenge, policy: DigestPolicy) -> Offer | None:
     algorithm = policy.algorithm(challenge.algorithm)
     if challenge.scheme.lower() != "digest" or algorithm is None or not _echoable(challenge):
         return None
@@ -142,29 +155,24 @@ def usable(challenge: Challenge, policy: DigestPolicy, info: AuthInfo | None = N
     # A -sess key is made with the cnonce, which an answer without qop does not carry: no server could check it.
     if qop is None or (qop is Qop.NONE and algorithm.session):
         return None
-    if info is not None and not _answers(info, challenge.realm, algorithm):
-        return None
-    return algorithm
+    return Offer(challenge, algorithm, qop)
 
 
-def choose(challenges: Iterable[Challenge], policy: DigestPolicy, info: AuthInfo | None = None) -> Challenge | None:
-    """The challenge to answer: of the topmost usable row's realm, the topmost row or the strongest (AUTH-4, AUTH-5).
+def choose(found: Iterable[Offer], policy: DigestPolicy, info: AuthInfo) -> Offer | None:
+    """What to answer: of the topmost usable row's realm, the topmost row or the strongest (AUTH-4, AUTH-5).
 
     Args:
-        challenges: The rows of one answer in their order; of one realm and header when every realm is to be answered
-            (AUTH-6). Rows after the 20th are not looked at.
-        policy: What is allowed, and which comes first.
-        info: The credentials at hand, see ``usable``.
+        found: The offers of one answer; of one realm and header when every realm is to be answered (AUTH-6).
+        policy: Which comes first.
+        info: The credentials; a row is for them if it has the right realm, and an HA1 or a named algorithm is good for
+            its own algorithm only (AUTH-33).
     """
-    rows = [(row, algorithm) for row in islice(challenges, _MAX_ROWS) if (algorithm := usable(row, policy, info))]
-    if not rows:
-        return None
-    topmost = rows[0][0]
-    if not policy.strongest_first:
-        return topmost
-    realm = topmost.header, topmost.realm
-    of_realm = (row for row in rows if (row[0].header, row[0].realm) == realm)
-    return max(of_realm, key=lambda row: row[1].strength)[0]
+    rows = [offer for offer in found if _answers(info, offer.challenge.realm, offer.algorithm)]
+    if len(rows) < 2 or not policy.strongest_first:
+        return rows[0] if rows else None
+    realm = rows[0].challenge.header, rows[0].challenge.realm
+    of_realm = (offer for offer in rows if (offer.challenge.header, offer.challenge.realm) == realm)
+    return max(of_realm, key=lambda offer: offer.algorithm.strength)
 
 
 def digest_response(
@@ -197,8 +205,10 @@ class DigestSession:
         qop: The quality of protection in use.
         header: Where the answer goes: ``Authorization`` or ``Proxy-Authorization`` (AUTH-2).
 
-    Raises:
-        ValueError: ``usable(challenge, policy, info)`` is ``None``.
+    Args:
+        offer: What is answered.
+        info: The credentials that `choose` found it for.
+        policy: What is allowed.
     """
 
     __slots__ = (
@@ -214,13 +224,9 @@ class DigestSession:
     _quoted_nonce: str
     _uri: str | None
 
-    def __init__(self, challenge: Challenge, info: AuthInfo, policy: DigestPolicy) -> None:
-        algorithm = usable(challenge, policy, info)
-        qop = policy.qop(challenge.qop)
-        if algorithm is None or qop is None:
-            raise ValueError(f"the challenge for realm {challenge.realm!r} cannot be answered with these credentials")
+    def __init__(self, offer: Offer, info: AuthInfo, policy: DigestPolicy) -> None:
+        challenge, algorithm, self.qop = offer
         self.algorithm = algorithm
-        self.qop = qop
         self.header = "Authorization" if challenge.header.lower() == "www-authenticate" else "Proxy-Authorization"
         self.realm = realm = challenge.realm
         name, password = info.digest_username, info.password or ""

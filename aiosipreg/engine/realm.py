@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from random import Random
 
     from aiosipreg.auth import AuthInfo
-    from aiosipreg.engine.digest import DigestPolicy, DigestSession
+    from aiosipreg.engine.digest import DigestSession, Offer
 
-__all__ = ["PROTECTION", "Nonce", "Realm", "Sent", "is_less", "is_related"]
+__all__ = ["Nonce", "Realm", "Sent", "is_less", "is_related", "worth"]
 
-PROTECTION: Final = (Qop.NONE, Qop.AUTH, Qop.AUTH_INT)
-"""The weakest first."""
+# The weakest first.
+_PROTECTION: Final = (Qop.NONE, Qop.AUTH, Qop.AUTH_INT)
 
 # What an answer is made from: of a challenge that is kept nothing else is.
 _DIRECTIVES: Final = ("realm", "nonce", "opaque", "algorithm", "qop", "charset", "userhash")
@@ -71,7 +71,7 @@ class Realm:
         self.uri = self.cnonce = ""
         self.info: AuthInfo | None = None
         self.session: DigestSession | None = None
-        self.rows: tuple[Challenge, ...] = ()
+        self.rows: tuple[Offer, ...] = ()
         self.nonce = ""
         self.count = 0
         self.refusals = 0
@@ -91,7 +91,7 @@ class Realm:
     @property
     def weaker(self) -> bool:
         """Whether what is answered now is less than what succeeded before."""
-        return self.session is not None and is_less(_worth(self.session), self.proven)
+        return self.session is not None and is_less(worth(self.session), self.proven)
 
     def authorization(self, method: str, uri: str, random: Random) -> tuple[str, str] | None:
         """Header name and value for the next request; ``None`` if nothing can be answered."""
@@ -107,7 +107,7 @@ class Realm:
         session = self.session
         if session is None:
             return None
-        strength, protection = _worth(session)
+        strength, protection = worth(session)
         self.proven = max(strength, self.proven[0]), max(protection, self.proven[1])
         proof = session.verify(told, uri=self.uri, nc=self.count, cnonce=self.cnonce, body=body)
         nonce = told.get("nextnonce")
@@ -116,13 +116,13 @@ class Realm:
                 self.adopt(session.renewed(nonce))
         return proof
 
-    def row(self, policy: DigestPolicy) -> Challenge | None:
+    def row(self) -> Challenge | None:
         """The challenge that is answered, with the nonce in use."""
         session = self.session
         # The key of a -sess algorithm was made with a cnonce that is not kept.
         if session is None or session.algorithm.session:
-            return self.rows[0] if self.recalled else None
-        row = next((row for row in self.rows if policy.algorithm(row.algorithm) is session.algorithm), None)
+            return self.rows[0].challenge if self.recalled else None
+        row = next((row.challenge for row in self.rows if row.algorithm is session.algorithm), None)
         if row is None:
             return None
         params = {name: row.params[name] for name in _DIRECTIVES if name in row.params}
@@ -156,5 +156,6 @@ def _domain(name: str) -> str:
     return name.lower().removesuffix(".").removeprefix("*.")
 
 
-def _worth(session: DigestSession) -> tuple[int, int]:
-    return session.algorithm.strength, PROTECTION.index(session.qop)
+def worth(answer: Offer | DigestSession) -> tuple[int, int]:
+    """The strength of an algorithm and its protection, which `is_less` compares."""
+    return answer.algorithm.strength, _PROTECTION.index(answer.qop)

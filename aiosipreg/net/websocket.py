@@ -20,7 +20,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from aiosipreg.engine.digest import DigestPolicy, DigestSession, choose
+from aiosipreg.engine.digest import DigestPolicy, DigestSession, choose, offers
 from aiosipreg.engine.effects import Flow
 from aiosipreg.errors import ParseError
 from aiosipreg.net.connection import Connection
@@ -116,7 +116,7 @@ class Handshake:
         info, policy = self.params.auth, DigestPolicy()
         if info is None:
             return ""
-        chosen = choose(challenges, policy, info)
+        chosen = choose(offers(challenges, policy), policy, info)
         if chosen is not None:
             return DigestSession(chosen, info, policy).authorization("GET", self.params.path, 1, secrets.token_hex(8))
         asked = any(challenge.scheme.lower() == "basic" for challenge in challenges)

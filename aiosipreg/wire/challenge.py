@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ParseError
 from aiosipreg.wire.grammar import BLANKS, TOKEN, Params, is_token, leading_quoted, split_list, unquote
-from aiosipreg.wire.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +20,7 @@ MAX_CHALLENGES: Final = 20
 MAX_NONCE: Final = 4096
 MAX_REALM: Final = 1024
 MAX_OPAQUE: Final = 4096
+_QOPS: Final = 16
 
 # How nearly every server writes its challenges: one in a row, nothing doubled, no backslash.
 _PAIR: Final = rf'([a-z]++)=("[^"\\]*+"|{TOKEN})'
@@ -43,6 +44,15 @@ class Challenge:
         scheme: ``Digest`` or another scheme, as sent.
         params: Every directive by its name in lower case, in the form it was sent: quoted strings with their quotes
             and backslashes, so that they can be echoed octet by octet (AUTH-18).
+        realm: The realm without quotes and backslashes; empty if absent, as in Bearer challenges.
+        nonce: The nonce without quotes and backslashes; empty if absent.
+        algorithm: The algorithm as sent, ``None`` if absent or empty, which means MD5.
+        qop: Qualities of protection in lower case, known and unknown ones; empty if absent or empty (GRM-23).
+        opaque: The opaque text; ``None`` if absent. An empty one is kept, since it is echoed (GRM-25).
+        stale: Whether only the nonce was too old.
+        domain: The protection space as sent, or ``None``.
+        charset: The character set of user name and password, or ``None``.
+        userhash: Whether the server accepts a hashed user name (RFC 7616 section 3.4.4).
 
     Of a directive that occurs twice the first counts.
     """
@@ -50,6 +60,29 @@ class Challenge:
     header: str
     scheme: str
     params: Mapping[str, str | None]
+    realm: str = field(init=False, repr=False, compare=False)
+    nonce: str = field(init=False, repr=False, compare=False)
+    algorithm: str | None = field(init=False, repr=False, compare=False)
+    qop: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    opaque: str | None = field(init=False, repr=False, compare=False)
+    stale: bool = field(init=False, repr=False, compare=False)
+    domain: str | None = field(init=False, repr=False, compare=False)
+    charset: str | None = field(init=False, repr=False, compare=False)
+    userhash: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        text = {name: unquote(value) for name, value in self.params.items() if value is not None}.get
+        self.__dict__.update(
+            realm=text("realm", ""),
+            nonce=text("nonce", ""),
+            algorithm=text("algorithm") or None,
+            qop=_qop(text("qop", "")),
+            opaque=text("opaque"),
+            stale=text("stale", "").lower() == "true",
+            domain=text("domain"),
+            charset=text("charset"),
+            userhash=text("userhash", "").lower() == "true",
+        )
 
     @classmethod
     def parse(cls, text: str, header: str = "WWW-Authenticate") -> Challenge:
@@ -63,54 +96,10 @@ class Challenge:
             raise ParseError(text, 0, "exactly one challenge, with realm and nonce")
         return found[0]
 
-    @lazy
-    def realm(self) -> str:
-        """The realm without quotes and backslashes; empty if absent, as in Bearer challenges."""
-        return self._text("realm") or ""
 
-    @lazy
-    def nonce(self) -> str:
-        """The nonce without quotes and backslashes; empty if absent."""
-        return self._text("nonce") or ""
-
-    @lazy
-    def algorithm(self) -> str | None:
-        """The algorithm as sent, ``None`` if absent or empty, which means MD5."""
-        return self._text("algorithm") or None
-
-    @lazy
-    def qop(self) -> tuple[str, ...]:
-        """Qualities of protection in lower case, known and unknown ones; empty if absent or empty (GRM-23)."""
-        return tuple(split_list((self._text("qop") or "").lower()))
-
-    @lazy
-    def opaque(self) -> str | None:
-        """The opaque text; ``None`` if absent. An empty one is kept, since it is echoed (GRM-25)."""
-        return self._text("opaque")
-
-    @lazy
-    def stale(self) -> bool:
-        """Whether only the nonce was too old."""
-        return (self._text("stale") or "").lower() == "true"
-
-    @lazy
-    def domain(self) -> str | None:
-        """The protection space as sent, or ``None``."""
-        return self._text("domain")
-
-    @lazy
-    def charset(self) -> str | None:
-        """The character set of user name and password, or ``None``."""
-        return self._text("charset")
-
-    @lazy
-    def userhash(self) -> bool:
-        """Whether the server accepts a hashed user name (RFC 7616 section 3.4.4)."""
-        return (self._text("userhash") or "").lower() == "true"
-
-    def _text(self, name: str) -> str | None:
-        value = self.params.get(name)
-        return None if value is None else unquote(value)
+@lru_cache(_QOPS)
+def _qop(text: str) -> tuple[str, ...]:
+    return tuple(split_list(text.lower()))
 
 
 def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int]:
