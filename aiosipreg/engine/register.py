@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
@@ -10,14 +10,15 @@ from aiosipreg.engine.repairs import Concessions
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
 from aiosipreg.wire import NameAddr, SipUri, is_token
+from aiosipreg.wire.message import read_contacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from random import Random
 
     from aiosipreg.engine.effects import Flow
     from aiosipreg.params import ProxyParams
-    from aiosipreg.wire import ParamValue, Response
+    from aiosipreg.wire import OtherUri, ParamValue, Response
 
 __all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "mapped_address", "read_grant"]
 
@@ -32,23 +33,41 @@ class Binding:
         contact: The Contact as the registrar wrote it.
         expires: Granted lifetime in seconds.
         expires_at: End of the lifetime in ``loop.time()``, counted from when the request was sent (REG-17).
-        q: Preference among several contacts, 0 to 1.
-        instance_id: ``+sip.instance`` without quotes and brackets.
-        reg_id: ``reg-id``.
-        pub_gruu: Public GRUU, if the registrar gave one.
-        temp_gruu: Temporary GRUU, if the registrar gave one.
-        params: All parameters of the Contact.
     """
 
     contact: NameAddr
     expires: float
     expires_at: float
-    q: float | None = None
-    instance_id: str | None = None
-    reg_id: int | None = None
-    pub_gruu: str | None = None
-    temp_gruu: str | None = None
-    params: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+
+    @property
+    def q(self) -> float | None:
+        """Preference among several contacts, 0 to 1."""
+        return self.contact.q
+
+    @property
+    def instance_id(self) -> str | None:
+        """``+sip.instance`` without quotes and brackets."""
+        return _instance(self.contact) or None
+
+    @property
+    def reg_id(self) -> int | None:
+        """``reg-id``."""
+        return _reg_id(self.contact)
+
+    @property
+    def pub_gruu(self) -> str | None:
+        """Public GRUU, if the registrar gave one."""
+        return self.contact.params.get("pub-gruu")
+
+    @property
+    def temp_gruu(self) -> str | None:
+        """Temporary GRUU, if the registrar gave one."""
+        return self.contact.params.get("temp-gruu")
+
+    @property
+    def params(self) -> Mapping[str, str | None]:
+        """All parameters of the Contact."""
+        return self.contact.params
 
 
 class RegisterSeries:
@@ -179,8 +198,10 @@ class RegisterSeries:
     def mismatch(self, response: Response, cseq: int) -> str | None:
         """Which header shows that an answer is not to our request with this CSeq, ``None`` if none (MSG-22, SEC-15)."""
         try:
+            if response.via is not None and self._is_echo(response, cseq):
+                return None
             call_id, number, single = response.call_id, response.cseq, len(response.vias) == 1
-            from_us, to_us = self._is_from_us(response), self._is_to_us(response)
+            sender, receiver = response.from_, response.to
         except ParseError:
             return "malformed"  # and not what it says: the words are kept as names of counters
         if not single:
@@ -189,23 +210,22 @@ class RegisterSeries:
             return "Call-ID"
         if number is None or number.number != cseq:
             return "CSeq"
-        if not from_us:
+        if sender is None or (sender.params.get("tag") or "").lower() != self.from_tag:
             return "From"
-        return None if to_us else "To"
+        return None if receiver is not None and receiver.uri == self.to else "To"
 
-    def _is_from_us(self, response: Response) -> bool:
-        if response.headers.get_all("From") == (f"<{self.sender}>;tag={self.from_tag}",):
-            # As it was sent, so there is nothing to read.
-            return True
-        sender = response.from_
-        return sender is not None and (sender.params.get("tag") or "").lower() == self.from_tag
-
-    def _is_to_us(self, response: Response) -> bool:
-        address, _, tag = ", ".join(response.headers.get_all("To")).partition(";tag=")
-        if address == f"<{self.to}>" and is_token(tag):
-            return True
-        receiver = response.to
-        return receiver is not None and receiver.uri == self.to
+    def _is_echo(self, response: Response, cseq: int) -> bool:
+        """Whether all that has to come back did so as it was written, so that there is nothing to read."""
+        row = response.headers.row
+        address, _, tag = (row("To") or "").partition(";tag=")
+        return (
+            row("Call-ID") == self.call_id
+            and row("CSeq") == f"{cseq} REGISTER"
+            and row("From") == f"<{self.sender}>;tag={self.from_tag}"
+            and address == f"<{self.to}>"
+            and is_token(tag)
+            and "," not in (row("Via") or ",")  # which would be another one
+        )
 
 
 def _as_written(registrar: SipUri) -> str:
@@ -256,10 +276,11 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
     """
     header = response.expires
     rest = float(header) if header is not None else requested
-    bindings = tuple(_binding(entry, rest, sent_at) for entry in response.contacts if isinstance(entry.uri, SipUri))
+    listed = read_contacts(response, contact.uri)
+    bindings = tuple([_binding(entry, rest, sent_at) for entry in listed if isinstance(entry.uri, SipUri)])
     public = mapped_address(response, flow)
-    own = _own(bindings, contact, public)
-    listed, doubt = own is not None, Reason.NONE
+    own = found = _own(bindings, contact, public)
+    doubt = Reason.NONE
     if own is None:
         # REG-14: some registrars rewrite the Contact, some confirm without a list; a lone entry can only be ours.
         own = bindings[0] if len(bindings) == 1 else _binding(contact, rest, sent_at)
@@ -268,7 +289,7 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
         own if own.expires > 0 else None,
         bindings[:_MOST_BINDINGS],
         doubt,
-        listed,
+        found is not None,
         response.service_route,
         response.path,
         response.associated_uris,
@@ -285,50 +306,47 @@ def mapped_address(response: Response, flow: Flow) -> tuple[str, int] | None:
     via = response.via
     if via is None or flow.port is None:
         return None
+    params = via.params
+    if params.get("received") in (None, flow.host) and params.get("rport") in (None, str(flow.port)):
+        return None
     # A registrar with one socket for both families sees IPv4 through IPv6.
     seen = ((via.received or flow.host).removeprefix("::ffff:"), via.rport or flow.port)
     return None if seen == (flow.host, flow.port) else seen
 
 
 def _binding(entry: NameAddr, otherwise: float, sent_at: float) -> Binding:
-    params = entry.params
     lifetime = entry.expires
     expires = float(lifetime) if lifetime is not None else otherwise
-    return Binding(
-        entry,
-        expires,
-        sent_at + expires,
-        entry.q,
-        _instance(entry) or None,
-        _reg_id(params.get("reg-id") or ""),
-        params.get("pub-gruu"),
-        params.get("temp-gruu"),
-        params,
-    )
+    return Binding(entry, expires, sent_at + expires)
 
 
 def _instance(entry: NameAddr) -> str:
     return (entry.params.get("+sip.instance") or "").removeprefix("<").removesuffix(">")
 
 
-def _reg_id(text: str) -> int | None:
+def _reg_id(entry: NameAddr) -> int | None:
     # RFC 5626 10: ten digits at most; thousands of them would be more than int() takes.
+    text = entry.params.get("reg-id") or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else None
 
 
 def _own(bindings: tuple[Binding, ...], contact: NameAddr, public: tuple[str, int] | None) -> Binding | None:
     """Our entry in the registrar's list (REG-12), also with its address rewritten to the public one (REG-14)."""
-    instance = _instance(contact).lower()
-    ours = [binding for binding in bindings if instance and (binding.instance_id or "").lower() == instance]
-    # A registrar without outbound may not give the reg-id back; then the address has to tell.
-    reg_id = _reg_id(contact.params.get("reg-id") or "")
-    ours = [binding for binding in ours if binding.reg_id == reg_id] or ours
-    addresses = [contact.uri]
-    if public is not None and isinstance(contact.uri, SipUri):
-        addresses.append(contact.uri.replace(host=public[0], port=public[1]))
-    for address in addresses:
+    ours: list[Binding] = []
+    if instance := _instance(contact).lower():
+        ours = [binding for binding in bindings if (binding.instance_id or "").lower() == instance]
+        # A registrar without outbound may not give the reg-id back; then the address has to tell.
+        reg_id = _reg_id(contact)
+        ours = [binding for binding in ours if binding.reg_id == reg_id] or ours
+    for address in _addresses(contact, public):
         for binding in ours or bindings:
             if binding.contact.uri == address:
                 return binding
     # Without reg-id a registrar may keep what we registered before a change of address; the newest lives longest.
     return max(ours, key=lambda binding: binding.expires, default=None)
+
+
+def _addresses(contact: NameAddr, public: tuple[str, int] | None) -> Iterator[SipUri | OtherUri]:
+    yield contact.uri
+    if public is not None and isinstance(contact.uri, SipUri):
+        yield contact.uri.replace(host=public[0], port=public[1])

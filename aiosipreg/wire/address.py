@@ -56,8 +56,12 @@ class NameAddr:
         object.__setattr__(self, "params", header_params(self.params))
 
     @classmethod
-    def parse(cls, text: str) -> NameAddr:
+    def parse(cls, text: str, *, likely: SipUri | OtherUri | None = None) -> NameAddr:
         """Read one address, with or without angle brackets.
+
+        Args:
+            text: The address.
+            likely: A URI that it may well have; if it is written so, it is not read again.
 
         Raises:
             ParseError: A quote or bracket is not closed, the URI is malformed, or text is left over.
@@ -75,7 +79,9 @@ class NameAddr:
             if not bracket or (rest and rest[0] != ";"):
                 raise ParseError(hide_password(text), len(text) - len(rest), "'>' behind the URI, then parameters only")
         params = Params.read(rest) if rest else _NONE
-        return _trusted(parse_uri(address.strip(BLANKS)), name or None, params)
+        address = address.strip(BLANKS)
+        uri = likely if likely is not None and address == str(likely) else parse_uri(address)
+        return _trusted(uri, name or None, params)
 
     @property
     def is_star(self) -> bool:

@@ -30,7 +30,7 @@ __all__ = ["CSeq", "ParamValue", "Via", "Warning", "parse_retry_after"]
 
 MAX_CSEQ: Final = 2**32 - 1
 
-_HOPS: Final = 256
+_HOPS: Final = 64
 _CSEQS: Final = 256
 
 _HOP = re.compile(rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]++(.++)", re.IGNORECASE | re.DOTALL)

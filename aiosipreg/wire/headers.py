@@ -107,6 +107,13 @@ class Headers:
         rows = self.names.get(key, ())
         return (rows.strip(BLANKS),) if isinstance(rows, str) else rows
 
+    def row(self, key: str) -> str | None:
+        """The one row of a name as `canonical_name` gives it, ``None`` if there is none or more than one."""
+        rows = self.names.get(key, ())
+        if isinstance(rows, str):
+            return rows.strip(BLANKS)
+        return rows[0] if len(rows) == 1 else None
+
     def items(self) -> tuple[tuple[str, str], ...]:
         """All rows as pairs of name, as sent, and value."""
         if self._rows is None:

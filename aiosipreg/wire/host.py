@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
@@ -18,6 +19,8 @@ _NAME_AND_PORT = re.compile(rf"({NAME}):([1-9][0-9]{{0,4}})")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _MAPPED = 0xFFFF
+# The hosts that messages name are few: the registrar and ourselves.
+_PLACES: Final = 256
 
 
 def parse_port(text: str) -> int | None:
@@ -86,6 +89,7 @@ def check_port(field: str, port: int | None) -> None:
         raise ConfigError(field, port, "a port from 1 to 65535, or None")
 
 
+@lru_cache(_PLACES)
 def parse_hostport(text: str) -> tuple[str, int | None]:
     """Host and port, ``None`` when there is no port; blanks may stand around the colon, as in Via (GRM-13).
 

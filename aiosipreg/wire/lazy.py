@@ -37,17 +37,21 @@ class lazy(Generic[_T]):
 
 
 class _Header(lazy[_T]):
-    def __init__(self, name: str, absent: Any, compute: Callable[[Any, Sequence[str]], _T]) -> None:
-        super().__init__(lambda message: compute(message, message.headers.rows(name)))
+    def __init__(self, name: str, absent: Any, read: Callable[[Any, Sequence[str]], _T]) -> None:
         self._header = name
         self._absent = absent
-        self.__doc__ = compute.__doc__
+        self._read = read
+        self.__doc__ = read.__doc__
 
     def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
         # Most headers are absent from most messages.
-        if instance is not None and self._header not in instance.headers.names:
+        headers = instance.headers
+        if self._header not in headers.names:
             return self._absent
-        return super().__get__(instance, owner)
+        value = instance.__dict__[self._name] = self._read(instance, headers.rows(self._header))
+        return value
 
 
 def header(name: str, absent: Any = None) -> Callable[[Callable[[Any, Sequence[str]], _T]], lazy[_T]]:
@@ -57,4 +61,4 @@ def header(name: str, absent: Any = None) -> Callable[[Callable[[Any, Sequence[s
         name: The header, as `canonical_name` gives it.
         absent: What it reads as where there is none.
     """
-    return lambda compute: _Header(name, absent, compute)
+    return lambda read: _Header(name, absent, read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiosipreg.errors import ConfigError, ParseError
@@ -16,9 +17,9 @@ from aiosipreg.wire.lazy import header, lazy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from aiosipreg.wire.uri import SipUri
+    from aiosipreg.wire.uri import OtherUri, SipUri
 
-__all__ = ["Message", "Request", "Response", "build_message", "parse_message"]
+__all__ = ["Message", "Request", "Response", "build_message", "parse_message", "read_contacts"]
 
 MAX_BODY: Final = 64 * 1024
 MAX_CONTACTS: Final = 1000
@@ -89,16 +90,13 @@ class Message:
         """The To header."""
         return parse_address(_single("To", rows))
 
-    @header("Contact", ())
-    def contacts(self, rows: Sequence[str]) -> tuple[NameAddr, ...]:
+    @lazy
+    def contacts(self) -> tuple[NameAddr, ...]:
         """The Contacts, at most 1000; bad entries are left out (ROB-4).
 
         ``Contact: *`` gives one entry whose ``is_star`` is true. A star beside anything else is an error (GRM-7).
         """
-        entries = _entries(rows)
-        if any(entry[0] == "*" for entry in entries) and entries != ["*"]:
-            raise ParseError(", ".join(entries), 0, "'*' alone, without parameters")
-        return self._each(NameAddr.parse, entries, MAX_CONTACTS)
+        return read_contacts(self)
 
     @header("Expires")
     def expires(self, rows: Sequence[str]) -> int | None:
@@ -180,6 +178,14 @@ def _single(name: str, rows: Sequence[str]) -> str:
 
 def _entries(rows: Sequence[str]) -> list[str]:
     return [entry for row in rows for entry in split_list(row)]
+
+
+def read_contacts(message: Message, likely: SipUri | OtherUri | None = None) -> tuple[NameAddr, ...]:
+    """The Contacts of a message, as its ``contacts``; a URI that is written as the ``likely`` one is not read again."""
+    entries = _entries(message.headers.rows("Contact"))
+    if any(entry[0] == "*" for entry in entries) and entries != ["*"]:
+        raise ParseError(", ".join(entries), 0, "'*' alone, without parameters")
+    return message._each(partial(NameAddr.parse, likely=likely), entries, MAX_CONTACTS)
 
 
 _LENGTH: Final = ("content-length", "l")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from aiosipreg.engine.gruu import Gruus
 from aiosipreg.engine.outbound import FlowSet
 from aiosipreg.engine.register import Binding
-from aiosipreg.wire import NameAddr
+from aiosipreg.wire import NameAddr, Params
 from tests.engine.driver import Driver, challenge, params
 
 INSTANCE = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
@@ -18,7 +19,9 @@ PUBLIC = f"sip:alice@example.org;gr={INSTANCE}"
 
 def binding(public: str | None = None, temporary: str | None = None, *, scheme: str = "sip") -> Binding:
     contact = NameAddr.parse(f"<{scheme}:alice@198.51.100.7>")
-    return Binding(contact, 3600, 4600, pub_gruu=public, temp_gruu=temporary)
+    gruus = {"pub-gruu": public, "temp-gruu": temporary}
+    given = Params.of({name: gruu for name, gruu in gruus.items() if gruu is not None})
+    return Binding(replace(contact, params=given), 3600, 4600)
 
 
 def learnt(*bindings: Binding) -> Gruus:

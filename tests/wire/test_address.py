@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import pytest
@@ -188,6 +189,28 @@ def test_addresses_are_values() -> None:
 def test_what_is_printed_is_read_again(uri: SipUri, name: str | None, params: dict[str, str | None]) -> None:
     built = NameAddr(uri, name, params)
     assert address(str(built)) == built
+
+
+FORMS = ["<{}>;expires=60", "{};q=1", "Bob <{}>", "< {} >", "<{}", "<{}>x", '"a" <{}>;x="y', "<{};a=b>", "<{}>, <{}>"]
+
+
+def read(text: str, likely: SipUri | OtherUri | None) -> object:
+    try:
+        found = NameAddr.parse(text, likely=likely)
+    except ParseError as error:
+        return str(error)
+    return found, str(found), [getattr(found.uri, entry.name) for entry in dataclasses.fields(found.uri)]
+
+
+@given(URIS, st.sampled_from(FORMS))
+def test_a_likely_uri_changes_nothing_but_the_effort(uri: SipUri, form: str) -> None:
+    text = form.format(uri, uri)
+    assert read(text, uri) == read(text, H) == read(text, None)
+
+
+def test_a_likely_uri_is_taken_as_it_is() -> None:
+    assert NameAddr.parse("<sip:a@h>;expires=60", likely=H).uri is H
+    assert NameAddr.parse("<sip:b@h>;expires=60", likely=H).uri == SipUri.parse("sip:b@h")
 
 
 @given(st.text())
