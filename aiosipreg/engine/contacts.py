@@ -22,6 +22,11 @@ __all__ = ["Purpose", "contact_address", "contact_rows", "further_contacts", "is
 _WRITTEN: Final = {Transport.TCP: "tcp", Transport.WS: "ws", Transport.WSS: "ws"}
 
 
+# Where the lifetime stands (REG-8).
+_IN_CONTACT: Final = (ExpiresIn.BOTH, ExpiresIn.CONTACT)
+_IN_HEADER: Final = (ExpiresIn.BOTH, ExpiresIn.HEADER)
+
+
 class Purpose(enum.Enum):
     """What a REGISTER is for."""
 
@@ -42,8 +47,8 @@ def contact_rows(
     stale: Iterable[NameAddr] = (),
     *,
     floor: int = 0,
-) -> list[str]:
-    """The rows of Contact and Expires.
+) -> str:
+    """The rows of Contact and Expires, each with its line end.
 
     Args:
         params: The account's settings, which say where the lifetime stands (REG-8) and name further Contacts.
@@ -54,21 +59,21 @@ def contact_rows(
         floor: The shortest lifetime that the registrar takes.
     """
     if purpose is Purpose.FETCH:
-        return []
+        return ""
     if purpose is Purpose.CLEAR:
-        return ["Contact: *", "Expires: 0"]
-    in_contact = params.lifetime_in in (ExpiresIn.BOTH, ExpiresIn.CONTACT)
-    in_header = params.lifetime_in in (ExpiresIn.BOTH, ExpiresIn.HEADER)
+        return "Contact: *\r\nExpires: 0\r\n"
+    in_contact, in_header = params.lifetime_in in _IN_CONTACT, params.lifetime_in in _IN_HEADER
     if purpose is Purpose.REMOVE:
-        lifetime = 0
+        lifetime, further = 0, ()
         # A removal that does not say so would be a registration.
         in_header = in_header or not in_contact
-        entries = [contact]
     else:
-        entries = [contact, *(_lasting(entry, floor) for entry in further_contacts(params, contact))]
-    rows = [f"Contact: {_until(entry, lifetime) if in_contact else entry}" for entry in entries]
-    rows += [f"Contact: <{entry.uri}>;expires=0" for entry in stale]
-    return [*rows, f"Expires: {lifetime}"] if in_header else rows
+        further = further_contacts(params, contact)
+    until = f";expires={lifetime}" if in_contact else ""
+    entries = [contact, *[_lasting(entry, floor) for entry in further]]
+    rows = [f"Contact: {entry}{'' if 'expires' in entry.params else until}\r\n" for entry in entries]
+    rows += [f"Contact: <{entry.uri}>;expires=0\r\n" for entry in stale]
+    return "".join(rows) + (f"Expires: {lifetime}\r\n" if in_header else "")
 
 
 def further_contacts(params: ProxyParams, contact: NameAddr) -> tuple[NameAddr, ...]:
@@ -85,10 +90,6 @@ def _lasting(entry: NameAddr, floor: int) -> NameAddr:
     """A further Contact with a lifetime of its own, which is at least what the registrar insists on (REG-27)."""
     own = entry.expires
     return entry if own is None else replace(entry, params={**entry.params, "expires": str(max(own, floor))})
-
-
-def _until(entry: NameAddr, lifetime: int) -> str:
-    return str(entry) if "expires" in entry.params else f"{entry};expires={lifetime}"
 
 
 def is_secure(entry: NameAddr) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "mapped_address", "read_grant"]
 
 _MOST_BINDINGS = 100
+_TAILS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +145,20 @@ class RegisterSeries:
         self.cseq += 1
         params = self.params
         self._match_schemes(contact)
-        lines = [
-            f"REGISTER {self.request_uri} SIP/2.0",
-            f"Via: SIP/2.0/{flow.target.transport.value} {flow.sent_by}{self._via};branch={branch}",
-            "Max-Forwards: 70",
-            *(f"Route: <{route}>" for route in self._routes()),
-            f"From: <{self.sender}>;tag={self.from_tag}",
-            f"To: <{self.to}>",
-            f"Call-ID: {self.call_id}",
-            f"CSeq: {self.cseq} REGISTER",
-            *contact_rows(params, purpose, contact, lifetime, stale, floor=self.concessions.floor),
-        ]
-        lines.extend(f"{name}: {value}" for name, value in authorizations)
-        return ("\r\n".join(lines) + self._tail).encode("utf-8", "surrogateescape")
+        routes = "".join([f"Route: <{route}>\r\n" for route in self._routes()])
+        rows = contact_rows(params, purpose, contact, lifetime, stale, floor=self.concessions.floor)
+        answers = "".join([f"{name}: {value}\r\n" for name, value in authorizations])
+        text = (
+            f"REGISTER {self.request_uri} SIP/2.0\r\n"
+            f"Via: SIP/2.0/{flow.target.transport.value} {flow.sent_by}{self._via};branch={branch}\r\n"
+            f"Max-Forwards: 70\r\n{routes}"
+            f"From: <{self.sender}>;tag={self.from_tag}\r\n"
+            f"To: <{self.to}>\r\n"
+            f"Call-ID: {self.call_id}\r\n"
+            f"CSeq: {self.cseq} REGISTER\r\n"
+            f"{rows}{answers}{self._tail}"
+        )
+        return text.encode("utf-8", "surrogateescape")
 
     def _match_schemes(self, contact: NameAddr) -> None:
         """RFC 5630 5.1.1.1: whether From and To are sips follows from the Contacts."""
@@ -183,17 +186,10 @@ class RegisterSeries:
 
     def _fixed_headers(self) -> str:
         """The headers that stay the same for hours, and the end of the message."""
-        params, lines = self.params, [""]
+        params, bare = self.params, self.concessions.bare
         tags = self.concessions.tags(params)
         self.outbound = params.instance_id is not None and "outbound" in map(str.lower, tags)
-        if tags:
-            lines.append(f"Supported: {', '.join(tags)}")
-        if not self.concessions.bare:
-            if self._user_agent:
-                lines.append(f"User-Agent: {self._user_agent}")
-            lines.extend(f"{name}: {value}" for name, value in params.headers)
-        lines.append("Content-Length: 0\r\n\r\n")
-        return "\r\n".join(lines)
+        return _tail(tags, None if bare else self._user_agent, () if bare else params.headers)
 
     def mismatch(self, response: Response, cseq: int) -> str | None:
         """Which header shows that an answer is not to our request with this CSeq, ``None`` if none (MSG-22, SEC-15)."""
@@ -228,10 +224,18 @@ class RegisterSeries:
         )
 
 
+@lru_cache(_TAILS)
+def _tail(tags: tuple[str, ...], user_agent: str | None, headers: tuple[tuple[str, str], ...]) -> str:
+    """What stands at the end of the requests of hardly any account alone."""
+    rows = [("Supported", ", ".join(tags))] if tags else []
+    rows += [("User-Agent", user_agent)] if user_agent else []
+    return "".join([f"{name}: {value}\r\n" for name, value in (*rows, *headers, ("Content-Length", "0"))]) + "\r\n"
+
+
 def _as_written(registrar: SipUri) -> str:
     """The registrar's URI without what is understood on input and never written: RFC 5630 3.1.4, RFC 7118 5.2."""
-    transport = (registrar.params.get("transport") or "").lower()
-    if transport in ("tls", "wss"):
+    transport = registrar.params.get("transport")
+    if transport is not None and (transport := transport.lower()) in ("tls", "wss"):
         params = {name: value for name, value in registrar.params.items() if name != "transport"}
         registrar = registrar.replace(params={**params, "transport": "ws"} if transport == "wss" else params)
     return str(registrar)

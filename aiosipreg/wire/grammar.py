@@ -303,7 +303,8 @@ class Params(Mapping[str, str | None]):
 
     def __str__(self) -> str:
         """``;name=value;flag``, quoted where a token cannot carry the value."""
-        return "".join([f";{name}{_equals(name, value)}" for name, value in self._values.items()])
+        values = self._values
+        return "".join([f";{name}{_equals(name, value)}" for name, value in values.items()]) if values else ""
 
 
 def header_params(values: Mapping[str, str | None]) -> Params:
