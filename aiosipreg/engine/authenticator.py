@@ -7,7 +7,6 @@ which one was refused, and how many rounds a cycle has had.
 from __future__ import annotations
 
 import enum
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -134,10 +133,11 @@ class Authenticator:
             server: Domain it goes to; a secret goes nowhere but where it was asked for (AUTH-34).
         """
         self._server = server
-        answers = (
-            realm.authorization(method, uri, self._random) for realm in self._known.values() if realm.server == server
-        )
-        return [answer for answer in answers if answer is not None]
+        return [
+            answer
+            for realm in self._known.values()
+            if realm.server == server and (answer := realm.authorization(method, uri, self._random)) is not None
+        ]
 
     def challenged(self, response: Response, server: str, names: tuple[str, ...] = ()) -> Verdict | Question:
         """Take a 401 or 407.
@@ -280,11 +280,11 @@ class Authenticator:
 
 def _told(response: Response, header: str) -> Mapping[str, str]:
     """What a 2xx tells a realm that asked in this header; nothing if it is malformed."""
-    www = header == "WWW-Authenticate"
-    with suppress(ParseError):
-        told = response.authentication_info if www else response.proxy_authentication_info
-        return {name.lower(): text for name, text in told.items() if text is not None}
-    return {}
+    try:
+        told = response.authentication_info if header == "WWW-Authenticate" else response.proxy_authentication_info
+    except ParseError:
+        return {}
+    return {name.lower(): text for name, text in told.items() if text is not None} if told else {}
 
 
 def find_auth_info(infos: Iterable[AuthInfo], *, username: str | None, domain: str, realm: str) -> AuthInfo | None:

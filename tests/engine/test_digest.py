@@ -373,8 +373,8 @@ def test_AUTH_33_an_ha1_answers_its_own_algorithm_only(info: AuthInfo, algorithm
 
 
 def test_TLS_9_a_certificate_alone_answers_nothing() -> None:
-    assert usable(ask("r"), ANY, AuthInfo("u", client_cert="u.pem")) is None
-    assert usable(ask("r"), ANY, AuthInfo("u", client_cert="u.pem", password="")) is not None
+    assert chosen([ask("r")], ANY, AuthInfo("u", client_cert="u.pem")) is None
+    assert chosen([ask("r")], ANY, AuthInfo("u", client_cert="u.pem", password="")) is not None
 
 
 def test_SEC_5_credentials_of_one_realm_never_answer_another() -> None:
