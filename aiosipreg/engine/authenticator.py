@@ -7,7 +7,6 @@ which one was refused, and how many rounds a cycle has had.
 from __future__ import annotations
 
 import enum
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -134,10 +133,11 @@ class Authenticator:
             server: Domain it goes to; a secret goes nowhere but where it was asked for (AUTH-34).
         """
         self._server = server
-        answers = (
-            realm.authorization(method, uri, self._random) for realm in self._known.values() if realm.server == server
-        )
-        return [answer for answer in answers if answer is not None]
+        return [
+            answer
+            for realm in self._known.values()
+            if realm.server == server and (answer := realm.authorization(method, uri, self._random)) is not None
+        ]
 
     def challenged(self, response: Response, server: str, names: tuple[str, ...] = ()) -> Verdict | Question:
         """Take a 401 or 407.
@@ -175,15 +175,13 @@ class Authenticator:
 
     def supply(self, info: AuthInfo | None) -> Verdict | Question:
         """Close the open question with credentials, or with ``None`` when there are none."""
-        key = self._open[0]
-        verdict = None if info is None else self._answer(key, info)
-        if verdict is Verdict.UNRELATED:
-            return verdict
-        if verdict is None:
-            realm = self._known[key]
+        realm = self._known[self._open[0]]
+        if info is None or choose(self._strong_enough(realm), self._policy, info) is None:
             realm.session = None
             realm.recalled = False
             self._open.pop(0)
+        else:
+            realm.info = info
         return self._proceed()
 
     def passed(self) -> None:
@@ -258,45 +256,35 @@ class Authenticator:
         while self._open:
             key = self._open[0]
             realm = self._known[key]
-            verdict = None if realm.info is None else self._answer(key, realm.info)
-            if verdict is None:
+            info = realm.info
+            offer = choose(self._strong_enough(realm), self._policy, info) if info is not None else None
+            if info is None or offer is None:
                 challenges = [row.challenge for row in realm.rows]
                 algorithms = tuple([challenge.algorithm or "MD5" for challenge in challenges])
                 return Question(key[1], algorithms, realm.refusals + 1, challenges[0].stale)
-            if verdict is Verdict.UNRELATED:
-                return verdict
+            realm.doubtful = realm.unrelated and info.realm is None
+            if realm.doubtful and self._policy.refuse_realm_mismatch:
+                realm.session = None
+                return Verdict.UNRELATED
+            realm.adopt(DigestSession(offer, info, self._policy))
+            # A nonce from before a restart may have died since, so its refusal says nothing of the secret.
+            realm.sent = Sent.VOUCHED if realm.recalled else Sent.FRESH
+            realm.recalled = False
+            self._outgrow(key)
+            # One realm of the registrar is enough, every realm of the proxies is needed (AUTH-6).
+            done = "WWW-Authenticate" if key[0] == "WWW-Authenticate" else None
+            self._open = [other for other in self._open if other != key and other[0] != done]
         fresh = any(realm.sent is Sent.FRESH for realm in self._known.values())
         return Verdict.ANSWER if fresh else Verdict.UNAVAILABLE
-
-    def _answer(self, key: tuple[str, str], info: AuthInfo) -> Verdict | None:
-        """Answer a realm that is open with these credentials; ``None`` if they are not good for it."""
-        realm = self._known[key]
-        offer = choose(self._strong_enough(realm), self._policy, info)
-        if offer is None:
-            return None
-        realm.info = info
-        realm.doubtful = realm.unrelated and info.realm is None
-        if realm.doubtful and self._policy.refuse_realm_mismatch:
-            realm.session = None
-            return Verdict.UNRELATED
-        realm.adopt(DigestSession(offer, info, self._policy))
-        # A nonce from before a restart may have died since, so its refusal says nothing of the secret.
-        realm.sent = Sent.VOUCHED if realm.recalled else Sent.FRESH
-        realm.recalled = False
-        self._outgrow(key)
-        # One realm of the registrar is enough, every realm of the proxies is needed (AUTH-6).
-        done = "WWW-Authenticate" if key[0] == "WWW-Authenticate" else None
-        self._open = [other for other in self._open if other != key and other[0] != done]
-        return Verdict.ANSWER
 
 
 def _told(response: Response, header: str) -> Mapping[str, str]:
     """What a 2xx tells a realm that asked in this header; nothing if it is malformed."""
-    www = header == "WWW-Authenticate"
-    with suppress(ParseError):
-        told = response.authentication_info if www else response.proxy_authentication_info
-        return {name.lower(): text for name, text in told.items() if text is not None}
-    return {}
+    try:
+        told = response.authentication_info if header == "WWW-Authenticate" else response.proxy_authentication_info
+    except ParseError:
+        return {}
+    return {name.lower(): text for name, text in told.items() if text is not None} if told else {}
 
 
 def find_auth_info(infos: Iterable[AuthInfo], *, username: str | None, domain: str, realm: str) -> AuthInfo | None:

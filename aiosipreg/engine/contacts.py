@@ -63,13 +63,14 @@ def contact_rows(
     if purpose is Purpose.CLEAR:
         return "Contact: *\r\nExpires: 0\r\n"
     in_contact, in_header = params.lifetime_in in _IN_CONTACT, params.lifetime_in in _IN_HEADER
-    further = further_contacts(params, contact)
+    entries = [contact]
     if purpose is Purpose.REMOVE:
-        lifetime, further = 0, ()
+        lifetime = 0
         # A removal that does not say so would be a registration.
         in_header = in_header or not in_contact
+    else:
+        entries += [_lasting(entry, floor) for entry in further_contacts(params, contact)]
     until = f";expires={lifetime}" if in_contact else ""
-    entries = [contact, *[_lasting(entry, floor) for entry in further]]
     rows = [f"Contact: {entry}{'' if 'expires' in entry.params else until}\r\n" for entry in entries]
     rows += [f"Contact: <{entry.uri}>;expires=0\r\n" for entry in stale]
     return "".join(rows) + (f"Expires: {lifetime}\r\n" if in_header else "")

@@ -84,7 +84,7 @@ class RegisterSeries:
         sender: The URI in From.
         to: The URI in To. Both are sips exactly when all Contacts are (SIPS-3), whatever the settings say of the one.
         outbound: Whether outbound is asked for, so that the Contact has a reg-id (OUTB-4, OUTB-12).
-        registrar: The Request-URI; another one after a redirect (RDR-4).
+        request_uri: What stands in start line and digest: the registrar (REG-1, AUTH-14), or a strict router.
 
     Args:
         params: The settings in force.
@@ -94,13 +94,13 @@ class RegisterSeries:
     """
 
     __slots__ = (
-        "_tail", "_user_agent", "_via", "call_id", "concessions", "cseq", "from_tag", "outbound", "params",
-        "registrar", "sender", "to",
+        "_registrar", "_routes", "_tail", "_user_agent", "_via", "call_id", "concessions", "cseq", "from_tag",
+        "outbound", "params", "request_uri", "sender", "to",
     )  # fmt: skip
 
     def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random, keep: bool = False) -> None:
         self.concessions = Concessions()
-        self.registrar = params.registrar
+        self._registrar = params.registrar
         self.call_id = f"{random.getrandbits(96):024x}"
         self.from_tag = f"{random.getrandbits(64):016x}"
         self.cseq = 0
@@ -113,12 +113,23 @@ class RegisterSeries:
         """Go on with changed settings under the same Call-ID."""
         self.params = params
         self.sender, self.to = params.sender, params.aor
-        self._tail = self._fixed_headers()
+        self._fix()
 
     def concede(self, concessions: Concessions) -> None:
         """Depart from the settings as far as the registrar wants it."""
         self.concessions = concessions
-        self._tail = self._fixed_headers()
+        self._fix()
+
+    @property
+    def registrar(self) -> SipUri:
+        """Who is asked; another one after a redirect (RDR-4)."""
+        return self._registrar
+
+    @registrar.setter
+    def registrar(self, registrar: SipUri) -> None:
+        if registrar is not self._registrar:
+            self._registrar = registrar
+            self._fix()
 
     def render(
         self,
@@ -145,7 +156,7 @@ class RegisterSeries:
         self.cseq += 1
         params = self.params
         self._match_schemes(contact)
-        routes = "".join([f"Route: <{route}>\r\n" for route in self._routes()])
+        routes = "".join([f"Route: <{route}>\r\n" for route in self._routes])
         rows = contact_rows(params, purpose, contact, lifetime, stale, floor=self.concessions.floor)
         answers = "".join([f"{name}: {value}\r\n" for name, value in authorizations])
         text = (
@@ -169,27 +180,18 @@ class RegisterSeries:
         if self.to.scheme != scheme or self.sender.scheme != scheme:
             self.sender, self.to = params.sender.replace(scheme=scheme), params.aor.replace(scheme=scheme)
 
-    @property
-    def request_uri(self) -> str:
-        """The URI in the start line and in the digest: the registrar's (REG-1, AUTH-14), or a strict router's."""
-        return self.params.routes[0] if self._strict else _as_written(self.registrar)
-
-    @property
-    def _strict(self) -> bool:
-        """Whether the first hop expects to be the Request-URI (RFC 3261 12.2.1.1, REG-30)."""
-        routes = self.params.routes
-        return not self.params.loose_routing and bool(routes) and "lr" not in SipUri.parse(routes[0]).params
-
-    def _routes(self) -> tuple[str, ...]:
-        routes = self.params.routes
-        return (*routes[1:], _as_written(self.registrar)) if self._strict else routes
-
-    def _fixed_headers(self) -> str:
-        """The headers that stay the same for hours, and the end of the message."""
+    def _fix(self) -> None:
+        """Put together what stays the same for hours."""
         params, bare = self.params, self.concessions.bare
+        routes, registrar = params.routes, _as_written(self._registrar)
+        if routes and not params.loose_routing and "lr" not in SipUri.parse(routes[0]).params:
+            # The first hop expects to be the Request-URI (RFC 3261 12.2.1.1, REG-30).
+            self.request_uri, self._routes = routes[0], (*routes[1:], registrar)
+        else:
+            self.request_uri, self._routes = registrar, routes
         tags = self.concessions.tags(params)
         self.outbound = params.instance_id is not None and "outbound" in map(str.lower, tags)
-        return _tail(tags, None if bare else self._user_agent, () if bare else params.headers)
+        self._tail = _tail(tags, None if bare else self._user_agent, () if bare else params.headers)
 
     def mismatch(self, response: Response, cseq: int) -> str | None:
         """Which header shows that an answer is not to our request with this CSeq, ``None`` if none (MSG-22, SEC-15)."""

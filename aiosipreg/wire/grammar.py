@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, ItemsView, Iterator, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Final, TypeVar, overload
 
 from aiosipreg.errors import ConfigError, ParseError
@@ -37,6 +38,9 @@ MAX_SECONDS: Final = 2**32 - 1
 """The largest delta-seconds (RFC 3261 section 20.19)."""
 
 MAX_COMMENT_DEPTH: Final = 16
+
+# A registrar names the same few lifetimes to all accounts.
+_TIMES: Final = 64
 
 TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]++"  # noqa: S105 - no secret
 """The pattern of a token (RFC 3261 section 25.1), for patterns of which it is a part."""
@@ -180,6 +184,7 @@ def _split(text: str, marks: re.Pattern[str], separator: str) -> list[str]:
     return parts
 
 
+@lru_cache(_TIMES)
 def parse_seconds(text: str) -> int | None:
     """Delta-seconds, cut to 2**32 - 1 (MSG-18); ``None`` if the text is anything but digits (GRM-31, GRM-32)."""
     text = text.strip(BLANKS)
@@ -227,9 +232,10 @@ class Params(Mapping[str, str | None]):
 
     def __init__(self, values: Mapping[str, str | None] | None = None) -> None:
         self._known: dict[str, str | None] | None = {}
-        for name, value in values.items() if values else ():
-            check_text(name, name if value is None else name + value)
-            self._known[name.lower()] = value
+        if values:
+            for name, value in values.items():
+                check_text(name, name if value is None else name + value)
+                self._known[name.lower()] = value
 
     @classmethod
     def parse(cls, text: str) -> Params:

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote as percent_encode
 from urllib.parse import unquote as percent_decode
 
@@ -74,14 +74,10 @@ class SipUri:
     _text: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.scheme not in ("sip", "sips"):
-            raise ConfigError("scheme", self.scheme, "'sip' or 'sips'")
-        check_port("port", self.port)
-        object.__setattr__(self, "host", check_host("host", self.host))
-        for name in ("params", "headers"):
-            if not isinstance(values := getattr(self, name), Params):
-                object.__setattr__(self, name, Params(values))
-        object.__setattr__(self, "_text", self._print(_userinfo(self.user, self.password)))
+        place = _checked(self.scheme, self.host, self.port, self.params, self.headers)
+        for name, value in zip(_PLACE, place, strict=True):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_text", _print(_userinfo(self.user, self.password), *place))
 
     @classmethod
     def parse(cls, text: str) -> SipUri:
@@ -137,13 +133,12 @@ class SipUri:
         """
         if "user" in changes or "password" in changes:
             return dataclasses.replace(self, **changes)
+        kept = {name: getattr(self, name) for name in _PLACE}
+        scheme, host, port, params, headers = place = _checked(**{**kept, **changes})
         # `sip:a%3Bb@h` is not `sip:a;b@h` (GRM-48), so the user part must not be decoded and escaped again.
-        userinfo, *_ = _parts(self._text)
-        kept = {name: getattr(self, name) for name in ("scheme", "host", "port", "params", "headers")}
-        copy = SipUri(user=None, **{**kept, **changes})
-        for name, value in (("user", self.user), ("password", self.password), ("_text", copy._print(userinfo))):
-            object.__setattr__(copy, name, value)
-        return copy
+        userinfo, at, _ = self._text.partition(":")[2].partition("@")
+        text = _print(userinfo if at else None, *place)
+        return _trusted(scheme, self.user, host, port, params, headers, self.password, text)
 
     def __str__(self) -> str:
         return self._text
@@ -157,15 +152,40 @@ class SipUri:
         # Only what two equal URIs must share; which parameters may differ depends on the other URI.
         return hash((self.scheme, self.user, self.host.lower()))
 
-    def _print(self, userinfo: str | None) -> str:
-        at = "" if userinfo is None else f"{userinfo}@"
-        port = "" if self.port is None else f":{self.port}"
-        params = "".join([f";{_pair(_escape_param, *item)}" for item in self.params.items()])
-        headers = "&".join([_pair(_escape_header, name, value or "") for name, value in self.headers.items()])
-        return f"{self.scheme}:{at}{format_host(self.host)}{port}{params}{'?' if headers else ''}{headers}"
-
 
 _trusted = trusted(SipUri)
+
+
+_Place: TypeAlias = tuple[str, str, int | None, Params, Params]
+_PLACE: Final = ("scheme", "host", "port", "params", "headers")
+
+
+def _checked(
+    scheme: str,
+    host: str,
+    port: int | None,
+    params: Mapping[str, str | None],
+    headers: Mapping[str, str | None],
+) -> _Place:
+    if scheme not in ("sip", "sips"):
+        raise ConfigError("scheme", scheme, "'sip' or 'sips'")
+    check_port("port", port)
+    return (
+        scheme,
+        check_host("host", host),
+        port,
+        params if isinstance(params, Params) else Params(params),
+        headers if isinstance(headers, Params) else Params(headers),
+    )
+
+
+def _print(userinfo: str | None, scheme: str, host: str, port: int | None, params: Params, headers: Params) -> str:
+    at = "" if userinfo is None else f"{userinfo}@"
+    place = format_host(host) if port is None else f"{format_host(host)}:{port}"
+    tail = "".join([f";{_pair(_escape_param, *item)}" for item in params.items()]) if params else ""
+    if headers:
+        tail += "?" + "&".join([_pair(_escape_header, name, value or "") for name, value in headers.items()])
+    return f"{scheme}:{at}{place}{tail}"
 
 
 def _userinfo(user: str | None, password: str | None) -> str | None:

@@ -1,0 +1,50 @@
+"""What the rows of one header hold: one value, or a list of them (RFC 3261 section 7.3.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiosipreg.errors import ParseError
+from aiosipreg.wire.fields import Via
+from aiosipreg.wire.grammar import is_token, split_list
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["entries", "option_tag", "single", "top_via"]
+
+
+def single(name: str, rows: Sequence[str]) -> str:
+    """The value of a header that there is one row of.
+
+    Raises:
+        ParseError: There are more (ROB-5).
+    """
+    if len(rows) > 1:
+        raise ParseError(", ".join(rows), 0, f"one {name} header")
+    return rows[0]
+
+
+def entries(rows: Sequence[str]) -> list[str]:
+    """The entries of a list, whose rows mean the same as one row with commas."""
+    return [entry for row in rows for entry in split_list(row)]
+
+
+def top_via(rows: Sequence[str]) -> Via:
+    """The Via that stands first.
+
+    Raises:
+        ParseError: It is malformed, or its row is empty.
+    """
+    return Via.parse((split_list(rows[0]) or [""])[0])
+
+
+def option_tag(text: str) -> str:
+    """An option tag in lower case.
+
+    Raises:
+        ParseError: It is no token.
+    """
+    if not is_token(text):
+        raise ParseError(text, 0, "an option tag")
+    return text.lower()
