@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from random import Random
     from typing import TypeAlias
 
-    from aiosipreg.engine.effects import Flow, Send, TargetFailed
+    from aiosipreg.engine.effects import CloseFlow, Flow, Send, TargetFailed
     from aiosipreg.engine.keepalive import KeepAlive, Upkeep
     from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.pacing import Pacing
@@ -209,6 +209,10 @@ class Hub:
     def target_failed(self, runner: Expectant, failure: TargetFailed) -> None:
         """An attempt of the runner at a target came to nothing."""
         self._marks.failed(failure, runner, runner.identity)
+
+    def close_flow(self, wish: CloseFlow) -> None:
+        """Close a flow for all who use it: they register on another one, spread out (F-16)."""
+        self._carriers[wish.flow.target.transport].hang_up(wish.flow.serial, wish.cause)
 
     def forget(self, runner: Expectant) -> None:
         """The runner makes no more attempts."""

@@ -430,6 +430,9 @@ class Line:
     def fail(self, serial: int, cause: str) -> None:
         self.log.append((serial, "fail", cause))
 
+    def hang_up(self, serial: int, cause: str) -> None:
+        self.log.append((serial, "hang up", cause))
+
     def use(self, serial: int, *, in_use: bool) -> None:
         self.log.append((serial, in_use))
 

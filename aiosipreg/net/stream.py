@@ -130,6 +130,12 @@ class StreamTransport:
         if connection is not None:
             connection.fail(cause)
 
+    def hang_up(self, serial: int, cause: str) -> None:
+        """End a connection politely, although it works; nobody gets it any more, and those who use it are told."""
+        connection = self._connections.get(serial)
+        if connection is not None:
+            connection.close(cause)
+
     def use(self, serial: int, *, in_use: bool) -> None:
         """Note whether anybody uses a connection: one that nobody uses is closed after a while (TRA-11)."""
         connection = self._connections.get(serial)

@@ -131,6 +131,20 @@ async def test_TRA_10_one_connection_is_shared_by_all(tcp: StreamTransport, serv
     assert len(server.peers) == 1
 
 
+async def test_RSP_430_a_connection_that_is_hung_up_is_told_and_nobody_gets_it_any_more(
+    tcp: StreamTransport, handler: Recorder, server: Server
+) -> None:
+    flow = await tcp.open(target(server.port), TLS)
+    tcp.send(flow, OPTIONS)
+    peer, _ = await server.next()
+    tcp.hang_up(flow.serial, "it leads nowhere")
+    assert tcp.flow(target(server.port), TLS) is None
+    assert await handler.next() == (flow.serial, "it leads nowhere")
+    assert await peer.lost is None
+    tcp.hang_up(flow.serial, "it leads nowhere")
+    assert (await tcp.open(target(server.port), TLS)).serial != flow.serial
+
+
 async def test_another_place_is_another_connection(tcp: StreamTransport, server: Server) -> None:
     async with serving() as other:
         one, two = await tcp.open(target(server.port), TLS), await tcp.open(target(other.port), TLS)
