@@ -339,9 +339,9 @@ class Hub:
         """A STUN message came in; return whether anybody waited for it."""
         return self._keepalives.stun_received(data, source)
 
-    def request_received(self, request: Request, source: tuple[str, int], reply: Reply) -> None:
+    def request_received(self, request: Request, source: tuple[str, int], serial: int, reply: Reply) -> None:
         """Answer a request, or hand it to the application (TRA-17)."""
-        taken = self._uas.received(request, source, self.now())
+        taken = self._uas.received(request, source, self.now(), serial)
         if isinstance(taken, str):
             self.stats.dropped[taken] += 1
         elif isinstance(taken, bytes):

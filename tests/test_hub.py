@@ -400,7 +400,7 @@ class TestRequests:
             def reply(data: bytes, source: tuple[str, int]) -> None:
                 raise OSError("the socket is closed")
 
-            it.hub.request_received(message, ("127.0.0.1", 5060), reply)
+            it.hub.request_received(message, ("127.0.0.1", 5060), 0, reply)
             assert peer.got == []
             assert it.stats.requests == 1
 

@@ -41,7 +41,7 @@ class Recorder:
     def response_received(self, response: Response, source: tuple[str, int], serial: int) -> None:
         self.seen.put_nowait((response.status, source, serial))
 
-    def request_received(self, request: Request, source: tuple[str, int], reply: Any) -> None:
+    def request_received(self, request: Request, source: tuple[str, int], serial: int, reply: Any) -> None:
         reply(OK, source)
         self.seen.put_nowait((request.method, source))
 

@@ -42,7 +42,7 @@ class Recorder:
         assert serial == 0
         self._take(response.status, source)
 
-    def request_received(self, request: Request, source: tuple[str, int], reply: Any) -> None:
+    def request_received(self, request: Request, source: tuple[str, int], serial: int, reply: Any) -> None:
         reply(b"answer", source)
         self._take(request.method, source)
 
