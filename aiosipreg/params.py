@@ -113,7 +113,8 @@ class ProxyParams:
         auth: Credentials of this account alone, asked before those of the core: one `AuthInfo`, several, or one
             async callable.
         contact_params: Parameters of the Contact header; ``None`` as value writes the bare name.
-        contact_uri_params: Parameters of the URI in the Contact.
+        contact_uri_params: Parameters of the URI in the Contact. They tell accounts with the same user in two domains
+            apart, as different ``contact_params`` want it (RFC 3840 6); then both need one, with different values.
         extra_contacts: Further Contacts that are registered with the account's own, as text or `NameAddr`, each with
             ``q`` and a lifetime of its own if it has them. One that is taken out of the settings is removed from the
             registrar by the next REGISTER. One that is the account's own with sip for sips, or the reverse, is left out
