@@ -7,7 +7,6 @@ from typing import Final
 __all__ = ["OPEN_PARTS", "OPEN_ROWS"]
 
 _WAITING: Final = {
-    "Compact header names would save octets, and a request that is too large goes by TCP instead.": "MSG-8",
     "Only a registration that also subscribes to its state has to know GRUUs in it; reg-event is not built.": "GRUU-9",
     "Overload control (RFC 7339) is an extension of its own and comes as one.": (
         "OVL-1 OVL-2 OVL-3 OVL-4 OVL-5 OVL-6 SEC-31"

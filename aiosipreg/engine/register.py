@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
 from aiosipreg.engine.repairs import Concessions
+from aiosipreg.engine.size import compacted
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
 from aiosipreg.wire import NameAddr, SipUri, is_token
@@ -136,7 +137,8 @@ class RegisterSeries:
             *contact_rows(params, purpose, contact, lifetime, stale, floor=self.concessions.floor),
         ]
         lines.extend(f"{name}: {value}" for name, value in authorizations)
-        return ("\r\n".join(lines) + self._tail).encode("utf-8", "surrogateescape")
+        message = "\r\n".join(lines) + self._tail
+        return (compacted(message) if params.compact else message).encode("utf-8", "surrogateescape")
 
     def _match_schemes(self, contact: NameAddr) -> None:
         """RFC 5630 5.1.1.1: whether From and To are sips follows from the Contacts."""
