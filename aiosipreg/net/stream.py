@@ -248,7 +248,7 @@ class StreamTransport:
     async def _secure(self, target: Target, tls: TlsParams, make: Callable[[], C]) -> _Reached[C]:
         """Connect by TLS, and see who is there (TLS-1); also gives which other names may use the connection."""
         web = target.transport.websocket
-        context, connection, authorities = self._contexts.get(tls, target.name), make(), None
+        context, connection, authorities = self._contexts.get(tls, target.name, web=web), make(), None
         try:
             transport = await self._shake_hands(target, connection, context)
         except TlsError as error:
