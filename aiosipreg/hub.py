@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from random import Random
     from typing import TypeAlias
 
-    from aiosipreg.engine.effects import Flow, Send, TargetFailed
+    from aiosipreg.engine.effects import CloseFlow, Flow, Send, TargetFailed
     from aiosipreg.engine.keepalive import KeepAlive, Upkeep
     from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.pacing import Pacing
@@ -210,6 +210,10 @@ class Hub:
         """An attempt of the runner at a target came to nothing."""
         self._marks.failed(failure, runner, runner.identity)
 
+    def close_flow(self, wish: CloseFlow) -> None:
+        """Close a flow for all who use it: they register on another one, spread out (F-16)."""
+        self._carriers[wish.flow.target.transport].hang_up(wish.flow.serial, wish.cause)
+
     def forget(self, runner: Expectant) -> None:
         """The runner makes no more attempts."""
         self._marks.forget(runner)
@@ -335,9 +339,9 @@ class Hub:
         """A STUN message came in; return whether anybody waited for it."""
         return self._keepalives.stun_received(data, source)
 
-    def request_received(self, request: Request, source: tuple[str, int], reply: Reply) -> None:
+    def request_received(self, request: Request, source: tuple[str, int], serial: int, reply: Reply) -> None:
         """Answer a request, or hand it to the application (TRA-17)."""
-        taken = self._uas.received(request, source, self.now())
+        taken = self._uas.received(request, source, self.now(), serial)
         if isinstance(taken, str):
             self.stats.dropped[taken] += 1
         elif isinstance(taken, bytes):

@@ -113,7 +113,8 @@ class ProxyParams:
         auth: Credentials of this account alone, asked before those of the core: one `AuthInfo`, several, or one
             async callable.
         contact_params: Parameters of the Contact header; ``None`` as value writes the bare name.
-        contact_uri_params: Parameters of the URI in the Contact.
+        contact_uri_params: Parameters of the URI in the Contact. They tell accounts with the same user in two domains
+            apart, as different ``contact_params`` want it (RFC 3840 6); then both need one, with different values.
         extra_contacts: Further Contacts that are registered with the account's own, as text or `NameAddr`, each with
             ``q`` and a lifetime of its own if it has them. One that is taken out of the settings is removed from the
             registrar by the next REGISTER. One that is the account's own with sip for sips, or the reverse, is left out
@@ -137,6 +138,8 @@ class ProxyParams:
             `Reason.UNEXPECTED_PROXY`, because calls would go through it (RFC 3327 6.2). Empty for any.
         udp_only: Keep requests above 1300 octets on UDP, where they may get lost in fragments; else they go by TCP when
             ``server`` names no transport, and by UDP where TCP is refused.
+        compact: Write header names in their compact forms (``v`` for Via), which every server should know: about 40
+            octets less, where a request would be a little too large for a datagram.
         tls: Whom the account trusts, and its certificate; ``None`` for what the core says.
         aor: The identity in its clean form, as it stands in To and From (read only).
         registrar: The registrar's URI without user (read only).
@@ -180,6 +183,7 @@ class ProxyParams:
     redirect_hosts: tuple[str, ...] = ()
     path_hosts: tuple[str, ...] = ()
     udp_only: bool = False
+    compact: bool = False
     tls: TlsParams | None = None
     aor: SipUri = field(init=False, repr=False, compare=False)
     registrar: SipUri = field(init=False, repr=False, compare=False)
@@ -310,7 +314,9 @@ def _outbound_proxies(params: ProxyParams, registrar: SipUri) -> tuple[str, ...]
     return proxies
 
 
-_SWITCHES = ("register", "loose_routing", "outbound", "unregister_at_stop", "strict_binding", "retry_403", "udp_only")
+_SWITCHES = (
+    "register", "loose_routing", "outbound", "unregister_at_stop", "strict_binding", "retry_403", "udp_only", "compact"
+)  # fmt: skip
 _KINDS = {"nat": NatMode, "lifetime_in": ExpiresIn, "redirect": Redirect, **dict.fromkeys(_SWITCHES, bool)}
 
 

@@ -10,7 +10,18 @@ if TYPE_CHECKING:
 
     from aiosipreg.auth import AuthChallenge, AuthInfo
     from aiosipreg.credentials import Keyring
-    from aiosipreg.engine.effects import Answer, Ask, Changed, Concluded, Connect, Effect, Flow, Send, TargetFailed
+    from aiosipreg.engine.effects import (
+        Answer,
+        Ask,
+        Changed,
+        CloseFlow,
+        Concluded,
+        Connect,
+        Effect,
+        Flow,
+        Send,
+        TargetFailed,
+    )  # fmt: skip
     from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.outbound import FlowSet
@@ -61,6 +72,9 @@ class Carrier(Protocol):
 
     def fail(self, serial: int, cause: str) -> None:
         """End a connection that is found dead."""
+
+    def hang_up(self, serial: int, cause: str) -> None:
+        """End a connection that works, politely; those who use it are told."""
 
     def use(self, serial: int, *, in_use: bool) -> None:
         """Whether anybody uses the flows with this serial."""
@@ -149,6 +163,9 @@ class Host(Protocol):
 
     def target_failed(self, runner: Expectant, failure: TargetFailed) -> None:
         """An attempt of the runner at a target came to nothing."""
+
+    def close_flow(self, wish: CloseFlow) -> None:
+        """Close a flow for all who use it."""
 
     def admit(self, runner: Expectant, target: Target) -> bool:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later."""

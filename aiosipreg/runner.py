@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from aiosipreg.engine.effects import (
     Answered,
     Ask,
+    CloseFlow,
     Connect,
     Connected,
     Flow,
@@ -185,6 +186,8 @@ class Runner(Generic[M]):
                 self._inquire(self._keep(effect))
             case TargetFailed():
                 self._host.target_failed(self, effect)
+            case CloseFlow():
+                self._host.close_flow(effect)
             case _:
                 self._account.report(effect)
         return []

@@ -51,8 +51,8 @@ class WebSocketParams:
         if not isinstance(self.path, str) or not _PATH.fullmatch(self.path):
             raise ConfigError("path", self.path, "a path that begins with /, in ASCII and without blanks")
         object.__setattr__(self, "headers", tuple(map(_handshake_header, self.headers)))
-        if self.auth is not None and not isinstance(self.auth, AuthInfo):
-            raise ConfigError("auth", "(hidden)", "an AuthInfo")
+        if self.auth is not None and not (isinstance(self.auth, AuthInfo) and self.auth.has_secret):
+            raise ConfigError("auth", "(hidden)", "an AuthInfo with a password or an HA1")
         if not isinstance(self.allow_basic, bool):
             raise ConfigError("allow_basic", self.allow_basic, "a bool")
 

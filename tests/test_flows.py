@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiosipreg import ConfigError, Core, FileStore, OutboundFlow, ProxyParams, Reason, RegistrationError
+from aiosipreg import AuthInfo, ConfigError, Core, FileStore, OutboundFlow, ProxyParams, Reason, RegistrationError
 from aiosipreg.testing import Faults, Registrar
 from tests.accounts import AOR, CLEARED, FAILED, NONE, OK, PROGRESS, REFRESHING, TOTO, told
 
@@ -201,6 +201,54 @@ class TestLoss:
             assert lost.retry_at is not None
             assert lost.retry_at - lost.at <= 2
             assert back.message == "flow 1: registered for 3600 s"
+
+    async def test_RSP_430_OUTB_13_a_flow_that_failed_is_replaced_by_another_connection(self) -> None:
+        async with edges() as there, Core(auth=TOTO) as core:
+            proxy = core.add_proxy_config(there.params())
+            await both(proxy)
+            await asyncio.sleep(200)
+            [before], [other] = there.one.connections, there.two.connections
+            there.one.answer_next(430)
+            await proxy.refresh(timeout=5)
+            assert [flow.state for flow in proxy.flows] == [REFRESHING, OK]
+            await asyncio.sleep(1)
+            assert (proxy.flows[0].failures, there.one.connections) == (1, ())
+            await both(proxy, within=300)
+            [after] = there.one.connections
+            assert after != before
+            assert there.two.connections == (other,)
+            [binding] = there.one.bindings[AOR]
+            assert binding.reg_id == 1
+
+    async def test_RSP_430_a_connection_that_failed_has_failed_for_all_who_share_it(self) -> None:
+        users = {"toto": "secret", "tata": "secret", "titi": "secret"}
+        async with Registrar(users, transports=("tcp",)) as registrar:
+            infos = [AuthInfo(user, password="secret") for user in users]
+            async with Core(auth=infos) as core:
+                toto, *others = [
+                    core.add_proxy_config(ProxyParams(f"sip:{user}@sip.titi.com", server=registrar.uri))
+                    for user in users
+                ]
+                for proxy in (toto, *others):
+                    await proxy.registered(timeout=5)
+                await asyncio.sleep(200)
+                [before] = registrar.connections
+                registrar.answer_next(430)
+                with pytest.raises(RegistrationError):
+                    await toto.refresh(timeout=5)
+                assert toto.state is REFRESHING
+                # They register anew, spread out over 2 s; the one that was refused waits as after any failure.
+                for proxy in others:
+                    event = await proxy.wait_for(REFRESHING, timeout=1)
+                    assert "the flow is broken on the server's side" in event.message
+                    assert event.retry_at is not None
+                    assert event.retry_at - event.at <= 2
+                await asyncio.sleep(3)
+                assert [proxy.state for proxy in (toto, *others)] == [REFRESHING, OK, OK]
+                [after] = registrar.connections
+                assert after != before
+                await toto.wait_for(OK, timeout=60)
+                assert registrar.connections == (after,)
 
     async def test_F_51_53_when_all_are_lost_the_account_says_so(self) -> None:
         async with edges() as there, Core(auth=TOTO) as core:

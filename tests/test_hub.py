@@ -400,7 +400,7 @@ class TestRequests:
             def reply(data: bytes, source: tuple[str, int]) -> None:
                 raise OSError("the socket is closed")
 
-            it.hub.request_received(message, ("127.0.0.1", 5060), reply)
+            it.hub.request_received(message, ("127.0.0.1", 5060), 0, reply)
             assert peer.got == []
             assert it.stats.requests == 1
 
@@ -429,6 +429,9 @@ class Line:
 
     def fail(self, serial: int, cause: str) -> None:
         self.log.append((serial, "fail", cause))
+
+    def hang_up(self, serial: int, cause: str) -> None:
+        self.log.append((serial, "hang up", cause))
 
     def use(self, serial: int, *, in_use: bool) -> None:
         self.log.append((serial, in_use))

@@ -11,7 +11,7 @@ import importlib
 import pytest
 
 from tests import rows
-from tests.open_rows import OPEN_ROWS
+from tests.open_rows import OPEN_PARTS, OPEN_ROWS
 from tests.rows import ROWS, named_in_id, named_in_name, names_of
 
 
@@ -43,6 +43,11 @@ def test_no_test_names_a_row_that_does_not_exist(named: dict[str, list[str]]) ->
 def test_only_rows_stand_open_and_each_says_why() -> None:
     assert OPEN_ROWS.keys() <= ROWS
     assert all(reason.endswith(".") for reason in OPEN_ROWS.values())
+
+
+def test_a_row_of_which_a_part_stands_open_has_a_test_for_the_rest(named: dict[str, list[str]]) -> None:
+    assert OPEN_PARTS.keys() <= named.keys()
+    assert all(reason.endswith(".") for reason in OPEN_PARTS.values())
 
 
 def test_rows_are_counted_right() -> None:

@@ -12,6 +12,7 @@ from aiosipreg.engine.effects import (
     Answer,
     Answered,
     Ask,
+    CloseFlow,
     Concluded,
     Connect,
     Connected,
@@ -152,6 +153,9 @@ class World:
 
     def target_failed(self, runner: Expectant, failure: TargetFailed) -> None:
         self.log.append(("target failed", failure))
+
+    def close_flow(self, wish: CloseFlow) -> None:
+        self.log.append(("close flow", wish))
 
     def admit(self, runner: Expectant, target: Target) -> bool:
         self.log.append(("admit", target))
@@ -449,6 +453,11 @@ async def test_OVL_7_what_became_of_a_target_is_handed_on(
     runner.recovered()
     assert machine.given == [("recovered",)]
     assert runner.identity == World.identity
+
+
+async def test_RSP_430_a_flow_that_failed_is_closed(runner: Runner[Machine], world: World) -> None:
+    do(runner, CloseFlow(CONNECTION, "the flow is broken"))
+    assert world.took("close flow") == [("close flow", CloseFlow(CONNECTION, "the flow is broken"))]
 
 
 async def test_credentials_at_hand_are_used_in_the_same_turn(

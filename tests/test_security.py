@@ -121,8 +121,11 @@ class TestSecrets:
         infos = [
             AuthInfo("toto", password=right),
             AuthInfo("titi", password=wrong),
-            AuthInfo("tata", ha1=ha1, realm="sip.example.org"),
-        ]
+            AuthInfo(
+                "tata", ha1=ha1, realm="sip.example.org", client_cert=planted.secret(), client_key=planted.secret(),
+                key_password=planted.secret(),
+            ),
+        ]  # fmt: skip
         sources: list[Any] = [AuthInfo("other", password=own), raising, nonsense, hanging]
         events: list[RegistrationEvent] = []
         async with Registrar({"toto": right, "titi": "else"}, one_time_nonce=True) as registrar:
@@ -171,6 +174,8 @@ class TestSecrets:
         secret = planted.secret()
         wrong: list[tuple[type[Any], tuple[Any, ...], dict[str, Any]]] = [
             (AuthInfo, ("toto",), {"password": secret, "ha1": secret}),
+            (AuthInfo, ("toto",), {"client_key": secret}),
+            (AuthInfo, ("toto",), {"client_cert": f" {secret}", "client_key": [secret]}),
             (AuthInfo, ("toto",), {"ha1": secret, "realm": "titi.com"}),
             (AuthInfo, ("toto",), {"ha1": "0" * 32}),
             (AuthInfo, ("to:to",), {"password": secret}),

@@ -95,6 +95,7 @@ def test_WS_5_websocket_params() -> None:
         ({"headers": (("Cookie", ""),)}, "headers[Cookie]"),
         ({"headers": (("Cookie", "planted-secret\r\nX: y"),)}, "headers[Cookie]"),
         ({"auth": "planted-secret"}, "auth"),
+        ({"auth": AuthInfo("toto", client_cert="toto.pem")}, "auth"),
         ({"allow_basic": 1}, "allow_basic"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -184,7 +185,7 @@ class TestCapabilities:
         async with Registrar({"toto": "secret", "tata": "secret"}) as registrar, Core(auth=TOTO) as core:
             tata = AuthInfo("tata", password="secret")
             wishes: list[tuple[str, dict[str, Any]]] = [
-                (AOR, {"contact_params": {"audio": None}}),
+                (AOR, {"contact_params": {"audio": None}, "contact_uri_params": {"line": "1"}}),
                 ("sip:tata@sip.titi.com", {"contact_params": {"video": None}, "auth": tata}),
                 # The same user elsewhere: there the settings tell the two apart.
                 ("sip:toto@other.com", {"contact_params": {"text": None}, "contact_uri_params": {"line": "2"}}),
@@ -192,8 +193,19 @@ class TestCapabilities:
             proxies = [core.add_proxy_config(account(registrar, aor, **settings)) for aor, settings in wishes]
             for proxy in proxies:
                 await proxy.registered(timeout=5)
-            contacts = [proxy.contact for proxy in proxies]
-            assert len({str(contact.uri) for contact in contacts if contact is not None}) == 3
+            uris = [proxy.contact.uri for proxy in proxies if proxy.contact is not None]
+            assert len(uris) == 3
+            assert all(one != other for one, other in combinations(uris, 2))
+
+    async def test_CAP_3_a_contact_does_not_depend_on_what_other_accounts_there_are(self) -> None:
+        async with Registrar() as registrar, Core(auth=TOTO) as core:
+            first = core.add_proxy_config(account(registrar, contact_params={"audio": None}))
+            alone = (await first.registered(timeout=5)).contact.uri
+            other = core.add_proxy_config(account(registrar, "sip:toto@other.com", contact_params={"video": None}))
+            assert (await other.registered(timeout=5)).contact.uri == alone
+            await first.refresh(timeout=5)
+            assert first.contact is not None
+            assert first.contact.uri == alone
 
     async def test_CAP_4_5_neither_pref_nor_allow_is_sent_unasked(self, sip_registrar: Registrar) -> None:
         async with registered(sip_registrar, settings={"contact_params": {"audio": None}}):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from aiosipreg import AuthInfo, Core, ProxyParams, Reason, RegistrationState, RetryPolicy, TransportParams
+from aiosipreg import AuthInfo, Core, ProxyParams, Reason, RegistrationState, RetryPolicy, TlsParams, TransportParams
+from aiosipreg.testing import Registrar
 from aiosipreg.wire import Request, parse_message
+from tests.certificates import authority
 from tests.tcp_server import Peer, ended, reply, serving
+from tests.testing.certificates import server_context
 
 if TYPE_CHECKING:
-    from aiosipreg import ProxyConfig
-    from aiosipreg.testing import Registrar
+    from aiosipreg import IncomingRequest, ProxyConfig
     from aiosipreg.wire import Response
     from tests.tcp_server import Server
 
@@ -222,3 +224,26 @@ class DatagramRegistrar(asyncio.DatagramProtocol):
         assert isinstance(request, Request)
         self.requests.append(request)
         self.transport.sendto(bytes(reply(request)), addr)
+
+
+@pytest.mark.virtual_clock(delay=0.01)
+@pytest.mark.parametrize("transport", ["tcp", "tls", "ws", "wss"])
+async def test_SEC_26_a_flood_on_a_connection_is_not_answered(transport: Any) -> None:
+    """What is left over is dropped, and the connection lives on."""
+
+    async def handler(incoming: IncomingRequest) -> Response:
+        return incoming.response(200, "OK", body=b"x" * 5000)
+
+    async with Registrar(transports=(transport,), tls=server_context()) as registrar:
+        tls = TlsParams(ca_data=authority().pem)
+        async with Core(auth=TOTO, tls=tls, on_request=handler) as core:
+            proxy = core.add_proxy_config(ProxyParams("sip:toto@titi.com", server=registrar.uri))
+            await proxy.registered(timeout=5)
+            await asyncio.sleep(10 - asyncio.get_running_loop().time() % 1)
+            asked = [registrar.options("sip:toto@titi.com", timeout=5) for _ in range(30)]
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert core.stats.dropped == {"flood": 10}
+            answered = [answer for answer in answers if not isinstance(answer, BaseException)]
+            assert [len(answer.body) for answer in answered] == [5000] * 20
+            assert (await registrar.options("sip:toto@titi.com", timeout=5)).status == 200
+            assert len(registrar.connections) == 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.cycle import Cycle, Step
+from aiosipreg.engine.effects import CloseFlow
 from aiosipreg.engine.lease import Intent, Lease, earliest
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.replies import TROUBLES, Then, wait_after
@@ -133,6 +134,9 @@ class Course:
         if outcome is None:
             return effects
         self._cycle = None
+        if outcome.row.id == "RSP-430" and cycle.flow is not None:
+            # RFC 5626 11.5. The bindings of others hang on this flow too, and calls to them get lost like ours.
+            effects = [*effects, CloseFlow(cycle.flow, outcome.row.advice)]
         granted = outcome.grant is not None
         if self.intent is not Intent.UNREGISTER:
             return effects + (self._granted(outcome, now, cycle.waited) if granted else self._failed(outcome, now))

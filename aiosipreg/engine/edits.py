@@ -64,6 +64,7 @@ EDITS: Final[Mapping[str, Edit]] = MappingProxyType({
     "path_hosts": Edit.NOTHING,
     "tls": Edit.REFRESH,
     "udp_only": Edit.NOTHING,
+    "compact": Edit.NOTHING,
 })  # fmt: skip
 """What each field causes when it differs; ``register`` starts instead of stopping when it turns on."""
 

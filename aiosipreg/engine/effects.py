@@ -25,6 +25,7 @@ __all__ = [
     "Answered",
     "Ask",
     "Changed",
+    "CloseFlow",
     "Concluded",
     "Connect",
     "Connected",
@@ -139,13 +140,20 @@ class TargetFailed(NamedTuple):
     at: float
 
 
+class CloseFlow(NamedTuple):
+    """The far end says that this flow has failed: close it for all who use it, if it is a connection (RSP-430)."""
+
+    flow: Flow
+    cause: str
+
+
 class Concluded(NamedTuple):
     """A query has ended."""
 
     outcome: Outcome
 
 
-Effect: TypeAlias = Locate | Connect | Send | Ask | Keep | Changed | TargetFailed | Concluded
+Effect: TypeAlias = Locate | Connect | Send | Ask | Keep | Changed | TargetFailed | CloseFlow | Concluded
 
 
 class Located(NamedTuple):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
 from aiosipreg.engine.repairs import Concessions
+from aiosipreg.engine.size import compacted
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
 from aiosipreg.wire import NameAddr, SipUri, is_token
@@ -169,7 +170,7 @@ class RegisterSeries:
             f"CSeq: {self.cseq} REGISTER\r\n"
             f"{rows}{answers}{self._tail}"
         )
-        return text.encode("utf-8", "surrogateescape")
+        return (compacted(text) if params.compact else text).encode("utf-8", "surrogateescape")
 
     def _match_schemes(self, contact: NameAddr) -> None:
         """RFC 5630 5.1.1.1: whether From and To are sips follows from the Contacts."""

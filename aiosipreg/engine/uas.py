@@ -51,11 +51,13 @@ class IncomingRequest:
         request: The request.
         source: Host and port it came from.
         to_tag: The tag that an answer puts into To.
+        serial: Tells the connections apart that requests come by; 0 for a datagram.
     """
 
     request: Request
     source: tuple[str, int]
     to_tag: str
+    serial: int = 0
 
     def response(
         self, status: int, reason: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
@@ -118,10 +120,18 @@ class UserAgentServer:
         self._answers: OrderedDict[tuple[str, str, int, tuple[str, int]], tuple[float, bytes]] = OrderedDict()
         self._second = 0
         self._answered = 0
-        self._answered_to: dict[str, int] = {}
+        self._answered_to: dict[str | int, int] = {}
 
-    def received(self, request: Request, source: tuple[str, int], now: float) -> IncomingRequest | bytes | str:
+    def received(
+        self, request: Request, source: tuple[str, int], now: float, serial: int = 0
+    ) -> IncomingRequest | bytes | str:
         """Take a request.
+
+        Args:
+            request: The request.
+            source: Host and port it came from.
+            now: The time.
+            serial: The connection it came by; 0 for a datagram, whose source port says nothing.
 
         Returns:
             The request with a way to answer it; or the octets that answered its first copy; or the word under which
@@ -135,7 +145,7 @@ class UserAgentServer:
             return "malformed"
         if request.method == "ACK" or key is None:
             return "no answer wanted"
-        if self._flooded(source[0], now):
+        if self._flooded(serial or source[0], now):
             return "flood"
         earlier = self._answers.get(key)
         if earlier is not None and now < earlier[0]:
@@ -143,7 +153,7 @@ class UserAgentServer:
         self._answers[key] = (now + self._absorb_for, b"")
         while len(self._answers) > _MOST_ANSWERS:
             self._answers.popitem(last=False)
-        return IncomingRequest(request, source, f"{self._random.getrandbits(64):016x}")
+        return IncomingRequest(request, source, f"{self._random.getrandbits(64):016x}", serial)
 
     def default(self, incoming: IncomingRequest) -> Response:
         """The answer that a request gets when the application has none."""
@@ -163,13 +173,17 @@ class UserAgentServer:
         return incoming.response(status, reason, more)
 
     def answered(self, incoming: IncomingRequest, response: Response, now: float) -> bytes | None:
-        """Remember an answer for repeats; return its octets, ``None`` if they would amplify a flood (SEC-26)."""
+        """Remember an answer for repeats; return its octets, ``None`` if they would amplify a flood (SEC-26).
+
+        On a connection nobody asks in the name of others, so an answer may be as large as it is; nor does anybody
+        repeat a request there, so a large one is not kept.
+        """
         data = bytes(response)
         fits = len(data) <= _LARGEST_FACTOR * len(bytes(incoming.request))
         key = self._key(incoming.request, incoming.source)
         if key is not None:
             self._answers[key] = (now + self._absorb_for, data if fits else b"")
-        return data if fits else None
+        return data if fits or incoming.serial else None
 
     def _key(self, request: Request, source: tuple[str, int]) -> tuple[str, str, int, tuple[str, int]] | None:
         """What a request has in common with its repeats (RFC 3261 17.2.3), ``None`` if nobody may be answered."""
@@ -187,17 +201,17 @@ class UserAgentServer:
             return False
         return uri.user is None or self._is_ours(uri.user)
 
-    def _flooded(self, host: str, now: float) -> bool:
+    def _flooded(self, peer: str | int, now: float) -> bool:
         if int(now) != self._second:
             self._second, self._answered = int(now), 0
             self._answered_to.clear()
-        answered = self._answered_to.get(host, 0)
+        answered = self._answered_to.get(peer, 0)
         # A registrar that looks after its contacts sends each of them an OPTIONS; those are no flood.
         accounts = self._accounts()
         if answered >= max(_MOST_PER_PEER, accounts) or self._answered >= max(_MOST_PER_SECOND, accounts):
             return True
         self._answered += 1
-        self._answered_to[host] = answered + 1
+        self._answered_to[peer] = answered + 1
         return False
 
 

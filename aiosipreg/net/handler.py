@@ -27,7 +27,7 @@ class MessageHandler(Protocol):
     def response_received(self, response: Response, source: Address, serial: int) -> None:
         """An answer came in; ``serial`` is that of the connection, 0 for a datagram."""
 
-    def request_received(self, request: Request, source: Address, reply: Reply) -> None:
+    def request_received(self, request: Request, source: Address, serial: int, reply: Reply) -> None:
         """A request came in; ``reply`` sends octets to the source the way it came, and raises `OSError`."""
 
     def request_lost(self, branch: str, cause: str) -> None:
@@ -59,7 +59,7 @@ def hand_over(
         if isinstance(message, Response):
             handler.response_received(message, source, serial)
         else:
-            handler.request_received(message, source, reply)
+            handler.request_received(message, source, serial, reply)
     except ParseError as error:
         stats.dropped["malformed"] += 1
         logger.debug("dropped a message from %s: %s", source, error)

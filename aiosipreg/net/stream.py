@@ -130,6 +130,12 @@ class StreamTransport:
         if connection is not None:
             connection.fail(cause)
 
+    def hang_up(self, serial: int, cause: str) -> None:
+        """End a connection politely, although it works; nobody gets it any more, and those who use it are told."""
+        connection = self._connections.get(serial)
+        if connection is not None:
+            connection.close(cause)
+
     def use(self, serial: int, *, in_use: bool) -> None:
         """Note whether anybody uses a connection: one that nobody uses is closed after a while (TRA-11)."""
         connection = self._connections.get(serial)
@@ -242,7 +248,7 @@ class StreamTransport:
     async def _secure(self, target: Target, tls: TlsParams, make: Callable[[], C]) -> _Reached[C]:
         """Connect by TLS, and see who is there (TLS-1); also gives which other names may use the connection."""
         web = target.transport.websocket
-        context, connection, authorities = self._contexts.get(tls, target.name), make(), None
+        context, connection, authorities = self._contexts.get(tls, target.name, web=web), make(), None
         try:
             transport = await self._shake_hands(target, connection, context)
         except TlsError as error:

@@ -91,7 +91,21 @@ def verify(
     Raises:
         TlsError: The server is not accepted.
     """
-    certificate = _certificate(session, name, authorities)
+    if session.version() not in _VERSIONS:
+        raise TlsError(f"{name} offers {session.version()}, and TLS 1.2 is the least", wanted=name, row="RSP-TLS")
+    if authorities is not None:
+        _check_chain(session, name, authorities)
+    return _accepted(session.getpeercert(binary_form=True) or b"", name, params, web=web)
+
+
+def _accepted(der: bytes, name: str, params: TlsParams, *, web: bool) -> Certificate:
+    # Imported here: it takes as long as half of the package, and accounts by UDP can do without.
+    from aiosipreg.net.certificate import Certificate
+
+    try:
+        certificate = Certificate.read(der)
+    except ValueError as error:
+        raise TlsError(f"the certificate of {name} cannot be read: {error}", wanted=name) from error
     if web:
         certificate, params = replace(certificate, uris=()), params.replace(wildcards=True, strict_usage=False)
     pinned = any(hmac.compare_digest(certificate.pin, pin) for pin in params.pins)
@@ -107,16 +121,11 @@ def verify(
     return certificate
 
 
-def _certificate(session: ssl.SSLObject, name: str, authorities: ssl.SSLContext | None) -> Certificate:
-    # Imported here: it takes as long as half of the package, and accounts by UDP can do without.
-    from aiosipreg.net.certificate import Certificate, ChainError, verify_chain
+def _check_chain(session: ssl.SSLObject, name: str, authorities: ssl.SSLContext) -> None:
+    from aiosipreg.net.certificate import ChainError, verify_chain
 
-    if session.version() not in _VERSIONS:
-        raise TlsError(f"{name} offers {session.version()}, and TLS 1.2 is the least", wanted=name, row="RSP-TLS")
     try:
-        if authorities is not None:
-            verify_chain(_sent_chain(session), authorities.get_ca_certs(binary_form=True))
-        return Certificate.read(session.getpeercert(binary_form=True) or b"")
+        verify_chain(_sent_chain(session), authorities.get_ca_certs(binary_form=True))
     except ChainError as error:
         raise TlsError(f"the certificate of {name} is not trusted: {error}", wanted=name, setting="ca_file") from None
     except ValueError as error:
@@ -127,7 +136,8 @@ def _sent_chain(session: ssl.SSLObject) -> list[bytes]:
     sent: Any = session
     if not hasattr(sent, "get_unverified_chain"):
         sent = sent._sslobj  # Python 3.12 and older have it there.
-    return [entry if isinstance(entry, bytes) else entry.public_bytes(_DER) for entry in sent.get_unverified_chain()]
+    chain = sent.get_unverified_chain() or ()
+    return [entry if isinstance(entry, bytes) else entry.public_bytes(_DER) for entry in chain]
 
 
 def _check_usage(certificate: Certificate, name: str, params: TlsParams) -> None:
@@ -158,6 +168,8 @@ def _refuse_names(certificate: Certificate, name: str, params: TlsParams) -> Non
 
 def handshake_failure(error: Exception, name: str) -> TlsError:
     """What a failed handshake means."""
+    if isinstance(error, _Refused):
+        return error.why
     if isinstance(error, ssl.SSLCertVerificationError):
         code = error.verify_code
         if code in _CLOCK:
@@ -181,8 +193,13 @@ class Contexts:
     def __init__(self) -> None:
         self._make = lru_cache(_MOST_CONTEXTS)(_make)
 
-    def get(self, params: TlsParams, name: str) -> ssl.SSLContext:
+    def get(self, params: TlsParams, name: str, *, web: bool = False) -> ssl.SSLContext:
         """The context for a server.
+
+        Args:
+            params: Whom to trust, and what to show.
+            name: The server, for the error.
+            web: It is judged by the rules of HTTPS.
 
         Raises:
             TlsError: A file cannot be read, or does not hold what it should.
@@ -202,7 +219,7 @@ class Contexts:
                 raise TlsError(f"{path}: {error.strerror}", wanted=name, setting=field) from None
             states.append((status.st_mtime_ns, status.st_size) if status is not None else None)
         try:
-            return self._make(params, tuple(states))
+            return self._make(params, tuple(states), web)
         except (OSError, ValueError) as error:
             # What OpenSSL says of a file names no secret.
             field = "client_cert" if params.client_cert is not None else "ca_file"
@@ -227,7 +244,45 @@ def _bare_context() -> ssl.SSLContext:
     return context
 
 
-def _make(params: TlsParams, _states: tuple[object, ...]) -> ssl.SSLContext:
+class _Refused(ssl.SSLError):
+    """A server is not accepted, in the middle of the handshake: of other errors the event loop makes a crash."""
+
+    def __init__(self, why: TlsError) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+def _wary(params: TlsParams, *, web: bool) -> type[ssl.SSLObject]:
+    """A session that looks whose certificate it got before it shows ours (TLS-9).
+
+    Ours is part of the last thing that is sent in the handshake, so what OpenSSL has written must not be sent before.
+    """
+
+    class Wary(ssl.SSLObject):
+        looked = False
+
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except ssl.SSLWantReadError:
+                self._look()
+                raise
+            self._look()
+
+        def _look(self) -> None:
+            chain = () if self.looked else _sent_chain(self)
+            if not chain:
+                return
+            self.looked = True
+            try:
+                _accepted(chain[0], self.server_hostname or "", params, web=web)
+            except TlsError as error:
+                raise _Refused(error) from None
+
+    return Wary
+
+
+def _make(params: TlsParams, _states: tuple[object, ...], web: bool) -> ssl.SSLContext:
     context = _bare_context()
     if params.insecure_skip_verify or params.pins_suffice:
         context.verify_mode = ssl.CERT_NONE
@@ -241,6 +296,8 @@ def _make(params: TlsParams, _states: tuple[object, ...]) -> ssl.SSLContext:
             key = None if params.client_key is None else stack.enter_context(_file(params.client_key))
             # Without a password OpenSSL would ask for one on the terminal.
             context.load_cert_chain(certificate, key, password=params.key_password or "")
+        if not params.insecure_skip_verify:
+            context.sslobject_class = _wary(params, web=web)
     return context
 
 

@@ -93,6 +93,9 @@ class UdpTransport:
     def fail(self, serial: int, cause: str) -> None:
         """There is no connection that could be ended."""
 
+    def hang_up(self, serial: int, cause: str) -> None:
+        """Nor one that could be closed: the socket is that of all accounts."""
+
     def use(self, serial: int, *, in_use: bool) -> None:
         """A socket is kept for as long as the core runs, so it does not matter who uses it."""
 

@@ -9,7 +9,7 @@ from aiosipreg.wire.grammar import BLANKS, is_token
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Headers", "canonical_name"]
+__all__ = ["Headers", "canonical_name", "compact_name"]
 
 _COMPACT: Final = {
     "c": "Content-Type",
@@ -36,6 +36,7 @@ _SPELLINGS: Final = """
 """
 _USUAL: Final = frozenset(_SPELLINGS.split())
 _CANONICAL: Final = {name.lower(): name for name in _USUAL} | _COMPACT
+_SHORT: Final = {name: short for short, name in _COMPACT.items()}
 
 _FOLD: Final = (" ", "\t")
 
@@ -46,6 +47,11 @@ def canonical_name(name: str) -> str:
         return name
     name = name.lower()
     return _CANONICAL.get(name, name)
+
+
+def compact_name(name: str) -> str:
+    """The compact form of a name (MSG-8), the name as it is if it has none."""
+    return _SHORT.get(canonical_name(name), name)
 
 
 class Headers:

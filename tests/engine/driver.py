@@ -19,6 +19,7 @@ from aiosipreg.engine.effects import (
     Answered,
     Ask,
     Changed,
+    CloseFlow,
     Concluded,
     Connect,
     Connected,
@@ -213,6 +214,7 @@ class Driver:
         self.asked: list[Locate | Connect | Ask | Keep] = []
         self.failures: list[tuple[Target, str, float | None]] = []
         self.dropped: list[str] = []
+        self.closed: list[Flow] = []
         self.machine = Registration(
             self.settings,
             policy=policy or DigestPolicy(),
@@ -444,6 +446,8 @@ class Driver:
             case TargetFailed():
                 assert effect.at == self.now
                 self.failures.append((effect.target, effect.row.id, effect.retry_after))
+            case CloseFlow():
+                self.closed.append(effect.flow)
             case Concluded():
                 raise AssertionError("only queries conclude")
             case Locate() | Connect() | Ask() | Keep():

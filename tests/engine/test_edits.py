@@ -54,6 +54,7 @@ TABLE: dict[str, tuple[Any, Edit]] = {
     "redirect_hosts": (("edge.example.net",), NOTHING),
     "path_hosts": (("edge.example.net",), NOTHING),
     "udp_only": (True, NOTHING),
+    "compact": (True, NOTHING),
     "tls": (TlsParams(wildcards=False), REFRESH),  # over a connection to which the new settings agree
 }
 

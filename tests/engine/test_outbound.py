@@ -372,6 +372,26 @@ def test_RSP_430_a_flow_that_the_other_side_lost_is_left() -> None:
     driver.step()
     driver.final(430)
     assert driver.session.flow is None
+    assert driver.closed == [flow(tcp(1))]
+
+
+@pytest.mark.parametrize("status", [400, 480, 503])
+def test_RSP_430_nothing_else_that_a_server_says_closes_a_flow(status: int) -> None:
+    driver = registered().drivers[0]
+    driver.step()
+    driver.final(status)
+    assert driver.closed == []
+
+
+def test_RSP_430_of_a_removal_and_of_a_first_attempt_closes_the_flow_as_well() -> None:
+    [first, _] = registered()
+    first.unregister()
+    first.final(430)
+    assert first.closed == [flow(tcp(1))]
+    account = Account()
+    account.register()
+    account.final(1, 430)
+    assert account.drivers[0].closed == [flow(tcp(1))]
 
 
 def test_OUTB_13_a_failed_flow_is_replaced_under_the_same_number() -> None:

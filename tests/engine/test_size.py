@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aiosipreg.engine.effects import Connect
-from aiosipreg.engine.size import LARGEST_DATAGRAM, stream_for
+from aiosipreg.engine.size import LARGEST_DATAGRAM, compacted, stream_for
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.params import ProxyParams
 from aiosipreg.states import RegistrationState
@@ -19,12 +19,12 @@ UDP, TCP, TLS = Transport.UDP, Transport.TCP, Transport.TLS
 HOP = SipUri.parse("sip:example.org")
 
 
-def padded(octets: int, **options: Any) -> Driver:
-    """An account whose first REGISTER has so many octets over UDP."""
+def padded(octets: int, *, compact: bool = False, **options: Any) -> Driver:
+    """An account whose first REGISTER has so many octets over UDP, unless it is made compact."""
     probe = Driver(params(headers=(("X-Pad", "x"),), udp_only=True))
     probe.register()
     more = octets - len(bytes(probe.last.request)) + 1
-    return Driver(params(headers=(("X-Pad", "x" * more),)), **options)
+    return Driver(params(headers=(("X-Pad", "x" * more),), compact=compact), **options)
 
 
 @pytest.mark.parametrize(
@@ -137,3 +137,45 @@ def test_TRA_3_a_connection_that_is_lost_before_the_answer_is_made_anew() -> Non
     assert [sent.flow.target.transport for sent in driver.requests] == [TCP, TCP]
     driver.ok()
     assert driver.state is OK
+
+
+@pytest.mark.parametrize(("compact", "transport"), [(False, TCP), (True, UDP)])
+def test_MSG_8_a_compact_request_stays_in_a_datagram_for_longer(compact: bool, transport: Transport) -> None:
+    driver = padded(LARGEST_DATAGRAM + 30, compact=compact)
+    driver.register()
+    assert driver.last.flow.target.transport is transport
+    driver.challenged()
+    driver.ok()
+    assert driver.state is OK
+
+
+def test_MSG_8_names_with_a_compact_form_have_it_and_values_stay() -> None:
+    assert compacted(
+        "REGISTER sip:example.org SIP/2.0\r\n"
+        "Via: SIP/2.0/UDP h;branch=z9hG4bKb\r\n"
+        "Max-Forwards: 70\r\n"
+        "From: <sip:toto@example.org>;tag=1\r\n"
+        "To: <sip:toto@example.org>\r\n"
+        "Call-ID: 1\r\n"
+        "CSeq: 1 REGISTER\r\n"
+        "Contact: *\r\n"
+        "Expires: 0\r\n"
+        "Supported: path\r\n"
+        "subject: Via: From:\r\n"
+        "X-From: a:b\r\n"
+        "Content-Length: 0\r\n\r\n"
+    ) == (
+        "REGISTER sip:example.org SIP/2.0\r\n"
+        "v: SIP/2.0/UDP h;branch=z9hG4bKb\r\n"
+        "Max-Forwards: 70\r\n"
+        "f: <sip:toto@example.org>;tag=1\r\n"
+        "t: <sip:toto@example.org>\r\n"
+        "i: 1\r\n"
+        "CSeq: 1 REGISTER\r\n"
+        "m: *\r\n"
+        "Expires: 0\r\n"
+        "k: path\r\n"
+        "s: Via: From:\r\n"
+        "X-From: a:b\r\n"
+        "l: 0\r\n\r\n"
+    )

@@ -344,10 +344,13 @@ def test_answers_are_remembered_for_a_thousand_requests() -> None:
 # Floods
 
 
-def burst(subject: UserAgentServer, count: int, now: float, host: str = "192.0.2.10", start: int = 0) -> int:
+def burst(
+    subject: UserAgentServer, count: int, now: float, host: str = "192.0.2.10", start: int = 0, serial: int = 0
+) -> int:
     """How many of that many different requests are taken."""
     results = [
-        subject.received(request(CSeq=f"{start + number} OPTIONS"), (host, 5060), now) for number in range(count)
+        subject.received(request(CSeq=f"{start + number} OPTIONS"), (host, 5060 + serial), now, serial)
+        for number in range(count)
     ]
     assert {result for result in results if isinstance(result, str)} <= {"flood"}
     return sum(isinstance(result, IncomingRequest) for result in results)
@@ -358,6 +361,13 @@ def test_SEC_26_twenty_answers_a_second_for_each_peer() -> None:
     assert burst(subject, 100, 7.0) == 20
     assert burst(subject, 100, 7.9, "192.0.2.11") == 20
     assert burst(subject, 100, 8.0, start=100) == 20
+
+
+def test_SEC_26_twenty_answers_a_second_for_each_connection() -> None:
+    subject = server()
+    assert [burst(subject, 100, 7.0, serial=serial) for serial in (1, 2, 0)] == [20, 20, 20]
+    assert burst(subject, 100, 8.0, serial=1, start=100) == 20
+    assert sum(burst(subject, 20, 9.0, serial=serial, start=200) for serial in range(1, 20)) == 200
 
 
 def test_SEC_26_two_hundred_answers_a_second_in_all() -> None:
@@ -398,6 +408,15 @@ def test_SEC_26_answer_of_more_than_three_times_the_request_is_not_sent() -> Non
     assert subject.answered(incoming, large, 0.0) is None
     # Neither is it for a repeat.
     assert subject.received(request(), PEER, 0.5) == "repeated"
+
+
+def test_SEC_26_on_a_connection_an_answer_may_be_large_and_is_not_kept() -> None:
+    subject = server()
+    incoming = subject.received(request(), PEER, 0.0, 7)
+    assert isinstance(incoming, IncomingRequest)
+    large = incoming.response(200, "OK", body=b"x" * 3000)
+    assert subject.answered(incoming, large, 0.0) == bytes(large)
+    assert subject.received(request(), PEER, 0.5, 7) == "repeated"
 
 
 def test_SEC_26_group_is_not_answered_even_if_the_application_wants_it() -> None:

@@ -89,8 +89,9 @@ class World:
         self._take(response.status, source, serial)
 
     def request_received(
-        self, request: Request, source: tuple[str, int], reply: Callable[[bytes, tuple[str, int]], None]
+        self, request: Request, source: tuple[str, int], serial: int, reply: Callable[[bytes, tuple[str, int]], None]
     ) -> None:
+        assert serial == self.connection.serial
         self._take(request.method, source)
         if self.answer is not None:
             try:

@@ -41,7 +41,7 @@ class Recorder:
     def response_received(self, response: Response, source: tuple[str, int], serial: int) -> None:
         self.seen.put_nowait((response.status, source, serial))
 
-    def request_received(self, request: Request, source: tuple[str, int], reply: Any) -> None:
+    def request_received(self, request: Request, source: tuple[str, int], serial: int, reply: Any) -> None:
         reply(OK, source)
         self.seen.put_nowait((request.method, source))
 
@@ -129,6 +129,20 @@ async def test_TRA_10_one_connection_is_shared_by_all(tcp: StreamTransport, serv
     tcp.send(flows[1], OPTIONS)
     await server.next()
     assert len(server.peers) == 1
+
+
+async def test_RSP_430_a_connection_that_is_hung_up_is_told_and_nobody_gets_it_any_more(
+    tcp: StreamTransport, handler: Recorder, server: Server
+) -> None:
+    flow = await tcp.open(target(server.port), TLS)
+    tcp.send(flow, OPTIONS)
+    peer, _ = await server.next()
+    tcp.hang_up(flow.serial, "it leads nowhere")
+    assert tcp.flow(target(server.port), TLS) is None
+    assert await handler.next() == (flow.serial, "it leads nowhere")
+    assert await peer.lost is None
+    tcp.hang_up(flow.serial, "it leads nowhere")
+    assert (await tcp.open(target(server.port), TLS)).serial != flow.serial
 
 
 async def test_another_place_is_another_connection(tcp: StreamTransport, server: Server) -> None:

@@ -489,6 +489,35 @@ class TestOurCertificate:
             (peer,) = server.peers
             assert peer.transport.get_extra_info("peercert")["subject"] == ((("commonName", "toto"),),)
 
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    @pytest.mark.parametrize(
+        "asked", [{}, {"pins": ("0" * 64,)}, {"pins": ("0" * 64,), "pins_suffice": True, "extra_names": ("tata.com",)}]
+    )
+    async def test_TLS_9_TLS_2_who_is_not_accepted_does_not_see_it(
+        self, streams: StreamTransport, tmp_path: Path, version: ssl.TLSVersion, asked: dict[str, Any]
+    ) -> None:
+        """Who asks for it has been told nothing but the name when we hang up: their handshake never ends."""
+        ours = authority().issue(common="toto")
+        identity = certificates.server("tata.com")
+        context = identity.context(tmp_path, clients=authority().pem)
+        context.minimum_version = context.maximum_version = version
+        shows = TRUSTING.replace(client_cert=ours.pem, client_key=ours.key_pem())
+        async with secured(tmp_path, identity, context=context) as server:
+            error = await refused(streams, server, shows.replace(**asked))
+            assert (error.row, error.setting) == ("TLS-1", "pins" if asked else "extra_names")
+            # A server that is accepted sees it, as the only one.
+            assert await talks(streams, server, await streams.open(target(server.port, "tata.com"), shows))
+            assert len(server.peers) == 1
+
+    async def test_TLS_9_a_switch_for_trusting_anybody_shows_it_to_anybody(
+        self, streams: StreamTransport, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ours = authority().issue(common="toto")
+        shows = TlsParams(insecure_skip_verify=True, client_cert=ours.pem, client_key=ours.key_pem())
+        async with secured(tmp_path, certificates.server("tata.com"), clients=authority().pem) as server:
+            assert await talks(streams, server, await streams.open(target(server.port), shows))
+        assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
+
     async def test_without_memory_files_the_key_is_on_disk_for_a_moment_only(
         self, streams: StreamTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -42,7 +42,7 @@ class Recorder:
         assert serial == 0
         self._take(response.status, source)
 
-    def request_received(self, request: Request, source: tuple[str, int], reply: Any) -> None:
+    def request_received(self, request: Request, source: tuple[str, int], serial: int, reply: Any) -> None:
         reply(b"answer", source)
         self._take(request.method, source)
 
@@ -306,6 +306,7 @@ async def test_TRA_16_stun_that_somebody_waits_for_is_not_dropped(
     assert stats.dropped == {"keep-alive": 1}
     assert not udp.receiving(0)
     udp.fail(0, "nothing that could be ended")
+    udp.hang_up(0, "nothing that could be ended")
     udp.send(flow, b"still open")
     assert [peer.recv(100), peer.recv(100)] == [b"answer", b"still open"]
 

@@ -175,6 +175,7 @@ CHANGES: dict[str, Change] = {
     "path_hosts": Change(("edge.titi.com",), NOTHING),
     "tls": Change(TlsParams(wildcards=False), REFRESH),
     "udp_only": Change(True, NOTHING),
+    "compact": Change(True, NOTHING),
 }
 FIXED = {"id": "another", "depends_on": "another"}
 

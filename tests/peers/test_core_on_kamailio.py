@@ -69,6 +69,15 @@ async def test_leaving_the_block_removes_the_binding(kamailio: Kamailio) -> None
     assert await kamailio.bindings() == ()
 
 
+async def test_MSG_8_it_takes_compact_names(kamailio: Kamailio) -> None:
+    async with Core(auth=TOTO) as core:
+        proxy = core.add_proxy_config(toto(kamailio).replace(compact=True))
+        await proxy.registered(timeout=10)
+        await proxy.refresh(timeout=10)
+        assert await agrees(kamailio, proxy)
+    assert await kamailio.bindings() == ()
+
+
 async def test_credentials_on_demand(kamailio: Kamailio) -> None:
     asked: list[AuthChallenge] = []
 

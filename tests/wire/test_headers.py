@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiosipreg.wire.headers import Headers, _read_with_care, canonical_name
+from aiosipreg.wire.headers import Headers, _read_with_care, canonical_name, compact_name
 from tests.wire.effort import LIMIT, PATTERNS, growth
 
 ROWS = (("Via", "1"), ("CONTACT", "a"), ("X-y", "z"), ("m", "b"), ("via", "2"))
@@ -58,6 +58,12 @@ def test_MSG_07_GRM_54_compact_names(short: str, name: str) -> None:
     assert dropped == 0
     assert oddities == {"blank before colon"}
     assert canonical_name(short) == canonical_name(short.upper()) == canonical_name(name.lower()) == name
+    assert compact_name(name) == compact_name(name.upper()) == short
+
+
+@pytest.mark.parametrize("name", ["CSeq", "Max-Forwards", "v", ""])
+def test_MSG_8_a_name_without_compact_form_stays(name: str) -> None:
+    assert compact_name(name) == name
 
 
 def test_GRM_54_empty_compact_rows() -> None:
