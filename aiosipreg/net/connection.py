@@ -227,8 +227,7 @@ class Connection(asyncio.Protocol):
         """It is gone."""
         self._end(_words(exc))
         self._unset("end")
-        if not self.gone.done():
-            self.gone.set_result(None)
+        self.gone.set_result(None)
         if self._transport is not None and self._cause is not None:
             logger.debug("connection %d to %s is gone: %s", self.serial, self.address, self._cause)
             self._lost(self, self._cause)

@@ -73,7 +73,7 @@ class UdpTransport:
         async with self._opening.setdefault(version, asyncio.Lock()):
             if version not in self._endpoints:
                 self._endpoints[version] = await self._bind(version)
-        return self._endpoints[version].flow(target)
+            return self._endpoints[version].flow(target)
 
     def send(self, flow: Flow, data: bytes) -> None:
         """Send one datagram.

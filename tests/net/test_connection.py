@@ -417,3 +417,19 @@ class TestIdling:
         assert world.connection.flow(target) == Flow(target, "192.0.2.9", 5062, 7)
         await asyncio.sleep(31)
         assert world.connection.usable
+
+
+class Resigning(World):
+    """Whoever takes an answer gives the connection up."""
+
+    def response_received(self, response: Response, source: tuple[str, int], serial: int) -> None:
+        super().response_received(response, source, serial)
+        self.connection.fail("enough")
+
+
+async def test_SEC_25_what_has_begun_is_not_waited_for_when_the_connection_ends_meanwhile() -> None:
+    world = Resigning()
+    world.connection.data_received(OK + OK[:20])
+    assert not world.connection.receiving
+    await asyncio.sleep(0)
+    assert (world.words, world.cause) == ([200, "lost"], "enough")
