@@ -93,6 +93,9 @@ class UdpTransport:
     def fail(self, serial: int, cause: str) -> None:
         """There is no connection that could be ended."""
 
+    def doubt(self, serial: int, since: float) -> None:
+        """There is no connection that could be replaced."""
+
     def use(self, serial: int, *, in_use: bool) -> None:
         """A socket is kept for as long as the core runs, so it does not matter who uses it."""
 

@@ -149,6 +149,14 @@ class TestReading:
         assert world.far.log == []
         assert world.seen[0] == ("pong", 7)
 
+    async def test_it_knows_when_something_came_in_last(self) -> None:
+        world = World()
+        await asyncio.sleep(5)
+        world.connection.send(OPTIONS)
+        assert world.connection.heard_at == 0
+        world.connection.data_received(OK[:10])
+        assert world.connection.heard_at == 5
+
     async def test_KA_6_it_tells_whether_a_message_is_just_arriving(self) -> None:
         world = World()
         assert not world.connection.receiving

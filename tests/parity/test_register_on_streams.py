@@ -6,7 +6,7 @@ Where we do better on purpose the docstring says so.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -255,6 +255,22 @@ async def test_register_45_io_recv_error_without_active_registration(tcp_registr
         await asyncio.sleep(3600)
         assert proxy.state is CLEARED
     assert await counted(events) == {"Cleared": 1}
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ws"])
+async def test_register_56_cleanup_of_unreliable_channels(transport: Literal["tcp", "ws"]) -> None:
+    """Better: not silence counts, but a request without an answer; the next attempt goes by another connection."""
+    async with Registrar(users=None, transports=[transport]) as registrar, registered(registrar) as proxy:
+        events = proxy.events()
+        await asyncio.sleep(120)
+        (dead,) = registrar.connections
+        dead.stall()
+        proxy.wake()
+        await proxy.wait_for(REFRESHING, timeout=1)
+        await proxy.wait_for(OK, timeout=32 + 60)
+        assert registrar.bindings[AOR][0].flow == registrar.connections[-1].flow != dead.flow
+        await proxy.core.stop()
+        assert (await counted(events))["Failed"] == 0
 
 
 async def shown(directory: Path, tls: TlsParams, *infos: AuthInfo) -> None:
