@@ -206,9 +206,12 @@ class Hub:
         """Why nothing is to be sent to a target now, as far as attempts of any account have shown (DNS-17, OVL-7)."""
         return self._marks.refusal(target, runner, self.now(), insist=insist)
 
-    def target_failed(self, runner: Expectant, failure: TargetFailed) -> None:
-        """An attempt of the runner at a target came to nothing."""
+    def target_failed(self, runner: Expectant, failure: TargetFailed, flow: Flow | None) -> None:
+        """An attempt of the runner at a target came to nothing; its last request went out on that flow."""
         self._marks.failed(failure, runner, runner.identity)
+        if failure.row.id == "RSP-F0" and flow is not None and flow.target == failure.target:
+            # It may be the connection alone that leads nowhere: the next attempt must not go by the same one.
+            self._carriers[flow.target.transport].doubt(flow.serial, failure.at - self._patience)
 
     def close_flow(self, wish: CloseFlow) -> None:
         """Close a flow for all who use it: they register on another one, spread out (F-16)."""

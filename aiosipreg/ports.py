@@ -76,6 +76,9 @@ class Carrier(Protocol):
     def hang_up(self, serial: int, cause: str) -> None:
         """End a connection that works, politely; those who use it are told."""
 
+    def doubt(self, serial: int, since: float, /) -> None:
+        """Give a connection to nobody any more if nothing came in on it since then, although it should have."""
+
     def use(self, serial: int, *, in_use: bool) -> None:
         """Whether anybody uses the flows with this serial."""
 
@@ -161,8 +164,8 @@ class Host(Protocol):
         """Why nothing is to be sent to a target now, as far as attempts of any account have shown (DNS-17, OVL-7)."""
         ...
 
-    def target_failed(self, runner: Expectant, failure: TargetFailed) -> None:
-        """An attempt of the runner at a target came to nothing."""
+    def target_failed(self, runner: Expectant, failure: TargetFailed, flow: Flow | None) -> None:
+        """An attempt of the runner at a target came to nothing; its last request went out on that flow."""
 
     def close_flow(self, wish: CloseFlow) -> None:
         """Close a flow for all who use it."""

@@ -185,7 +185,7 @@ class Runner(Generic[M]):
             case Keep():
                 self._inquire(self._keep(effect))
             case TargetFailed():
-                self._host.target_failed(self, effect)
+                self._host.target_failed(self, effect, self._sent_on)
             case CloseFlow():
                 self._host.close_flow(effect)
             case _:

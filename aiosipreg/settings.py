@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aiosipreg.auth import AuthInfo
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire import is_token
-from aiosipreg.wire.host import check_host, parse_hostport, parse_ip
+from aiosipreg.wire.host import check_host, parse_hostport, parse_ip, plain_name
 
 if TYPE_CHECKING:
     import ssl
@@ -221,7 +221,7 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:
-    return tuple(check_host(name, entry).lower().removesuffix(".") for entry in _texts(name, value))
+    return tuple(plain_name(check_host(name, entry)) for entry in _texts(name, value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

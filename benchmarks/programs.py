@@ -43,8 +43,8 @@ def built(source: str, *packages: str, libraries: tuple[str, ...] = ()) -> Path:
     """
     flags = shlex.split(output("pkg-config", "--cflags", "--libs", *packages)) if packages else []
     flags += [f"-l{library}" for library in libraries]
-    text = (HERE / source).read_bytes()
-    name = hashlib.sha256(b"\0".join([text, *(flag.encode() for flag in flags)])).hexdigest()[:16]
+    texts = [file.read_bytes() for file in (HERE / source, *sorted(HERE.glob("*.h")))]
+    name = hashlib.sha256(b"\0".join([*texts, *(flag.encode() for flag in flags)])).hexdigest()[:16]
     directory = _cache()
     program = directory / f"{Path(source).stem}-{name}"
     if not program.exists():

@@ -35,6 +35,7 @@ from aiosipreg import (
 )
 from aiosipreg.engine.registration import Registration
 from aiosipreg.engine.targets import Located, ResolutionFailed, Target, Transport
+from aiosipreg.hub import Hub
 from aiosipreg.net.resolver import Resolver
 from aiosipreg.testing import Faults, Registrar, VirtualClockLoop
 from tests.accounts import (
@@ -271,6 +272,21 @@ class TestLifeCycle:
         with pytest.raises(asyncio.CancelledError):
             await starting
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    async def test_an_error_at_the_end_is_raised_by_the_stop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        close = Hub.close
+
+        async def fail(hub: Hub) -> None:
+            await close(hub)
+            raise ValueError("at the end")
+
+        core = Core()
+        await core.start()
+        monkeypatch.setattr(Hub, "close", fail)
+        for _ in range(2):
+            with pytest.raises(ExceptionGroup) as caught:
+                await core.stop()
+            assert "at the end" in repr(caught.value.exceptions)
 
     async def test_tasks_of_a_group_may_share_it(self, sip_registrar: Registrar) -> None:
         async def work(core: Core, user: str) -> None:

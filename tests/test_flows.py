@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aiosipreg import AuthInfo, ConfigError, Core, FileStore, OutboundFlow, ProxyParams, Reason, RegistrationError
+from aiosipreg.engine.outbound import FlowSet
 from aiosipreg.testing import Faults, Registrar
 from tests.accounts import AOR, CLEARED, FAILED, NONE, OK, PROGRESS, REFRESHING, TOTO, told
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aiosipreg import ProxyConfig, RegistrationEvent
+    from aiosipreg.engine.course import Course
 
 pytestmark = pytest.mark.virtual_clock(delay=0.01)
 
@@ -124,6 +126,33 @@ class TestBeginning:
             await there.one.__aenter__()
             await asyncio.sleep(70)
             await both(proxy)
+
+    async def test_F_56_without_outbound_a_proxy_that_failed_is_not_asked_again(self) -> None:
+        async with edges(outbound=False) as there, Core(auth=TOTO) as core:
+            await there.one.__aexit__(None, None, None)
+            proxy = core.add_proxy_config(there.params())
+            await proxy.registered(timeout=5)
+            assert [(flow.state, flow.outbound) for flow in proxy.flows] == [(CLEARED, None), (OK, False)]
+            await there.one.__aenter__()
+            await asyncio.sleep(3600)
+            assert there.one.requests == ()
+            assert len(there.two.bindings[AOR]) == 1
+
+    async def test_flows_that_never_come_to_rest_are_told_of_all_the_same(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with edges() as there, Core(auth=TOTO) as core:
+            proxy = core.add_proxy_config(there.params())
+            reviews = 0
+
+            def review(flows: FlowSet) -> tuple[tuple[Course, ...], tuple[Course, ...]]:
+                nonlocal reviews
+                reviews += 1
+                return flows.flows, ()
+
+            monkeypatch.setattr(FlowSet, "review", review)
+            await both(proxy)
+            assert reviews > 0
 
     async def test_register_waits_for_all_that_may_still_work(self) -> None:
         async with edges() as there, Core(auth=TOTO) as core:
@@ -353,6 +382,19 @@ class TestEdit:
             assert lifetimes == [3600, 3600, 0, 3600]
             [binding] = there.two.bindings[AOR]
             assert binding.reg_id == 2
+
+    async def test_another_edit_leaves_a_flow_alone_that_is_leaving(self) -> None:
+        async with edges() as there, Core(auth=TOTO) as core:
+            proxy = core.add_proxy_config(there.params())
+            await both(proxy)
+            with proxy.edit() as draft:
+                draft.outbound_proxies = (there.one.uri,)
+            with proxy.edit() as draft:
+                draft.expires = 600
+            await asyncio.sleep(1)
+            assert [packet.request.expires for packet in there.two.requests] == [3600, 3600, 0]
+            assert there.one.requests[-1].request.expires == 600
+            assert there.two.bindings == {}
 
     async def test_an_edit_reaches_every_flow(self) -> None:
         async with edges() as there, Core(auth=TOTO) as core:

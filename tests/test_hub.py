@@ -433,6 +433,9 @@ class Line:
     def hang_up(self, serial: int, cause: str) -> None:
         self.log.append((serial, "hang up", cause))
 
+    def doubt(self, serial: int, since: float) -> None:
+        self.log.append((serial, "doubt", since))
+
     def use(self, serial: int, *, in_use: bool) -> None:
         self.log.append((serial, in_use))
 
@@ -461,6 +464,16 @@ class TestConnections:
             line = it.hub._carriers[Transport.TCP] = Line()
             it.hub.network_changed()
             assert line.log == [("forget",)]
+
+    async def test_RSP_F0_a_connection_is_doubted_when_a_request_on_it_got_no_answer(self) -> None:
+        failures = [TargetFailed(self.TARGET, TROUBLES[row], None, 100.0) for row in ("RSP-F0", "RSP-REF", "RSP-CLOSE")]
+        other = self.ONE._replace(target=self.TARGET._replace(port=5070))
+        async with world() as it:
+            line = it.hub._carriers[Transport.TCP] = Line()
+            for flow in (None, other, self.ONE):
+                for failure in failures:
+                    it.hub.target_failed(Waiter(), failure, flow)
+            assert line.log == [(7, "doubt", 68.0)], "nothing came in for all of Timer F"
 
     async def test_TRA_1_a_transport_that_is_switched_off(self) -> None:
         async with world(transports=TransportParams(tcp=None)) as it:
@@ -588,7 +601,7 @@ class TestMarks:
 
         monkeypatch.setattr(Resolver, "locate", locate)
         async with world() as it:
-            it.hub.target_failed(Waiter(), silence(1))
+            it.hub.target_failed(Waiter(), silence(1), None)
             assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == [*targets[1:], targets[0]]
             await asyncio.sleep(61)
             assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == targets
@@ -608,10 +621,10 @@ class TestMarks:
             for answer, left in (([udp, tls], [udp, tls]), ([tls, udp], [tls])):
                 offered[:] = answer
                 assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == left
-            it.hub.target_failed(Waiter(), silence(1))
+            it.hub.target_failed(Waiter(), silence(1), None)
             offered[:] = [udp, tls]
             assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == [tls]
-            it.hub.target_failed(Waiter(), TargetFailed(tls, TROUBLES["RSP-TLS"], None, 0.0))
+            it.hub.target_failed(Waiter(), TargetFailed(tls, TROUBLES["RSP-TLS"], None, 0.0), None)
             offered[:] = [tls, udp]
             assert list(await it.hub.locate(SipUri.parse("sip:titi.com"))) == [tls]
 
@@ -622,7 +635,7 @@ class TestMarks:
             flow = await it.flow_to(peer)
             failure = TargetFailed(flow.target, TROUBLES["RSP-F0"], None, 0.0)
             for one in (asker, waiter, gone):
-                it.hub.target_failed(one, failure)
+                it.hub.target_failed(one, failure, None)
             assert it.hub.refusal(waiter, flow.target, insist=False) is not None
             it.hub.forget(gone)
             assert it.hub.refusal(asker, flow.target, insist=True) is None
@@ -638,7 +651,7 @@ class TestMarks:
             one, another_attempt = Waiter(), Waiter()
             another_attempt.identity = one.identity
             for waiter in (one, another_attempt):
-                it.hub.target_failed(waiter, silence())
+                it.hub.target_failed(waiter, silence(), None)
             assert it.hub.refusal(Waiter(), silence().target, insist=False) is None
 
     async def test_REG_35_in_another_network_all_is_asked_anew(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -646,7 +659,7 @@ class TestMarks:
         monkeypatch.setattr(Resolver, "forget", lambda _: forgotten.append(True))
         async with world() as it:
             for waiter in (Waiter(), Waiter()):
-                it.hub.target_failed(waiter, silence())
+                it.hub.target_failed(waiter, silence(), None)
             it.hub.network_changed()
             assert it.hub.refusal(Waiter(), silence().target, insist=False) is None
             assert forgotten == [True]

@@ -151,7 +151,7 @@ class World:
         self.log.append(("may", target, insist))
         return self.refuses
 
-    def target_failed(self, runner: Expectant, failure: TargetFailed) -> None:
+    def target_failed(self, runner: Expectant, failure: TargetFailed, flow: Flow | None) -> None:
         self.log.append(("target failed", failure))
 
     def close_flow(self, wish: CloseFlow) -> None:

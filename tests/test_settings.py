@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import Any
 
@@ -67,6 +68,20 @@ def test_transport_params_refuse_what_is_no_port(name: str, port: int) -> None:
 def test_transport_params_need_a_transport() -> None:
     with pytest.raises(ConfigError, match="at least one transport"):
         TransportParams(udp=None, tcp=None, tls=None)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"dscp": 64}, "dscp=64: expected a DSCP value, 0 to 63"),
+        ({"dscp": -1}, "dscp=-1: expected a DSCP value, 0 to 63"),
+        ({"bind": ("localhost",)}, "bind='localhost': expected an IP address of this machine"),
+        ({"bind": ("192.0.2.1", "192.0.2.2")}, "expected at most one address per address family"),
+    ],
+)
+def test_transport_params_refuse_what_cannot_work(values: Any, expected: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        TransportParams(**values)
 
 
 def test_WS_5_websocket_params() -> None:

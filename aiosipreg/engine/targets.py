@@ -22,7 +22,7 @@ from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from aiosipreg.engine.dns import LONGEST_TTL, SHORTEST_TTL, Address, Answer, Naptr, Question, Srv
-from aiosipreg.wire.host import format_host, parse_ip
+from aiosipreg.wire.host import format_host, parse_ip, plain_name
 
 if TYPE_CHECKING:
     from random import Random
@@ -295,8 +295,7 @@ def _listed(items: list[str]) -> str:
 
 def _lookup_name(uri: SipUri) -> str:
     # maddr is what is contacted, the host stays what is asked for (RFC 3263 4).
-    name = uri.params.get("maddr") or uri.host
-    return name.lower().removesuffix(".")
+    return plain_name(uri.params.get("maddr") or uri.host)
 
 
 def _is_name(name: str) -> bool:
@@ -336,7 +335,7 @@ def _by_naptr(
         if not isinstance(record, Naptr) or record.flags.lower() != "s" or record.regexp:
             continue
         transport = _NAPTR_SERVICES.get(record.service.lower())
-        owner = record.replacement.lower().removesuffix(".")
+        owner = plain_name(record.replacement)
         if transport in enabled and transport is not None and _is_name(owner):
             offers.append((record.order, record.preference, transport, owner))
     inquiry.secured = any(transport.secure for _, _, transport, _ in offers)
@@ -360,7 +359,7 @@ def _by_services(
             continue
         exists = exists or bool(records)
         for record in weighted_order(records, random):
-            target = record.target.lower().removesuffix(".")
+            target = plain_name(record.target)
             if _is_name(target) and 0 < record.port <= 65535:
                 hosts.append(_Host(target, record.port, transport))
     if exists:

@@ -8,6 +8,7 @@ import aiodns
 import pycares
 
 from aiosipreg.engine.dns import LONGEST_TTL, SHORTEST_TTL, Address, Answer, Naptr, Srv
+from aiosipreg.wire.host import plain_name
 
 if TYPE_CHECKING:
     import asyncio
@@ -69,7 +70,7 @@ def _read(question: Question, records: Sequence[pycares.DNSRecord]) -> Answer:
     ttl = LONGEST_TTL
     name = question.name
     aliases = {
-        _name(record.name): (_name(record.data.cname), record.ttl)
+        plain_name(record.name): (plain_name(record.data.cname), record.ttl)
         for record in records
         if isinstance(record.data, pycares.CNAMERecordData)
     }
@@ -80,15 +81,11 @@ def _read(question: Question, records: Sequence[pycares.DNSRecord]) -> Answer:
         ttl = min(ttl, alias_ttl)
     else:
         return Answer((), ABSENT_TTL, f"more than {MAX_CNAMES} CNAMEs in a row")
-    found = [(record, _convert(record)) for record in records if _name(record.name) == name]
+    found = [(record, _convert(record)) for record in records if plain_name(record.name) == name]
     values = tuple(value for record, value in found if value is not None and record.type == _TYPES[question.type])
     if not values:
         return Answer((), ABSENT_TTL)
     return Answer(values, max(min(ttl, *(value.ttl for value in values)), SHORTEST_TTL))
-
-
-def _name(text: str) -> str:
-    return text.lower().removesuffix(".")
 
 
 def _convert(record: pycares.DNSRecord) -> Naptr | Srv | Address | None:

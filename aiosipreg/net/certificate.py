@@ -13,7 +13,7 @@ from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store
 
 from aiosipreg.errors import ParseError
 from aiosipreg.wire import SipUri
-from aiosipreg.wire.host import parse_ip
+from aiosipreg.wire.host import parse_ip, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,8 +75,8 @@ class Certificate:
             dns = names.get_values_for_type(x509.DNSName)
             addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
         return cls(
-            uris=tuple(uris), dns=tuple(map(_plain, dns)), addresses=tuple(addresses),
-            common=tuple(map(_plain, common)), usages=usages, pin=hashlib.sha256(key).hexdigest(),
+            uris=tuple(uris), dns=tuple(map(plain_name, dns)), addresses=tuple(addresses),
+            common=tuple(map(plain_name, common)), usages=usages, pin=hashlib.sha256(key).hexdigest(),
         )  # fmt: skip
 
     def names(self, params: TlsParams) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class Certificate:
         address = parse_ip(name)
         if address is not None:
             return any(parse_ip(entry) == address for entry in self.addresses)
-        wanted = _plain(name)
+        wanted = plain_name(name)
         if wanted in self.names(params):
             return True
         return params.wildcards and self.has_wildcard_for(wanted)
@@ -107,11 +107,7 @@ def _host(text: str) -> str | None:
         uri = SipUri.parse(text)
     except ParseError:
         return None
-    return None if uri.secure or uri.user is not None else _plain(uri.host)
-
-
-def _plain(name: str) -> str:
-    return name.lower().removesuffix(".")
+    return None if uri.secure or uri.user is not None else plain_name(uri.host)
 
 
 def _covers(pattern: str, name: str) -> bool:

@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         gone: Done when the socket is closed.
+        heard_at: When something came in last.
         names: The names in the certificate of the far end; empty when nobody looked at them.
     """
 
@@ -89,7 +90,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[bytes] = deque()
         self._paused = False
         self._in_use = False
-        self._used_at = self._loop.time()
+        self._used_at = self.heard_at = self._loop.time()
         # Why it is of no use any more; set before it is gone, or when that is noticed.
         self._cause: str | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -195,6 +196,7 @@ class Connection(asyncio.Protocol):
         except ParseError:
             frames = []
         self._used()
+        self.heard_at = self._used_at
         for frame in frames:
             if isinstance(frame, Ping):
                 self._ping(frame)
@@ -227,8 +229,7 @@ class Connection(asyncio.Protocol):
         """It is gone."""
         self._end(_words(exc))
         self._unset("end")
-        if not self.gone.done():
-            self.gone.set_result(None)
+        self.gone.set_result(None)
         if self._transport is not None and self._cause is not None:
             logger.debug("connection %d to %s is gone: %s", self.serial, self.address, self._cause)
             self._lost(self, self._cause)

@@ -6,7 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from aiosipreg.wire.host import parse_ip
+from aiosipreg.wire.host import parse_ip, plain_name
 
 __all__ = ["HostsFile"]
 
@@ -51,7 +51,7 @@ def _read(path: str) -> dict[str, list[str]]:
         address, *aliases = line.partition("#")[0].split() or [""]
         literal = parse_ip(address)
         for alias in aliases if literal is not None else ():
-            known = names.setdefault(alias.lower().removesuffix("."), [])
+            known = names.setdefault(plain_name(alias), [])
             if literal is not None and literal not in known:
                 known.append(literal)
     return names

@@ -136,6 +136,14 @@ class StreamTransport:
         if connection is not None:
             connection.close(cause)
 
+    def doubt(self, serial: int, since: float) -> None:
+        """Give a connection to nobody any more if nothing came in on it since then; who uses it may go on."""
+        connection = self._connections.get(serial)
+        if connection is None or connection.heard_at > since:
+            return
+        for place, lines in self._lines.items():
+            self._lines[place] = [line for line in lines if line.connection is not connection]
+
     def use(self, serial: int, *, in_use: bool) -> None:
         """Note whether anybody uses a connection: one that nobody uses is closed after a while (TRA-11)."""
         connection = self._connections.get(serial)

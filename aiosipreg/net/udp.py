@@ -73,7 +73,7 @@ class UdpTransport:
         async with self._opening.setdefault(version, asyncio.Lock()):
             if version not in self._endpoints:
                 self._endpoints[version] = await self._bind(version)
-        return self._endpoints[version].flow(target)
+            return self._endpoints[version].flow(target)
 
     def send(self, flow: Flow, data: bytes) -> None:
         """Send one datagram.
@@ -95,6 +95,9 @@ class UdpTransport:
 
     def hang_up(self, serial: int, cause: str) -> None:
         """Nor one that could be closed: the socket is that of all accounts."""
+
+    def doubt(self, serial: int, since: float) -> None:
+        """There is no connection that could be replaced."""
 
     def use(self, serial: int, *, in_use: bool) -> None:
         """A socket is kept for as long as the core runs, so it does not matter who uses it."""

@@ -248,6 +248,7 @@ class WebSocketConnection(Connection):
 
     def _message_received(self, data: bytes) -> None:
         self._used()
+        self.heard_at = self._used_at
         if not data.strip(b"\r\n"):
             self._ping(Ping.PING if data == Ping.PING.value else Ping.PONG)
             return

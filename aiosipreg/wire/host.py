@@ -10,7 +10,16 @@ from typing import Final
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import BLANKS
 
-__all__ = ["check_host", "check_port", "format_host", "parse_host", "parse_hostport", "parse_ip", "parse_port"]
+__all__ = [
+    "check_host",
+    "check_port",
+    "format_host",
+    "parse_host",
+    "parse_hostport",
+    "parse_ip",
+    "parse_port",
+    "plain_name",
+]
 
 # Underscores are no host name characters, but servers have them (GRM-49). The trailing dot makes a name absolute.
 NAME: Final = r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+\.?"
@@ -65,6 +74,11 @@ def parse_host(text: str) -> str:
         if address is not None:
             return address
     raise ParseError(text, 0, "a host name, an IPv4 address or an IPv6 address in brackets")
+
+
+def plain_name(name: str) -> str:
+    """A domain name as all its spellings are compared: in lower case, without the dot that makes it absolute."""
+    return name.lower().removesuffix(".")
 
 
 def check_host(field: str, text: str) -> str:

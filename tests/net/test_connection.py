@@ -150,6 +150,14 @@ class TestReading:
         assert world.far.log == []
         assert world.seen[0] == ("pong", 7)
 
+    async def test_it_knows_when_something_came_in_last(self) -> None:
+        world = World()
+        await asyncio.sleep(5)
+        world.connection.send(OPTIONS)
+        assert world.connection.heard_at == 0
+        world.connection.data_received(OK[:10])
+        assert world.connection.heard_at == 5
+
     async def test_KA_6_it_tells_whether_a_message_is_just_arriving(self) -> None:
         world = World()
         assert not world.connection.receiving
@@ -418,3 +426,19 @@ class TestIdling:
         assert world.connection.flow(target) == Flow(target, "192.0.2.9", 5062, 7)
         await asyncio.sleep(31)
         assert world.connection.usable
+
+
+class Resigning(World):
+    """Whoever takes an answer gives the connection up."""
+
+    def response_received(self, response: Response, source: tuple[str, int], serial: int) -> None:
+        super().response_received(response, source, serial)
+        self.connection.fail("enough")
+
+
+async def test_SEC_25_what_has_begun_is_not_waited_for_when_the_connection_ends_meanwhile() -> None:
+    world = Resigning()
+    world.connection.data_received(OK + OK[:20])
+    assert not world.connection.receiving
+    await asyncio.sleep(0)
+    assert (world.words, world.cause) == ([200, "lost"], "enough")

@@ -261,6 +261,27 @@ async def test_connections_carry_the_dscp_mark(handler: Recorder, host: str, lev
         assert connection._transport.get_extra_info("socket").getsockopt(level, option) == 46 << 2
 
 
+async def test_RSP_F0_a_connection_that_has_been_silent_too_long_is_given_to_nobody_any_more(
+    tcp: StreamTransport, handler: Recorder, server: Server
+) -> None:
+    loop = asyncio.get_running_loop()
+    asked_at = loop.time()
+    flow = await tcp.open(target(server.port), TLS)
+    tcp.doubt(flow.serial, asked_at)
+    assert tcp.flow(target(server.port), TLS) == flow, "it was not even open then"
+    tcp.doubt(flow.serial, loop.time())
+    assert tcp.flow(target(server.port), TLS) is None
+    other = await tcp.open(target(server.port), TLS)
+    assert other.serial != flow.serial
+    # Whoever uses the first one may go on.
+    tcp.send(flow, OPTIONS)
+    peer, _ = await server.next()
+    peer.transport.write(OK)
+    assert await handler.next() == (200, ("127.0.0.1", server.port), flow.serial)
+    tcp.doubt(99, loop.time())
+    assert tcp.flow(target(server.port), TLS) == other
+
+
 async def test_TRA_12_a_connection_on_which_nothing_is_acknowledged_is_given_up(
     handler: Recorder, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

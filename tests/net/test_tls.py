@@ -314,6 +314,20 @@ async def test_TLS_6_chain_dates_and_names_of_a_certificate_for_sip_alone(
             await refused(streams, server, TRUSTING)
 
 
+async def test_TLS_6_the_chain_as_later_pythons_give_it(
+    streams: StreamTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From Python 3.13 on the session itself has it, as octets."""
+
+    def chain(session: Any) -> list[bytes]:
+        pem = [entry.public_bytes() for entry in session._sslobj.get_unverified_chain()]
+        return [ssl.PEM_cert_to_DER_cert(text) for text in pem]
+
+    monkeypatch.setattr(ssl.SSLObject, "get_unverified_chain", chain, raising=False)
+    async with secured(tmp_path, authority().issue(dns=["titi.com"], usages=[SIP_DOMAIN])) as server:
+        assert await talks(streams, server, await streams.open(target(server.port), TRUSTING))
+
+
 async def test_SEC_18_the_environment_switches_nothing_off(
     streams: StreamTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

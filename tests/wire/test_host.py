@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire.host import check_host, check_port, format_host, parse_host, parse_hostport, parse_ip, parse_port
+from aiosipreg.wire.host import (
+    check_host,
+    check_port,
+    format_host,
+    parse_host,
+    parse_hostport,
+    parse_ip,
+    parse_port,
+    plain_name,
+)
 from tests.wire.effort import LIMIT, PATTERNS, growth
 
 
@@ -18,6 +27,13 @@ from tests.wire.effort import LIMIT, PATTERNS, growth
 )
 def test_GRM_49_names_are_kept_as_sent(text: str) -> None:
     assert parse_host(text) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"), [("Example.COM.", "example.com"), ("example.com", "example.com"), (".", ""), ("a..", "a.")]
+)
+def test_spellings_of_a_name_compare(name: str, plain: str) -> None:
+    assert plain_name(name) == plain
 
 
 NAMES = ["", ".", "a..b", ".a", "a b", "a/b", "ex%61mple.com", "é", "a\n"]
