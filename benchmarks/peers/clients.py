@@ -107,8 +107,9 @@ def baresip(registrar: NullRegistrar, accounts: int, cpu: int) -> Sample:
                 f"<sip:user{account}@sip.titi.com>;auth_pass=secret;outbound=\"sip:127.0.0.1:{registrar.port}\"\n"
                 for account in range(number)
             ))  # fmt: skip
+            until = registrar.grants + number
             with Child([program, "-f", directory], cpu, directory) as child:
-                _await_grants(child, registrar, number)
+                _await_grants(child, registrar, until)
                 # It would unregister them.
                 return child.stopped(kill=True)
 
@@ -163,9 +164,8 @@ def _program(name: str) -> str:
     return program
 
 
-def _await_grants(child: Child, registrar: NullRegistrar, number: int) -> None:
+def _await_grants(child: Child, registrar: NullRegistrar, until: int) -> None:
     """Wait until the registrar has agreed so often, or the client is over."""
-    until = registrar.grants + number
     while registrar.grants < until and not child.is_over():
         time.sleep(0.02)
 
