@@ -35,9 +35,9 @@ docs: ## Build the documentation into docs/_build/html, warnings are errors
 	@.ci/venv $(VENV) dev $(PYTHON)
 	@echo "docs: build" && $(BIN)/sphinx-build -q -E -W --keep-going -b html docs docs/_build/html
 
-bench: ## Measure, and print the figures beside their limits
+bench: ## Measure, and print the figures beside their limits; BENCH=--full takes an hour
 	@.ci/venv $(VENV) dev $(PYTHON)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 matrix: ## Run the suite on every Python from 3.11 on that this machine has, and on uvloop
 	@.ci/matrix $(WORKERS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import build, digest, holding, imports, machine, memory, parse, peers, udp
+from benchmarks import build, digest, holding, imports, machine, memory, network, parse, peers
 from benchmarks.measure import Effort
-from benchmarks.table import as_json, print_table
+from benchmarks.table import as_json, as_markdown, print_table
+from benchmarks.targets import reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +22,8 @@ SUBJECTS: dict[str, Callable[[Effort], list[Figure]]] = {
     "build": build.measured,
     "digest": digest.measured,
     "machine": machine.measured,
-    "udp": udp.measured,
+    "udp": network.udp,
+    "streams": network.streams,
     "peers": peers.measured,
     "holding": holding.measured,
     "memory": memory.measured,
@@ -28,7 +31,7 @@ SUBJECTS: dict[str, Callable[[Effort], list[Figure]]] = {
 }
 
 
-FULL = Effort(accounts=(1_000, 10_000, 100_000), seconds=30.0, full=True)
+FULL = Effort(accounts=(1_000, 10_000, 100_000), seconds=60.0, full=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what a registration costs.")
     parser.add_argument("subjects", nargs="*", metavar="subject", help=f"{', '.join(SUBJECTS)}; all by default")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table into a file as well")
     parser.add_argument("--full", action="store_true", help="measure up to 100,000 accounts, which takes an hour")
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs to take the median of (%(default)s)")
     parser.add_argument("--loops", type=int, default=usual.loops, help="repetitions within a run (%(default)s)")
@@ -51,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.seconds is not None:
         effort = replace(effort, seconds=given.seconds)
     figures = [figure for subject in given.subjects or SUBJECTS for figure in SUBJECTS[subject](effort)]
+    figures += reached(figures)
+    if given.markdown:
+        given.markdown.write_text(as_markdown(figures, effort.runs))
     if given.json:
         print(as_json(figures, effort.runs))
     else:

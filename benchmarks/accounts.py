@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from aiosipreg import Core, ProxyConfig
 
-__all__ = ["PATIENCE", "WINDOW", "bind", "loop_factory", "refreshed", "registered", "settings"]
+__all__ = ["PATIENCE", "WINDOW", "bind", "loop_factory", "refreshed", "registered", "settings", "started"]
 
 WINDOW = 64
 """Requests under way at once, so that no socket buffer overflows."""
 
 PATIENCE = 300.0
+
+_CHUNK = 50
 
 
 def bind(cpu: int) -> None:
@@ -36,18 +38,22 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return asyncio.SelectorEventLoop
 
 
-def settings(port: int, numbers: Iterable[int], *, unregister: bool = False) -> Iterator[ProxyParams]:
+def settings(
+    port: int, numbers: Iterable[int], *, transport: str = "udp", unregister: bool = False
+) -> Iterator[ProxyParams]:
     """Accounts of a registrar on 127.0.0.1.
 
     Args:
         port: Its port.
         numbers: One number for each account.
+        transport: ``udp``, ``tcp`` or ``tls``.
         unregister: Whether they unregister when the core stops.
     """
+    server = f"sip:127.0.0.1:{port};transport={transport}"
     for number in numbers:
         yield ProxyParams(
             f"sip:user{number}@sip.titi.com",
-            server=f"127.0.0.1:{port}",
+            server=server,
             auth=AuthInfo(f"user{number}", password="secret"),
             unregister_at_stop=unregister,
         )
@@ -61,6 +67,16 @@ async def registered(core: Core, accounts: Iterable[ProxyParams]) -> list[ProxyC
         proxies.append(core.add_proxy_config(params))
     await _all_ok(proxies)
     return proxies
+
+
+async def started(core: Core, accounts: Iterable[ProxyParams]) -> None:
+    """Add accounts as fast as that goes, and wait until all are registered."""
+    for number, params in enumerate(accounts):
+        core.add_proxy_config(params)
+        if number % _CHUNK == 0:
+            # Answers are read meanwhile.
+            await asyncio.sleep(0)
+    await _all_ok(core.proxy_configs)
 
 
 async def refreshed(proxies: Sequence[ProxyConfig]) -> None:

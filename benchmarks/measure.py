@@ -31,7 +31,7 @@ class Effort:
     runs: int = 5
     loops: int = 2000
     accounts: tuple[int, ...] = (1_000, 10_000)
-    seconds: float = 3.0
+    seconds: float = 1.0
     full: bool = False
 
 

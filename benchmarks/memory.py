@@ -1,8 +1,9 @@
-"""What an account is made of: the octets that each file of the package allocates for one, and of which it is most.
+"""What an account is made of: the octets of its objects, by the class of the package that holds them.
 
-A child process registers some accounts, then more, under ``tracemalloc``; what is there for each of the second lot is
-attributed to the innermost line of the package that led to it. ``python -m benchmarks.memory PORT ACCOUNTS`` is that
-child.
+A child process walks over everything that a core leads to, once with some accounts and once with more; what the second
+walk finds beyond the first belongs to the accounts, shared objects drop out by themselves. A string, a tuple or a dict
+counts for the object of the package that leads to it. Beside it stands what the process grew by, which has the
+allocator's loss in it. ``python -m benchmarks.memory PORT ACCOUNTS`` is that child.
 """
 
 from __future__ import annotations
@@ -11,69 +12,82 @@ import asyncio
 import gc
 import json
 import sys
-import tracemalloc
 from collections import Counter
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING
 
 from aiosipreg import Core
-from benchmarks.accounts import registered, settings
+from benchmarks.accounts import settings, started
+from benchmarks.holding_client import resident
 from benchmarks.measure import Figure
 from benchmarks.null_registrar import null_registrar
-from benchmarks.programs import HERE, told
+from benchmarks.programs import told
 
 if TYPE_CHECKING:
     from benchmarks.measure import Effort
 
-__all__ = ["measured"]
+__all__ = ["measured", "sizes"]
 
-_PACKAGE = str(HERE.parent / "aiosipreg") + "/"
-_ELSEWHERE = "elsewhere"
-_FRAMES = 12
-_MOST = 25
+_MOST = 1000
+_PACKAGE = "aiosipreg."
+# Of the program, not of an account; to walk through them is to walk through all of Python.
+_CODE = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType, FrameType)
+
+_GROWN, _WHOLE = "what the process grew by", "all objects"
 
 
 def measured(effort: Effort) -> list[Figure]:
     with null_registrar() as registrar:
-        lines: dict[str, float] = told("benchmarks.memory", registrar.port, effort.accounts[0])
-    files: dict[str, float] = {}
-    for line, octets in lines.items():
-        file = line.partition(":")[0]
-        files[file] = files.get(file, 0.0) + octets
-    own = {line: octets for line, octets in lines.items() if line != _ELSEWHERE}
-    rows = [("all of it", sum(lines.values())), *_largest(files), *_largest(own)[:_MOST]]
-    return [Figure("memory of an account", name, amount=octets, unit="B") for name, octets in rows if octets >= 1]
+        found: dict[str, float] = told("benchmarks.memory", registrar.port, min(effort.accounts[0], _MOST))
+    grown = found.pop(_GROWN)
+    parts = sorted(((name, octets) for name, octets in found.items() if octets >= 1), key=lambda part: -part[1])
+    rows = [(_GROWN, grown), (_WHOLE, sum(octets for _, octets in parts)), *parts]
+    return [Figure("memory of an account", name, amount=octets, unit="B") for name, octets in rows]
 
 
-def _largest(sizes: dict[str, float]) -> list[tuple[str, float]]:
-    return sorted(sizes.items(), key=lambda item: -item[1])
-
-
-async def traced(port: int, accounts: int) -> dict[str, float]:
-    """Octets for each account, by line of the package."""
-    async with Core(pacing=None) as core:
-        await registered(core, settings(port, range(accounts)))
-        gc.collect()
-        tracemalloc.start(_FRAMES)
-        await registered(core, settings(port, range(accounts, 2 * accounts)))
-        gc.collect()
-        snapshot = tracemalloc.take_snapshot()
-        tracemalloc.stop()
+def sizes(root: object) -> Counter[str]:
+    """Octets of everything that an object leads to, by the class that holds it."""
     found: Counter[str] = Counter()
-    for trace in snapshot.traces:
-        found[_line(trace.traceback)] += trace.size
-    return {line: size / accounts for line, size in found.items()}
+    seen = {id(root)}
+    layer = [(root, _name(root) or "elsewhere")]
+    while layer:
+        further = []
+        for thing, holder in layer:
+            found[holder] += sys.getsizeof(thing)
+            for other in gc.get_referents(thing):
+                if id(other) not in seen and not isinstance(other, _CODE):
+                    seen.add(id(other))
+                    further.append((other, _name(other) or holder))
+        layer = further
+    return found
 
 
-def _line(traceback: tracemalloc.Traceback) -> str:
-    for frame in reversed(traceback):
-        if frame.filename.startswith(_PACKAGE):
-            return f"{frame.filename.removeprefix(_PACKAGE)}:{frame.lineno}"
-    return _ELSEWHERE
+def _name(thing: object) -> str | None:
+    """The class and the file it is in, if it is of the package."""
+    kind = type(thing.__self__) if isinstance(thing, MethodType) else type(thing)
+    return f"{kind.__module__.removeprefix(_PACKAGE)}.{kind.__name__}" if kind.__module__.startswith(_PACKAGE) else None
+
+
+async def grown(port: int, accounts: int) -> dict[str, float]:
+    """Octets for each account: of the process, and by class."""
+    async with Core(pacing=None) as core:
+        await started(core, settings(port, range(accounts)))
+        before = resident(tidy=False)
+        await started(core, settings(port, range(accounts, 2 * accounts)))
+        after = resident(tidy=False)
+        # Timers that were set for answers run out.
+        await asyncio.sleep(0.6)
+        few = sizes(core)
+        await started(core, settings(port, range(2 * accounts, 3 * accounts)))
+        await asyncio.sleep(0.6)
+        many = sizes(core)
+    parts = {name: (octets - few[name]) / accounts for name, octets in many.items()}
+    return {_GROWN: (after - before) / accounts, **parts}
 
 
 def main() -> None:
     port, accounts = map(int, sys.argv[1:])
-    json.dump(asyncio.run(traced(port, accounts)), sys.stdout)
+    json.dump(asyncio.run(grown(port, accounts)), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -124,15 +124,18 @@ class Child:
             raise UnavailableError(f"{self._name}: {last}")
         return sample
 
-    def stopped(self) -> Sample:
+    def stopped(self, *, kill: bool = False) -> Sample:
         """Have it end now; microseconds of the whole process.
+
+        Args:
+            kill: Whether it gets no time to take its leave.
 
         Raises:
             UnavailableError: It had failed before.
         """
         if self.is_over():
             self.ended()
-        self._process.terminate()
+        (self._process.kill if kill else self._process.terminate)()
         return self._reap()
 
     def _reap(self) -> Sample:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Figure
 
-__all__ = ["as_json", "print_table"]
+__all__ = ["as_json", "as_markdown", "print_table"]
 
 _COLUMNS = ("", "CPU µs", "wall µs", "per CPU s", "amount", "ratio (lowest to highest)", "of")
 
@@ -31,12 +31,26 @@ def as_json(figures: Sequence[Figure], runs: int) -> str:
     return json.dumps({"machine": machine(), "runs": runs, "figures": [asdict(figure) for figure in figures]}, indent=1)
 
 
-def print_table(figures: Sequence[Figure], runs: int) -> None:
-    """Print the figures, by subject."""
-    caption = (
+def _caption(runs: int) -> str:
+    return (
         f"CPU time is user and system of the process that does the work. Medians; runs: {runs}; {machine()}.\n"
         "Machines differ and are busy: quote ratios, not microseconds."
     )
+
+
+def as_markdown(figures: Sequence[Figure], runs: int) -> str:
+    """The figures as a table in Markdown, for the documentation."""
+    lines: list[tuple[str, ...]] = [_COLUMNS, ("---", *("--:",) * 5, "---")]
+    for subject in dict.fromkeys(figure.subject for figure in figures):
+        lines.append((f"**{subject}**", *("",) * 6))
+        lines += [_cells(figure) for figure in figures if figure.subject == subject]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table}\n\n{_caption(runs)}\n"
+
+
+def print_table(figures: Sequence[Figure], runs: int) -> None:
+    """Print the figures, by subject."""
+    caption = _caption(runs)
     try:
         from rich.console import Console
         from rich.table import Table

@@ -15,8 +15,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aiosipreg import ProxyParams
 from aiosipreg.wire import Request, Response, parse_message
-from benchmarks import build, digest, holding, memory, null_registrar, pacing, peers, programs, samples, udp
+from benchmarks import (
+    build,
+    digest,
+    holding,
+    memory,
+    network,
+    null_registrar,
+    pacing,
+    peers,
+    programs,
+    samples,
+    stream_registrar,
+    table,
+    targets,
+)
 from benchmarks.__main__ import SUBJECTS, main
 from benchmarks.measure import Effort, Figure, Sample, Stopwatch, compare, figures, looped
 from benchmarks.null_registrar import answered
@@ -47,23 +62,28 @@ def check_form(rows: Sequence[Figure]) -> None:
             assert (row.subject, row.limit) in names
 
 
-@pytest.mark.parametrize("subject", [subject for subject in SUBJECTS if subject not in ("peers", "udp", "holding")])
+OWN_TESTS = ("peers", "udp", "streams", "holding", "memory")
+
+
+@pytest.mark.parametrize("subject", [subject for subject in SUBJECTS if subject not in OWN_TESTS])
 def test_every_subject_gives_figures(subject: str) -> None:
     check_form(SUBJECTS[subject](TINY))
 
 
-def test_registrations_are_measured_on_both_loops_beside_the_bare_protocol_and_among_more() -> None:
-    rows = udp.measured(replace(TINY, accounts=(2, 3)))
+def test_registrations_are_measured_on_both_loops_beside_the_floor_and_among_more() -> None:
+    rows = network.udp(replace(TINY, accounts=(2, 3)))
     check_form(rows)
     assert list(dict.fromkeys(row.subject for row in rows)) == [
         *("udp, 2 accounts, asyncio", "udp, 3 accounts, asyncio", "growth, asyncio"),
         *("udp, 2 accounts, uvloop", "udp, 3 accounts, uvloop", "growth, uvloop"),
     ]
-    assert [(row.name, row.limit) for row in rows[4:12]] == [
+    assert [(row.name, row.limit) for row in rows[6:16]] == [
         ("two round trips", None),
-        ("registration", "two round trips"),
+        ("straight-line registration", "two round trips"),
+        ("straight-line refresh", "one round trip"),
+        ("registration", "straight-line registration"),
         ("one round trip", None),
-        ("refresh", "one round trip"),
+        ("refresh", "straight-line refresh"),
         ("registration among 2", None),
         ("refresh among 2", None),
         ("registration among 3", "registration among 2"),
@@ -71,25 +91,72 @@ def test_registrations_are_measured_on_both_loops_beside_the_bare_protocol_and_a
     ]
 
 
+def test_registrations_on_a_shared_connection_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "LOOPS", ("asyncio",))
+    rows = network.streams(replace(TINY, accounts=(2, 3)))
+    check_form(rows)
+    assert [(row.subject, row.name, row.limit) for row in rows] == [
+        (f"{transport}, 2 accounts, asyncio", name, limit)
+        for transport in ("tcp", "tls")
+        for name, limit in (
+            ("two round trips", None),
+            ("registration", "two round trips"),
+            ("one round trip", None),
+            ("refresh", "one round trip"),
+        )
+    ]
+
+
+def test_the_null_registrar_answers_on_a_stream_what_it_answers_to_datagrams() -> None:
+    requests = (samples.REQUEST, samples.AUTHORIZED)
+    with stream_registrar.stream_registrar("tcp") as (port, _), socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.settimeout(20)
+        sock.sendall(requests[0][:100])
+        sock.sendall(requests[0][100:] + requests[1])
+        seen = b";received=127.0.0.1;rport=%d" % sock.getsockname()[1]
+        expected = b"".join(answered(request, seen) for request in requests)
+        received = b""
+        while len(received) < len(expected):
+            received += sock.recv(4096)
+    assert received == expected
+
+
 def test_accounts_are_measured_over_their_life() -> None:
     rows = holding.measured(TINY)
-    check_form([row for row in rows if row.name != "shutdown"])
-    assert [(row.name, row.unit, row.cpu is None) for row in rows[:4]] == [
+    check_form([replace(row, note="") for row in rows])
+    whole = [
         ("start-up", "s for all", False),
         ("idle", "% of a core", True),
         ("memory", "kB", True),
         ("shutdown", "s for all", False),
     ]
+    assert [(row.name, row.unit, row.cpu is None) for row in rows] == [*whole, *whole, whole[0], whole[3]]
+    assert rows[-1].subject == "holding, 3 accounts, asyncio, gc as it is"
 
 
-def test_memory_is_that_of_the_files_and_of_their_largest_lines() -> None:
-    whole, *rows = memory.measured(TINY)
-    assert whole.amount is not None
-    files = [row.amount for row in rows if ":" not in row.name and row.amount is not None]
-    assert sum(files) == pytest.approx(whole.amount, abs=len(files) + 1)
-    assert files == sorted(files, reverse=True)
-    assert {"proxy.py", "engine/lease.py"} <= {row.name for row in rows}
-    assert len([row for row in rows if ":" in row.name]) > 10
+def test_what_is_sent_again_and_collected_is_noted() -> None:
+    run = {"repeated": {"start-up": 7}, "collected": {"start-up": 0.25}, "start-up": (1.0, 2.0)}
+    assert holding._note("start-up", [run]) == "7 sent again, gc 25 %"
+    run = {"repeated": {"start-up": 0}, "collected": {"start-up": 0.001}, "start-up": (1.0, 2.0)}
+    assert holding._note("start-up", [run]) == ""
+
+
+class TestMemory:
+    def test_it_is_that_of_the_classes_that_hold_it(self) -> None:
+        rows = memory.measured(TINY)
+        check_form(rows)
+        _, whole, *parts = rows
+        assert whole.amount is not None
+        amounts = [row.amount for row in parts if row.amount is not None]
+        assert sum(amounts) == pytest.approx(whole.amount)
+        assert amounts == sorted(amounts, reverse=True)
+        assert {"proxy.ProxyConfig", "engine.lease.Lease", "params.ProxyParams"} <= {row.name for row in parts}
+
+    def test_what_is_no_object_of_the_package_counts_for_the_one_that_leads_to_it(self) -> None:
+        settings = ProxyParams("sip:toto@sip.titi.com")
+        found = memory.sizes([settings, b"12345"])
+        assert found["elsewhere"] == sys.getsizeof([1, 2]) + sys.getsizeof(b"12345")
+        assert found["params.ProxyParams"] > sys.getsizeof(settings)
 
 
 class TestPeers:
@@ -109,7 +176,7 @@ class TestPeers:
 
         known = {"one": peers.Peer(measure, 3), "other": peers.Peer(absent, 9)}
         monkeypatch.setattr(peers, "PEERS", known)
-        monkeypatch.setattr(udp, "find_spec", lambda name: None)
+        monkeypatch.setattr(network, "find_spec", lambda name: None)
         ours = {"samples": {"2": {"registration": [(1.0, 1.0)]}, "5": {"registration": [(1.5, 1.0)]}}}
         monkeypatch.setattr(peers, "registering", lambda *arguments: ours)
         rows = peers.measured(replace(TINY, runs=2, accounts=(2, 5), full=True))
@@ -124,7 +191,7 @@ class TestPeers:
         ]
         assert len(peers.measured(replace(TINY, accounts=(2, 5)))) == 3
 
-    @pytest.mark.parametrize("name", peers.PEERS)
+    @pytest.mark.parametrize("name", [name for name, peer in peers.PEERS.items() if peer.most])
     def test_a_peer_that_is_there_registers(self, name: str) -> None:
         with null_registrar.null_registrar() as registrar:
             try:
@@ -133,6 +200,10 @@ class TestPeers:
                 pytest.skip(str(error))
             assert registrar.grants >= 3
         assert sample.wall != 0
+
+    def test_one_that_nobody_packages_says_so(self) -> None:
+        with pytest.raises(UnavailableError, match="no package of Debian 12"):
+            peers.PEERS["pjsip"].measure(null_registrar.NullRegistrar(0, None), 3, -1)  # type: ignore[arg-type]
 
     def test_what_is_not_installed_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(shutil, "which", lambda name, path: None)
@@ -173,9 +244,9 @@ class TestChild:
 def test_what_cannot_be_measured_is_named_and_not_left_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(udp, "find_spec", lambda name: None)
+    monkeypatch.setattr(network, "find_spec", lambda name: None)
     monkeypatch.setattr(hashlib, "algorithms_available", {"md5", "sha256"})
-    rows = [*udp.measured(TINY), *holding.measured(replace(TINY, accounts=())), *digest.measured(TINY)]
+    rows = [*network.udp(TINY), *holding.measured(replace(TINY, accounts=())), *digest.measured(TINY)]
     missing = [(row.subject, row.name, row.note) for row in rows if row.note]
     assert missing == [
         ("udp, uvloop", "registration", "uvloop is not installed"),
@@ -184,16 +255,16 @@ def test_what_cannot_be_measured_is_named_and_not_left_out(
     print_table(rows, 1)
     printed = capsys.readouterr().out
     assert "uvloop is not installed" in printed
-    assert json.loads(as_json(rows, 1))["figures"][4]["cpu"] is None
+    assert json.loads(as_json(rows, 1))["figures"][6]["cpu"] is None
 
 
 def test_one_cpu_has_to_be_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
-    assert udp.cpus() == (-1, -1)
+    assert network.cpus() == (-1, -1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 3, 2}, raising=False)
-    assert udp.cpus() == (1, 3)
+    assert network.cpus() == (1, 3)
     monkeypatch.delattr(os, "sched_getaffinity")
-    assert udp.cpus() == (-1, -1)
+    assert network.cpus() == (-1, -1)
 
 
 def test_medians_are_of_all_runs_and_ratios_within_each() -> None:
@@ -323,6 +394,39 @@ def test_json_holds_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["runs"] == 1
     assert {figure["subject"] for figure in told["figures"]} == {"parse", "build"}
     assert set(told["figures"][0]) == {"subject", "name", "cpu", "wall", "limit", "ratio", "note", "amount", "unit"}
+
+
+def test_the_table_may_be_written_for_the_documentation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["digest", "--runs", "1", "--loops", "2", "--markdown", str(tmp_path / "table.md")])
+    assert "three bare hashes, MD5" in capsys.readouterr().out
+    rows = [Figure("s", "a", 2.0, 4.0, note="n"), Figure("s", "b", amount=3.0, unit="kB")]
+    assert table.as_markdown(rows, 5).splitlines()[:5] == [
+        "|  | CPU µs | wall µs | per CPU s | amount | ratio (lowest to highest) | of |",
+        "| --- | --: | --: | --: | --: | --: | --- |",
+        "| **s** |  |  |  |  |  |  |",
+        "| a (n) | 2.00 | 4.00 | 500,000 |  |  |  |",
+        "| b | - | - | - | 3.00 kB |  |  |",
+    ]
+    assert "| three bare hashes, MD5 | " in (tmp_path / "table.md").read_text()
+
+
+def test_aims_are_compared_with_what_was_reached_as_far_as_it_was_measured() -> None:
+    rows = [
+        Figure(
+            "udp, 10000 accounts, uvloop", "registration", 60.0, 90.0, "straight-line registration", (2.0, 1.0, 3.0)
+        ),
+        Figure("udp, 10000 accounts, uvloop", "refresh", 30.0, 60.0),
+        Figure("udp, 10000 accounts, asyncio", "registration", note="not measured"),
+        Figure("growth, uvloop", "registration among 10000", 60.0, 90.0),
+        Figure("holding, 1000 accounts, uvloop", "memory", 1.0, 1.0),
+        Figure("import", "import aiosipreg without Python", 121_000.0, 130_000.0),
+    ]
+    assert [(row.name, row.amount, row.note) for row in targets.reached(rows)] == [
+        ("registration, uvloop, 10 000 accounts", 60.0, "at most 70: reached"),
+        ("the same, of straight-line code", 2.0, "at most 1.8: missed"),
+        ("refresh of a registration, uvloop, 10 000 accounts", 0.5, "at most 0.55: reached"),
+        ("import", 121.0, "at most 120: missed"),
+    ]
 
 
 @pytest.mark.parametrize("rich", [True, False])

@@ -105,7 +105,8 @@ async def test_OVL_8_refreshes_come_evenly_after_a_start_and_after_an_outage() -
         assert min(hour[1:]) > 0
         registrar.faults = Faults(silence=True)
         await asyncio.sleep(30 * minutes)
-        assert {proxy.state for proxy in core.proxy_configs} == {RegistrationState.FAILED}
+        # All but the one that asks for all of them whether it is there again.
+        assert [proxy.state for proxy in core.proxy_configs].count(RegistrationState.FAILED) >= 199
         registrar.faults = Faults()
         for proxy in core.proxy_configs:
             await proxy.registered(timeout=40 * minutes)
@@ -114,8 +115,8 @@ async def test_OVL_8_refreshes_come_evenly_after_a_start_and_after_an_outage() -
         assert len(recovery) <= 210
         # Nobody makes haste: 10 a second, and the probe that found out with its repeats.
         assert all(later - earlier >= 0.999 for earlier, later in zip(recovery, recovery[14:], strict=False))
-        await asyncio.sleep(60 * minutes)
-        assert max(per_minute(times, again_at, again_at + 60 * minutes)) < 3 * expected
+        await asyncio.sleep(40 * minutes)
+        assert max(per_minute(times, again_at, again_at + 40 * minutes)) < 3 * expected
 
 
 def at_once(registrar: Registrar) -> int:

@@ -1,8 +1,8 @@
 """The same registrations by other programs, as far as they are installed, at the same null registrar.
 
-On Debian: ``apt-get install sip-tester libre-dev liblinphone-dev kamailio pkg-config gcc``. SIPp is a load generator:
-it keeps nothing of a registration. libre is the library of baresip. Each client is bound to the same CPU and has 64
-requests under way at most, except Kamailio and liblinphone, which send when they want.
+On Debian: ``apt-get install sip-tester libre-dev baresip-core liblinphone-dev kamailio pkg-config gcc``. SIPp is a load
+generator: it keeps nothing of a registration. libre is the library of baresip. Each client is bound to the same CPU and
+has 64 requests under way at most, except Kamailio, baresip and liblinphone, which send when they want.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import Figure, Sample, figures
+from benchmarks.network import LOOPS, cpus, installed, registering
 from benchmarks.null_registrar import null_registrar
 from benchmarks.peers.clients import PEERS, Peer
 from benchmarks.programs import UnavailableError
-from benchmarks.udp import LOOPS, cpus, installed, registering
 
 if TYPE_CHECKING:
     from benchmarks.measure import Effort
@@ -46,7 +46,7 @@ def _measured(registrar: NullRegistrar, accounts: int, cpu: int, runs: int) -> l
             except UnavailableError as error:
                 missing[name] = str(error)
     whole = {name: taken for name, taken in samples.items() if name not in missing}
-    notes = {name: f"{peer.most} accounts only" for name, peer in PEERS.items() if peer.most < accounts}
+    notes = {name: f"{peer.most} accounts only" for name, peer in PEERS.items() if 0 < peer.most < accounts}
     rows = figures(title, whole, limits={name: _LIMIT for name in whole if name != _LIMIT}, notes=notes)
     return rows + [Figure(title, name, note=why) for name, why in missing.items()]
 

@@ -51,6 +51,13 @@ request_route {{ exit; }}
 """
 
 
+_BARESIP = """
+sip_listen 127.0.0.1:0
+module_path /usr/lib/baresip/modules
+module_app account.so
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """Another client.
@@ -89,6 +96,31 @@ def libre(registrar: NullRegistrar, accounts: int, cpu: int) -> Sample:
     return _said([built("peers/libre_client.c", "libre"), registrar.port, accounts], accounts, cpu)
 
 
+def baresip(registrar: NullRegistrar, accounts: int, cpu: int) -> Sample:
+    """Baresip itself, with a file of accounts."""
+    program = _program("baresip")
+
+    def registrations(number: int) -> Sample:
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory, "config").write_text(_BARESIP)
+            Path(directory, "accounts").write_text("".join(
+                f"<sip:user{account}@sip.titi.com>;auth_pass=secret;outbound=\"sip:127.0.0.1:{registrar.port}\"\n"
+                for account in range(number)
+            ))  # fmt: skip
+            until = registrar.grants + number
+            with Child([program, "-f", directory], cpu, directory) as child:
+                _await_grants(child, registrar, until)
+                # It would unregister them.
+                return child.stopped(kill=True)
+
+    return _slope(registrations, accounts)
+
+
+def pjsip(_registrar: NullRegistrar, _accounts: int, _cpu: int) -> Sample:
+    """pjsip, which has no program here because Debian 12 has no library to build one on."""
+    raise UnavailableError("not measured: no package of Debian 12")
+
+
 def liblinphone(registrar: NullRegistrar, accounts: int, cpu: int) -> Sample:
     """liblinphone, by a program in C."""
     # Debian's linphone.pc names the libraries below liblinphone and forgets the library itself.
@@ -118,6 +150,8 @@ def kamailio(registrar: NullRegistrar, accounts: int, cpu: int) -> Sample:
 PEERS = {
     "SIPp": Peer(sipp, 100_000),
     "libre": Peer(libre, 10_000),
+    "baresip": Peer(baresip, 1_000),
+    "pjsip": Peer(pjsip, 0),
     "liblinphone": Peer(liblinphone, 100),
     "Kamailio uac": Peer(kamailio, 10_000),
 }
@@ -128,6 +162,12 @@ def _program(name: str) -> str:
     if program is None:
         raise UnavailableError(f"{name} is not installed")
     return program
+
+
+def _await_grants(child: Child, registrar: NullRegistrar, until: int) -> None:
+    """Wait until the registrar has agreed so often, or the client is over."""
+    while registrar.grants < until and not child.is_over():
+        time.sleep(0.02)
 
 
 def _slope(run: Callable[[int], Sample], accounts: int) -> Sample:

@@ -1,0 +1,113 @@
+"""Authenticated registrations over the loopback, against the null registrar in a process of its own.
+
+Over UDP, and over TCP and TLS on the one connection that all accounts share. Beside them as many round trips by a bare
+asyncio protocol on the same event loop, in the same run: REGISTER, 401, REGISTER, 200 are two, a refresh on a kept
+nonce is one. Over UDP the same is done in straight-line code as well, see `benchmarks.floor`. Each event loop gets a
+fresh process, which takes all numbers of accounts in turn, so that what many accounts cost can be compared with what
+few do. Where there are two CPUs, the client and the registrar have one each.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measure import Figure, Sample, figures
+from benchmarks.null_registrar import null_registrar
+from benchmarks.programs import told
+from benchmarks.stream_registrar import stream_registrar
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Effort
+
+__all__ = ["LOOPS", "cpus", "installed", "registering", "streams", "udp"]
+
+LOOPS = ("asyncio", "uvloop")
+STREAMS = ("tcp", "tls")
+_OVER_UDP = {
+    "straight-line registration": "two round trips",
+    "straight-line refresh": "one round trip",
+    "registration": "straight-line registration",
+    "refresh": "straight-line refresh",
+}
+_OVER_STREAMS = {"registration": "two round trips", "refresh": "one round trip"}
+
+
+def udp(effort: Effort) -> list[Figure]:
+    """Over UDP, with all numbers of accounts, and how that grows."""
+    client_cpu, registrar_cpu = cpus()
+    rows: list[Figure] = []
+    for loop in LOOPS:
+        if not installed(loop):
+            rows.append(Figure(f"udp, {loop}", "registration", note=f"{loop} is not installed"))
+            continue
+        with null_registrar(registrar_cpu) as registrar:
+            said = registering(loop, registrar.port, client_cpu, effort.runs, effort.accounts)
+        rows += _rows("udp", loop, said, effort.accounts, _OVER_UDP)
+        rows += _growth(loop, said, effort.accounts)
+    return rows
+
+
+def streams(effort: Effort) -> list[Figure]:
+    """Over TCP and TLS."""
+    client_cpu, registrar_cpu = cpus()
+    rows: list[Figure] = []
+    accounts = effort.accounts if effort.full else effort.accounts[:1]
+    for transport in STREAMS:
+        for loop in filter(installed, LOOPS):
+            with stream_registrar(transport, registrar_cpu) as (port, ca):
+                said = told("benchmarks.client", loop, transport, port, ca, client_cpu, effort.runs, *accounts)
+            rows += _rows(transport, loop, said, accounts, _OVER_STREAMS)
+    return rows
+
+
+def installed(loop: str) -> bool:
+    """Whether this event loop can be had."""
+    return loop == "asyncio" or find_spec(loop) is not None
+
+
+def registering(loop: str, port: int, cpu: int, runs: int, accounts: tuple[int, ...]) -> dict[str, Any]:
+    """What `benchmarks.client` says of UDP, run with these arguments."""
+    said: dict[str, Any] = told("benchmarks.client", loop, "udp", port, "", cpu, runs, *accounts)
+    return said
+
+
+def _rows(
+    transport: str, loop: str, said: dict[str, Any], crowds: tuple[int, ...], limits: dict[str, str]
+) -> list[Figure]:
+    rows: list[Figure] = []
+    for accounts in crowds:
+        again = said["retransmitted"][str(accounts)]
+        notes = {"registration": f"{again} sent again"} if again else {}
+        title = f"{transport}, {accounts} accounts, {loop}"
+        rows += figures(title, _samples(said, accounts), limits=limits, notes=notes)
+    return rows
+
+
+def _growth(loop: str, said: dict[str, Any], crowds: tuple[int, ...]) -> list[Figure]:
+    """What one costs among many, in units of what it costs among few."""
+    if len(crowds) < 2:
+        return []
+    growth: dict[str, list[Sample]] = {}
+    limits = {}
+    for accounts in crowds:
+        samples = _samples(said, accounts)
+        for name in ("registration", "refresh"):
+            row = f"{name} among {accounts}"
+            growth[row] = samples[name]
+            if accounts != crowds[0]:
+                limits[row] = f"{name} among {crowds[0]}"
+    return figures(f"growth, {loop}", growth, limits=limits)
+
+
+def _samples(said: dict[str, Any], accounts: int) -> dict[str, list[Sample]]:
+    return {name: [Sample(*run) for run in runs] for name, runs in said["samples"][str(accounts)].items()}
+
+
+def cpus() -> tuple[int, int]:
+    """The CPUs for client and registrar, -1 for any if they have to share one or cannot be bound."""
+    if not hasattr(os, "sched_getaffinity"):
+        return -1, -1
+    allowed = sorted(os.sched_getaffinity(0))
+    return (allowed[0], allowed[-1]) if len(allowed) > 1 else (-1, -1)
