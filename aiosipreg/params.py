@@ -28,14 +28,14 @@ from aiosipreg.vetting import (
     read_text,
     read_uri,
 )
-from aiosipreg.wire import NameAddr, Params, SipUri
+from aiosipreg.wire import NameAddr, SipUri
+from aiosipreg.wire.grammar import NO_PARAMS
 
 __all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "are_twins", "auth_source"]
 
 AuthSource: TypeAlias = AuthInfo | Iterable[AuthInfo] | AuthProvider | None
 
 LONGEST_EXPIRES = 2**32 - 1
-_NO_PARAMS = Params()
 _MOST_BACKUPS = 8
 _MOST_PROXIES = 8
 
@@ -164,8 +164,8 @@ class ProxyParams:
     expires: int = 3600
     realm: str | None = None
     auth: AuthSource = field(default=None, hash=False)
-    contact_params: Mapping[str, str | None] = _NO_PARAMS
-    contact_uri_params: Mapping[str, str | None] = _NO_PARAMS
+    contact_params: Mapping[str, str | None] = NO_PARAMS
+    contact_uri_params: Mapping[str, str | None] = NO_PARAMS
     extra_contacts: tuple[str | NameAddr, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     supported: tuple[str, ...] | None = None

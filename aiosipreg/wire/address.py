@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ParseError
 from aiosipreg.wire.grammar import (
     BLANKS,
+    NO_PARAMS,
     Params,
     check_text,
     header_params,
@@ -48,7 +49,7 @@ class NameAddr:
 
     uri: SipUri | OtherUri
     display_name: str | None = None
-    params: Mapping[str, str | None] = field(default_factory=Params)
+    params: Mapping[str, str | None] = NO_PARAMS
 
     def __post_init__(self) -> None:
         if self.display_name is not None:
@@ -78,7 +79,7 @@ class NameAddr:
             rest = rest.lstrip(BLANKS)
             if not bracket or (rest and rest[0] != ";"):
                 raise ParseError(hide_password(text), len(text) - len(rest), "'>' behind the URI, then parameters only")
-        params = Params.read(rest) if rest else _NONE
+        params = Params.read(rest) if rest else NO_PARAMS
         address = address.strip(BLANKS)
         uri = likely if likely is not None and address == str(likely) else parse_uri(address)
         return _trusted(uri, name or None, params)
@@ -113,7 +114,6 @@ class NameAddr:
 
 
 _trusted = trusted(NameAddr)
-_NONE: Final = Params()
 
 
 def parse_address(text: str) -> NameAddr:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import (
     BLANKS,
+    NO_PARAMS,
     TOKEN,
     Params,
     header_params,
@@ -56,7 +57,7 @@ class Via:
     transport: str
     host: str
     port: int | None = None
-    params: Mapping[str, str | None] = field(default_factory=Params)
+    params: Mapping[str, str | None] = NO_PARAMS
 
     def __post_init__(self) -> None:
         if not is_token(self.transport):

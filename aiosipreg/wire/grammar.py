@@ -15,7 +15,9 @@ from aiosipreg.errors import ConfigError, ParseError
 
 __all__ = [
     "MAX_SECONDS",
+    "NO_PARAMS",
     "Params",
+    "as_params",
     "check_text",
     "header_params",
     "is_token",
@@ -313,14 +315,29 @@ class Params(Mapping[str, str | None]):
         return "".join([f";{name}{_equals(name, value)}" for name, value in values.items()]) if values else ""
 
 
+NO_PARAMS: Final = Params()
+"""What most addresses have: one for all of them."""
+
+
+def as_params(values: Mapping[str, str | None]) -> Params:
+    """A mapping as parameters.
+
+    Raises:
+        ConfigError: There are control characters.
+    """
+    if isinstance(values, Params):
+        return values
+    return Params(values) if values else NO_PARAMS
+
+
 def header_params(values: Mapping[str, str | None]) -> Params:
     """Parameters that were given for a header, whose names nothing can escape.
 
     Raises:
         ConfigError: A name is no token, or there are control characters.
     """
-    params = values if isinstance(values, Params) else Params(values)
-    for name in params:
+    params = as_params(values)
+    for name in params._values:
         if not is_token(name):
             raise ConfigError("params", name, "parameter names that are tokens")
     return params

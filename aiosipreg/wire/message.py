@@ -9,7 +9,7 @@ from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.address import NameAddr, parse_address
 from aiosipreg.wire.challenge import MAX_CHALLENGES, Challenge, parse_auth_info, parse_challenges
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
-from aiosipreg.wire.grammar import Params, check_text, is_token, parse_seconds
+from aiosipreg.wire.grammar import NO_PARAMS, Params, check_text, is_token, parse_seconds
 from aiosipreg.wire.head import content_length
 from aiosipreg.wire.headers import Headers, canonical_name
 from aiosipreg.wire.lazy import header, lazy
@@ -268,12 +268,12 @@ class Response(Message):
         rows = [(canonical_name(name), value) for name, value in self.headers.items()]
         return [(name, value) for name, value in rows if name in present]
 
-    @header("Authentication-Info", Params())
+    @header("Authentication-Info", NO_PARAMS)
     def authentication_info(self, rows: Sequence[str]) -> Params:
         """The directives of Authentication-Info without quotes; empty if absent (RFC 7615)."""
         return parse_auth_info(", ".join(rows))
 
-    @header("Proxy-Authentication-Info", Params())
+    @header("Proxy-Authentication-Info", NO_PARAMS)
     def proxy_authentication_info(self, rows: Sequence[str]) -> Params:
         """The directives of Proxy-Authentication-Info without quotes; empty if absent (RFC 7615)."""
         return parse_auth_info(", ".join(rows))

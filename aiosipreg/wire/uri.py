@@ -11,7 +11,7 @@ from urllib.parse import quote as percent_encode
 from urllib.parse import unquote as percent_decode
 
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire.grammar import Params, check_text, trusted
+from aiosipreg.wire.grammar import NO_PARAMS, Params, as_params, check_text, trusted
 from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostport
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ _escape_param = partial(percent_encode, safe=_MARK + "[]/:&+$", errors="surrogat
 _escape_header = partial(percent_encode, safe=_MARK + "[]/?:+$", errors="surrogateescape")
 _ONE_SIDED: Final = ("user", "ttl", "method", "maddr", "transport")
 _TEL_FIRST: Final = {"isub": 0, "postd": 1}
-_NO_PARAMS: Final = Params()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +67,8 @@ class SipUri:
     user: str | None
     host: str
     port: int | None = None
-    params: Mapping[str, str | None] = field(default_factory=Params)
-    headers: Mapping[str, str | None] = field(default_factory=Params)
+    params: Mapping[str, str | None] = NO_PARAMS
+    headers: Mapping[str, str | None] = NO_PARAMS
     password: str | None = field(default=None, repr=False)
     _text: str = field(init=False, repr=False)
 
@@ -89,7 +88,7 @@ class SipUri:
         if len(text) > MAX_LENGTH:
             raise ParseError(hide_password(text), MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
         if usual := _USUAL.fullmatch(text):
-            return _trusted(usual[1], usual[2], *parse_hostport(usual[3]), _NO_PARAMS, _NO_PARAMS, None, text)
+            return _trusted(usual[1], usual[2], *parse_hostport(usual[3]), NO_PARAMS, NO_PARAMS, None, text)
         if found := _FORBIDDEN.search(text):
             raise ParseError(hide_password(text), found.start(), "no blank, control character or angle bracket")
         scheme, colon, _ = text.partition(":")
@@ -105,8 +104,8 @@ class SipUri:
             user,
             host,
             port,
-            _params(params) if params else _NO_PARAMS,
-            _headers(headers) if headers else _NO_PARAMS,
+            _params(params) if params else NO_PARAMS,
+            _headers(headers) if headers else NO_PARAMS,
             password,
             text,
         )
@@ -123,7 +122,7 @@ class SipUri:
 
     def bare(self) -> SipUri:
         """The same URI without parameters and headers; the port is kept."""
-        return self.replace(params=_NO_PARAMS, headers=_NO_PARAMS) if self.params or self.headers else self
+        return self.replace(params=NO_PARAMS, headers=NO_PARAMS) if self.params or self.headers else self
 
     def replace(self, **changes: Any) -> SipUri:
         """A copy with other values in some fields; user and password keep the escapes they were sent with.
@@ -174,8 +173,8 @@ def _checked(
         scheme,
         check_host("host", host),
         port,
-        params if isinstance(params, Params) else Params(params),
-        headers if isinstance(headers, Params) else Params(headers),
+        as_params(params),
+        as_params(headers),
     )
 
 
