@@ -456,6 +456,15 @@ def test_an_unknown_subject_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     assert "no such subject: parsing" in capsys.readouterr().err
 
 
+def test_a_profile_has_files_and_functions(capsys: pytest.CaptureFixture[str]) -> None:
+    profile.main(["--accounts", "3"])
+    files, functions = capsys.readouterr().out.strip().split("\n\n")
+    assert files.startswith("| File | % |\n| --- | --: |\n")
+    assert "`Python and its event loop`" in files
+    assert functions.startswith("| Function | % |\n")
+    assert ".py: " in functions
+
+
 class TestPacing:
     def test_a_day_has_its_stretches(self, capsys: pytest.CaptureFixture[str]) -> None:
         pacing.main(["--accounts", "60", "--hours", "7", "--json"])
