@@ -26,6 +26,7 @@ from benchmarks import (
     null_registrar,
     pacing,
     peers,
+    profile,
     programs,
     samples,
     stream_registrar,
