@@ -26,6 +26,7 @@ from aiosipreg.proxy import ProxyConfig
 from aiosipreg.roaming import Roaming
 from aiosipreg.settings import DnsParams, TlsParams, TransportParams
 from aiosipreg.streams import Broadcast
+from aiosipreg.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -113,6 +114,7 @@ class Core:
         self._random = Chance()
         self._keeper = Keeper(store, self._random)
         self._proxies: dict[str, ProxyConfig] = {}
+        self._users = Users()
         self._dependents = Dependents()
         self._default: ProxyConfig | None = None
         self._broadcast = Broadcast()
@@ -198,6 +200,7 @@ class Core:
             raise ConfigError("id", id_, "an id that no other account has")
         proxy = ProxyConfig(self._keeper.look_up(params), id_, self, hub)
         self._proxies[id_] = proxy
+        self._users.add(proxy.params.aor.user)
         if not self._reachable:
             proxy._enter(lambda machine, now: machine.network(now, reachable=False))
         may_register = self._dependents.add(proxy, self._proxies.get(params.depends_on or ""))
@@ -340,9 +343,9 @@ class Core:
         async with asyncio.TaskGroup() as group:
             self._hub = Hub(
                 group, stats=self._stats, transports=self._transports, dns=self._dns, timers=self._timers,
-                retry=self._retry, random=self._random, is_ours=self._is_ours, accounts=lambda: len(self._proxies),
-                on_request=self._on_request, pacing=self._pacing, keep=self._keeper.keep,
-                keepalive=self._keepalive,
+                retry=self._retry, random=self._random, is_ours=self._users.__contains__,
+                accounts=lambda: len(self._proxies), on_request=self._on_request, pacing=self._pacing,
+                keep=self._keeper.keep, keepalive=self._keepalive,
             )  # fmt: skip
             roaming = Roaming(self._hub, self._transports, self._runners)
             try:
@@ -370,6 +373,7 @@ class Core:
         if self._proxies.get(proxy.id) is not proxy:
             return ()  # Removed twice at once; another account may have its id by now.
         del self._proxies[proxy.id]
+        self._users.remove(proxy.params.aor.user)
         if proxy.state not in SETTLED:
             proxy._enter(lambda machine, _: machine.close())
         proxy._end()
@@ -383,9 +387,6 @@ class Core:
 
     def _runners(self) -> Iterator[Runner[Registration]]:
         return (runner for proxy in self._proxies.values() for runner in proxy._runners)
-
-    def _is_ours(self, user: str) -> bool:
-        return any(proxy.params.aor.user == user for proxy in self._proxies.values())
 
     def _running(self) -> Hub:
         if self._hub is None or self._stopping.is_set():

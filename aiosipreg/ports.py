@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.settings import TlsParams
     from aiosipreg.states import Told
+    from aiosipreg.users import Users
     from aiosipreg.wire import Response, SipUri
 
 __all__ = [
@@ -319,6 +320,7 @@ class Owner(Protocol):
     _auth_timeout: float
     _keyring: Keyring
     _tls: TlsParams
+    _users: Users
 
     @property
     def _keeper(self) -> Records:

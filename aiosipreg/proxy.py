@@ -255,6 +255,8 @@ class ProxyConfig(Standing):
             if getattr(params, name) != getattr(old, name):
                 raise ConfigError(name, getattr(params, name), "what the account was added with")
         self._params = params
+        self._core._users.remove(old.aor.user)
+        self._core._users.add(params.aor.user)
         self._flows.edit(old, params)
 
     async def _outcome(self, make: Callable[[Registration, float], list[Effect]], timeout: float | None) -> Binding:

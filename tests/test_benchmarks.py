@@ -26,6 +26,7 @@ from benchmarks import (
     null_registrar,
     pacing,
     peers,
+    profile,
     programs,
     samples,
     stream_registrar,
@@ -454,6 +455,15 @@ def test_an_unknown_subject_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         main(["parsing"])
     assert "no such subject: parsing" in capsys.readouterr().err
+
+
+def test_a_profile_has_files_and_functions(capsys: pytest.CaptureFixture[str]) -> None:
+    profile.main(["--accounts", "3"])
+    files, functions = capsys.readouterr().out.strip().split("\n\n")
+    assert files.startswith("| File | % |\n| --- | --: |\n")
+    assert "`Python and its event loop`" in files
+    assert functions.startswith("| Function | % |\n")
+    assert ".py: " in functions
 
 
 class TestPacing:

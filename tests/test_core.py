@@ -594,6 +594,18 @@ class TestAccounts:
             again = core.add_proxy_config(account(sip_registrar))
             await again.registered(timeout=10)
 
+    async def test_SEC_28_requests_are_for_the_users_that_accounts_have_now(self, sip_registrar: Registrar) -> None:
+        async with Core(auth=TOTO) as core:
+            one, _ = (core.add_proxy_config(account(sip_registrar, register=False)) for _ in range(2))
+            assert "toto" in core._users
+            with one.edit() as draft:
+                draft.identity = "sip:alice@sip.titi.com"
+            assert "alice" in core._users
+            await core.remove_proxy_config(one)
+            assert "toto" in core._users
+            assert "alice" not in core._users
+        assert "toto" not in core._users
+
     async def test_an_account_that_was_removed_leaves_nothing_behind(self, sip_registrar: Registrar) -> None:
         async with Core(auth=TOTO) as core:
             gone = []

@@ -9,8 +9,10 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from aiosipreg import AuthInfo, DnsParams, ProxyParams
+from aiosipreg.cli import app
 from aiosipreg.cli import register as room
 from aiosipreg.cli.exits import CommandFailed
 from aiosipreg.cli.register import hold_registration
@@ -211,6 +213,18 @@ def test_the_first_signal_asks_and_the_second_cancels() -> None:
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, inherited)
+
+
+def test_accounts_are_held_on_uvloop(monkeypatch: pytest.MonkeyPatch) -> None:
+    loops = []
+
+    async def hold(*_: object, **_more: object) -> None:
+        loops.append(type(asyncio.get_running_loop()).__module__)
+
+    monkeypatch.setattr(app, "hold_registration", hold)
+    arguments = ["register", "sip:toto@sip.titi.com"]
+    result = CliRunner().invoke(app.aiosipreg, arguments, env={"AIOSIPREG_PASSWORD": "secret"})
+    assert (result.exit_code, loops) == (0, ["uvloop"])
 
 
 def test_without_signal_handlers_an_event_is_still_given(monkeypatch: pytest.MonkeyPatch) -> None:
