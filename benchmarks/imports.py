@@ -32,6 +32,7 @@ def measured(effort: Effort) -> list[Figure]:
 
 
 def _started(statement: str) -> Sample:
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(HERE.parent)!r}); {statement}"]
+    # Whatever the environment says, byte code is written; else what is measured is the compiler.
+    command = [sys.executable, "-E", "-c", f"import sys; sys.path.insert(0, {str(HERE.parent)!r}); {statement}"]
     with tempfile.TemporaryDirectory() as directory, Child(command, -1, directory) as child:
         return child.ended()

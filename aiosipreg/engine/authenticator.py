@@ -7,8 +7,7 @@ which one was refused, and how many rounds a cycle has had.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiosipreg.engine.digest import DigestSession, choose, offers
 from aiosipreg.engine.realm import Nonce, Realm, Sent, is_less, is_related, worth
@@ -48,8 +47,7 @@ class Verdict(enum.Enum):
     """Its realm is none of its certificate's names, and the credentials do not name it either (SEC-6)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """Credentials are wanted for one realm."""
 
     realm: str

@@ -6,7 +6,6 @@ subclass `engine.registration.Registration`, which decides what an input means w
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.contacts import Purpose
@@ -192,7 +191,7 @@ class Course:
         if not self._held:
             lease.failures += 1
             if row.id == "RSP-403" and session.params.retry_403:
-                row = replace(row, then=Then.SLOW)
+                row = row._replace(then=Then.SLOW)
             alive = session.flows.alive()
             wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random, alive=alive)
             if wait is not None and outcome.until is not None:

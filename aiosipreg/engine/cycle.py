@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.authenticator import Question, Verdict
@@ -333,7 +332,7 @@ class Cycle:
         if follows and session.learn(grant.public, again="NAT-3" in self._repaired):
             self._repaired.add("NAT-3")
             return self._transmit(now)
-        return self._end(row, response, grant=grant if doubt is Reason.NONE else replace(grant, doubt=doubt))
+        return self._end(row, response, grant=grant if doubt is Reason.NONE else grant._replace(doubt=doubt))
 
     def _challenged(self, response: Response, now: float) -> list[Effect]:
         assert self.flow is not None  # noqa: S101
@@ -361,7 +360,7 @@ class Cycle:
         if self.purpose is Purpose.REGISTER and row.id not in self._repaired:
             conceded = repair(response.status, response, series.params, series.concessions)
         if conceded is None:
-            refused = TROUBLES["REG-28"] if response.status == 423 else replace(row, then=Then.STOP)
+            refused = TROUBLES["REG-28"] if response.status == 423 else row._replace(then=Then.STOP)
             return self._fail(refused, now, response)
         self._repaired.add(row.id)
         series.concede(conceded)

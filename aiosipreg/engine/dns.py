@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 __all__ = ["LONGEST_TTL", "SHORTEST_TTL", "Address", "Answer", "Families", "Family", "Naptr", "Question", "Srv"]
 
@@ -15,8 +14,7 @@ SHORTEST_TTL = 1.0
 """And none for less."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Naptr:
+class Naptr(NamedTuple):
     """A NAPTR record (RFC 3403); ``ttl`` in seconds."""
 
     order: int
@@ -28,8 +26,7 @@ class Naptr:
     ttl: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Srv:
+class Srv(NamedTuple):
     """An SRV record (RFC 2782); ``ttl`` in seconds. The target ``.`` may be written as an empty name too."""
 
     priority: int
@@ -39,8 +36,7 @@ class Srv:
     ttl: float
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """An A or AAAA record: an IP address as text; ``ttl`` in seconds."""
 
     host: str
@@ -52,8 +48,7 @@ Families: TypeAlias = Sequence[Family]
 """Address families to ask for, the preferred one first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What is to be looked up.
 
     Attributes:
@@ -68,8 +63,7 @@ class Question:
         return f"{self.type} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What was found.
 
     Attributes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from aiosipreg.checks import positive
 from aiosipreg.engine.stun import binding_request, read_binding_response
@@ -107,8 +107,7 @@ class Method(enum.Enum):
     """A datagram of CRLF, for the NAT alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(NamedTuple):
     """What a 2xx says about keep-alives on the flow that it came by.
 
     Attributes:
@@ -122,8 +121,7 @@ class Agreement:
     interval: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Upkeep:
+class Upkeep(NamedTuple):
     """A flow that carries a binding, and what was agreed on for it."""
 
     flow: Flow
@@ -181,20 +179,17 @@ def _first_hop_agrees(response: Response) -> bool:
     return not path or (isinstance(path[-1].uri, SipUri) and "ob" in path[-1].uri.params)
 
 
-@dataclass(frozen=True, slots=True)
-class Octets:
+class Octets(NamedTuple):
     """Send these octets on the flow."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Alive:
+class Alive(NamedTuple):
     """The far end answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dead:
+class Dead(NamedTuple):
     """The flow has failed."""
 
     cause: str

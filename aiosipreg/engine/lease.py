@@ -248,8 +248,7 @@ class Lease:
         # anybody could have sent this answer, another network may tell the truth (SEC-17).
         row = outcome.row
         unverified = final and row.then is Then.STOP and outcome.unprotected
-        row = replace(
-            row,
+        row = row._replace(
             then=Then.STOP if final else Then.BACK_OFF,
             on_network_change=row.on_network_change or unverified,
         )

@@ -9,8 +9,7 @@ because a server may be silent to one alone, whose user it does not know; for th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from aiosipreg.engine.replies import Then
 from aiosipreg.engine.timers import NETWORK_JITTER, SHORTEST_CYCLE
@@ -38,8 +37,7 @@ Item = TypeVar("Item")
 _Key: TypeAlias = "tuple[str, int, Transport]"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why nothing is to be sent to a target now.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiosipreg.engine.replies import Then
 from aiosipreg.errors import ParseError
@@ -26,8 +25,7 @@ _MOST_ANSWERS: Final = 3
 _MOST_URIS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """Another place than the registrar: one that a redirect named, or a backup server.
 
     Attributes:

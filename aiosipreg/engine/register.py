@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
 from aiosipreg.engine.repairs import Concessions
@@ -244,8 +244,7 @@ def _as_written(registrar: SipUri) -> str:
     return str(registrar)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """What a 2xx says (REG-12 to REG-17).
 
     Attributes:

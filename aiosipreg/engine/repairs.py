@@ -6,9 +6,8 @@ objection does not come back with every refresh.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,8 +20,7 @@ __all__ = ["Concessions", "repair"]
 _HIGHEST_FLOOR = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Concessions:
+class Concessions(NamedTuple):
     """How far a request departs from the settings to please a registrar.
 
     Attributes:
@@ -80,7 +78,7 @@ def _bad_extension(response: Response, params: ProxyParams, given: Concessions) 
     # RFC 3261 8.1.3.5; what we only say to support is always optional.
     disliked = frozenset(response.unsupported) & {tag.lower() for tag in given.tags(params)}
     with_tags = tuple(tag for tag in given.with_tags if tag not in disliked)
-    return replace(given, without_tags=given.without_tags | disliked, with_tags=with_tags)
+    return given._replace(without_tags=given.without_tags | disliked, with_tags=with_tags)
 
 
 def _no_outbound(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
@@ -88,14 +86,14 @@ def _no_outbound(response: Response, params: ProxyParams, given: Concessions) ->
     if "outbound" not in map(str.lower, given.tags(params)):
         return given
     with_tags = tuple(tag for tag in given.with_tags if tag != "outbound")
-    return replace(given, without_tags=given.without_tags | {"outbound"}, with_tags=with_tags)
+    return given._replace(without_tags=given.without_tags | {"outbound"}, with_tags=with_tags)
 
 
 def _extension_required(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
     missing = tuple(tag for tag in response.require if tag not in given.tags(params))
     if not set(missing) <= _implemented(params):
         return given
-    return replace(given, with_tags=given.with_tags + missing, without_tags=given.without_tags - set(missing))
+    return given._replace(with_tags=given.with_tags + missing, without_tags=given.without_tags - set(missing))
 
 
 def _interval_too_brief(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
@@ -103,17 +101,17 @@ def _interval_too_brief(response: Response, params: ProxyParams, given: Concessi
     wanted = response.min_expires
     if wanted is None or not given.lifetime(params) < wanted <= _HIGHEST_FLOOR:
         return given
-    return replace(given, floor=wanted)
+    return given._replace(floor=wanted)
 
 
 def _message_too_large(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
-    return replace(given, bare=True)
+    return given._replace(bare=True)
 
 
 def _push_not_supported(response: Response, params: ProxyParams, given: Concessions) -> Concessions:
     # RFC 8599 8.1; without parameters of push there is nothing to take back.
     pushed = any(name.lower().startswith("pn-") for name in params.contact_uri_params)
-    return replace(given, without_push=given.without_push or pushed)
+    return given._replace(without_push=given.without_push or pushed)
 
 
 _REPAIRS: Final[Mapping[int, Callable[[Response, ProxyParams, Concessions], Concessions]]] = MappingProxyType({

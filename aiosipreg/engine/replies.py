@@ -7,9 +7,8 @@ wrong without an answer. Nothing else in the package compares status codes.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiosipreg.engine.timers import SHORTEST_CYCLE
 from aiosipreg.states import Reason
@@ -47,8 +46,7 @@ class Then(enum.Enum):
     """Not tried again by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of the table.
 
     Attributes:

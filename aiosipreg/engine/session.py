@@ -204,7 +204,7 @@ class Session:
             self.bind(contact)
             self.flows.gruus.learn(grant.binding)
         if self.params.path_hosts and grant.doubt is Reason.NONE and self._strangers(grant.path):
-            grant = replace(grant, doubt=Reason.UNEXPECTED_PROXY)
+            grant = grant._replace(doubt=Reason.UNEXPECTED_PROXY)
         return grant
 
     def tied_to(self, flow: Flow | None) -> Flow | None:

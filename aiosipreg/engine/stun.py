@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["BindingResponse", "binding_request", "read_binding_response"]
 
@@ -28,8 +27,7 @@ _UNDERSTOOD: Final = frozenset({
 _FIRST_OPTIONAL: Final = 0x8000
 
 
-@dataclass(frozen=True, slots=True)
-class BindingResponse:
+class BindingResponse(NamedTuple):
     """The answer to a Binding request.
 
     Attributes:

@@ -17,7 +17,6 @@ import enum
 import re
 from bisect import bisect_left
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -136,8 +135,7 @@ class Target(NamedTuple):
         return f"{self.transport.value.lower()}:{format_host(self.host)}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """The outcome of a search.
 
     Attributes:
@@ -167,8 +165,7 @@ class ResolutionFailed(Exception):
 Search: TypeAlias = Generator[tuple[Question, ...], tuple[Answer, ...], Located]
 
 
-@dataclass(frozen=True, slots=True)
-class _Host:
+class _Host(NamedTuple):
     name: str
     port: int
     transport: Transport

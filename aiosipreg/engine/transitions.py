@@ -6,9 +6,8 @@ in the machine. The diagram in the documentation is drawn from this table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiosipreg.states import RegistrationState
 
@@ -27,8 +26,7 @@ NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """One row: from one of ``sources`` to ``target`` when ``event`` happens."""
 
     id: str

@@ -10,8 +10,7 @@ import os
 import socket
 import struct
 import sys
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["ErrorQueue", "Undelivered"]
 
@@ -28,8 +27,7 @@ _LONGEST_QUOTE: Final = 2048
 _MOST_AT_ONCE: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Undelivered:
+class Undelivered(NamedTuple):
     """One report.
 
     Attributes:

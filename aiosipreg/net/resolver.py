@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiosipreg.engine.dns import SHORTEST_TTL, Address, Answer
 from aiosipreg.engine.targets import Located, ResolutionFailed, select_targets
@@ -55,8 +54,7 @@ _FAR: Final = ("2001:db8::1", 9)
 _FAMILIES_FOR: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     answer: Answer
     until: float
     good_until: float
@@ -243,7 +241,7 @@ class Resolver:
         before = self._known.get(question)
         if answer.trouble is not None and before is not None and before.serves(now):
             logger.info("%s: %s; the records that were found before serve on", question, answer.trouble)
-            self._known[question] = replace(before, until=now + OUTAGE_TTL)
+            self._known[question] = before._replace(until=now + OUTAGE_TTL)
             return
         self._known[question] = _Known(answer, now + answer.ttl, now + answer.ttl)
         if len(self._known) > MAX_KNOWN:

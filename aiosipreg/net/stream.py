@@ -7,9 +7,8 @@ import itertools
 import logging
 import secrets
 import socket
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from aiosipreg.engine.targets import Transport
 from aiosipreg.net.connection import CLOSED_WITHIN, Connection
@@ -48,8 +47,7 @@ _Place = tuple[Transport, str, int, TlsParams | None]
 """What connections have in common that accounts may share, if the certificate is for both their servers (TRA-10)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """A connection, the name it was opened for, and whether its certificate is for another name as well (TLS-7)."""
 
     connection: Connection

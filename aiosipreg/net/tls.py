@@ -8,7 +8,6 @@ import os
 import ssl
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -107,7 +106,7 @@ def _accepted(der: bytes, name: str, params: TlsParams, *, web: bool) -> Certifi
     except ValueError as error:
         raise TlsError(f"the certificate of {name} cannot be read: {error}", wanted=name) from error
     if web:
-        certificate, params = replace(certificate, uris=()), params.replace(wildcards=True, strict_usage=False)
+        certificate, params = certificate._replace(uris=()), params.replace(wildcards=True, strict_usage=False)
     pinned = any(hmac.compare_digest(certificate.pin, pin) for pin in params.pins)
     if params.pins and not pinned:
         raise TlsError(f"the key of {name} is not pinned: {certificate.pin}", wanted=name, setting="pins")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aiosipreg import ProxyParams, Reason, RegistrationState
@@ -55,7 +53,7 @@ def test_REG_40_what_the_server_said() -> None:
 @pytest.mark.parametrize(("transport", "unverified"), [(Transport.UDP, True), (Transport.TLS, False)])
 def test_SEC_17_a_refusal_that_anybody_could_have_forged(transport: Transport, unverified: bool) -> None:
     outcome = refused(transport)
-    row = replace(outcome.row, on_network_change=True)
+    row = outcome.row._replace(on_network_change=True)
     assert changed(FAILED, outcome._replace(row=row)).unverified is unverified
 
 
