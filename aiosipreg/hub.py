@@ -67,7 +67,7 @@ class _Lane:
         self._timetable = timetable
 
     def ask(self, runner: Expectant, now: float) -> bool:
-        admitted = self._pacer.ask(runner, now)
+        admitted = self._pacer.ask(runner, now, renews=runner.session.bound is not None)
         self._timetable.set(self, self._pacer.deadline)
         return admitted
 

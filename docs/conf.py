@@ -29,7 +29,7 @@ release = version = METADATA["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "state_diagram", "tables"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "performance"]
 
 html_theme = "furo"
 html_title = f"aiosipreg {release}"

@@ -49,6 +49,7 @@ class Waiter:
         self.wrong: str | None = None
         self.error: Exception | None = None
         self.session = cast("Session", self)
+        self.bound = None
         self.identity = f"sip:account{next(_numbers)}@titi.com"
 
     def mismatch(self, response: Response) -> str | None:

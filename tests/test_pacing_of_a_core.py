@@ -119,6 +119,21 @@ async def test_OVL_8_refreshes_come_evenly_after_a_start_and_after_an_outage() -
         assert max(per_minute(times, again_at, again_at + 40 * minutes)) < 3 * expected
 
 
+@pytest.mark.virtual_clock(delay=0.02)
+async def test_OVL_8_no_binding_is_lost_while_others_are_still_to_begin() -> None:
+    registrar = Registrar(users=None, max_expires=90)
+    async with registrar, Core(pacing=Pacing(rate=5), auth=ANYBODY) as core:
+        events = core.events(buffer=100_000)
+        # More than the pace has room for: most of these cannot be registered at all.
+        accounts(core, registrar, 1500)
+        await asyncio.sleep(400)
+        assert len(registrar.bindings) > 150
+        registered = (RegistrationState.OK, RegistrationState.REFRESHING)
+        ended_at = asyncio.get_running_loop().time()
+    told = [event async for event in events if event.at < ended_at]
+    assert [event.message for event in told if event.old in registered and event.state not in registered] == []
+
+
 def at_once(registrar: Registrar) -> int:
     """The most REGISTERs that came at the same time; the answers to all of them are then on their way."""
     return max(Counter(packet.at for packet in registrar.requests).values())

@@ -44,15 +44,51 @@ class Pacing:
 Item = TypeVar("Item")
 
 
+class _Crowd(Generic[Item]):
+    """Those who wait; any of them may be the next."""
+
+    __slots__ = ("_items", "_places")
+
+    def __init__(self) -> None:
+        self._items: list[Item] = []
+        self._places: dict[Item, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, item: Item) -> None:
+        self._places[item] = len(self._items)
+        self._items.append(item)
+
+    def discard(self, item: Item) -> None:
+        if item in self._places:
+            self._take(self._places[item])
+
+    def draw(self, random: Random) -> Item:
+        return self._take(random.randrange(len(self._items)))
+
+    def _take(self, place: int) -> Item:
+        # The last one moves into the gap, so that taking one out of 100 000 costs no more than out of ten.
+        item, last = self._items[place], self._items.pop()
+        if last is not item:
+            self._items[place] = last
+            self._places[last] = place
+        del self._places[item]
+        return item
+
+
 class Pacer(Generic[Item]):
     """Lets the attempts toward one target begin at the pace that was set, in random order.
+
+    Those that renew a binding come first. Among the thousands of a start they would wait until theirs has run out, and
+    whatever spread them over time would be lost.
 
     Args:
         pacing: The pace; ``None`` for that at which answers come.
         random: Gives the order.
     """
 
-    __slots__ = ("_flying", "_in_flight", "_interval", "_next_at", "_places", "_queue", "_random")
+    __slots__ = ("_flying", "_in_flight", "_interval", "_newcomers", "_next_at", "_random", "_renewals")
 
     def __init__(self, pacing: Pacing | None, random: Random) -> None:
         self._interval = 0.0 if pacing is None else 1 / pacing.rate
@@ -60,32 +96,37 @@ class Pacer(Generic[Item]):
         self._random = random
         self._next_at = -math.inf
         self._flying: set[Item] = set()
-        self._queue: list[Item] = []
-        self._places: dict[Item, int] = {}
+        self._renewals: _Crowd[Item] = _Crowd()
+        self._newcomers: _Crowd[Item] = _Crowd()
 
     @property
     def deadline(self) -> float | None:
         """When `due` is wanted next; ``None`` when nobody waits, or only for answers."""
-        return self._next_at if self._queue and len(self._flying) < self._in_flight else None
+        return self._next_at if self._waiting and len(self._flying) < self._in_flight else None
 
-    def ask(self, item: Item, now: float) -> bool:
-        """Whether an attempt may begin now; if not it waits, and `due` names it later."""
+    def ask(self, item: Item, now: float, *, renews: bool = False) -> bool:
+        """Whether an attempt may begin now; if not it waits, and `due` names it later.
+
+        Args:
+            item: The attempt.
+            now: The time.
+            renews: There is a binding that would run out.
+        """
         self.forget(item)
-        self._places[item] = len(self._queue)
-        self._queue.append(item)
-        return len(self._queue) == 1 and item in self.due(now)
+        (self._renewals if renews else self._newcomers).add(item)
+        return self._waiting == 1 and item in self.due(now)
 
     def forget(self, item: Item) -> None:
         """The attempt has its final answer, or is given up."""
         self._flying.discard(item)
-        if item in self._places:
-            self._take(self._places[item])
+        self._renewals.discard(item)
+        self._newcomers.discard(item)
 
     def due(self, now: float) -> list[Item]:
         """The attempts that may begin now."""
         admitted = []
-        while self._queue and self._next_at <= now and len(self._flying) < self._in_flight:
-            item = self._take(self._random.randrange(len(self._queue)))
+        while self._waiting and self._next_at <= now and len(self._flying) < self._in_flight:
+            item = (self._renewals or self._newcomers).draw(self._random)
             self._flying.add(item)
             admitted.append(item)
             # A late call does not make up for what was missed by more than one attempt.
@@ -94,13 +135,8 @@ class Pacer(Generic[Item]):
 
     def idle(self, now: float) -> bool:
         """Whether nothing is lost when this pacer is forgotten."""
-        return not self._queue and not self._flying and self._next_at <= now
+        return not self._waiting and not self._flying and self._next_at <= now
 
-    def _take(self, place: int) -> Item:
-        # The last one moves into the gap, so that taking one out of 100 000 costs no more than out of ten.
-        item, last = self._queue[place], self._queue.pop()
-        if last is not item:
-            self._queue[place] = last
-            self._places[last] = place
-        del self._places[item]
-        return item
+    @property
+    def _waiting(self) -> int:
+        return len(self._renewals) + len(self._newcomers)

@@ -90,6 +90,21 @@ def test_OVL_8_without_a_pace_it_is_answers_that_let_the_next_begin() -> None:
     assert subject.deadline is None
 
 
+def test_OVL_8_who_has_a_binding_to_lose_comes_first() -> None:
+    subject = pacer(rate=10.0)
+    assert len(begin(subject, 100)) == 2
+    for item in (200, 201, 202):
+        assert not subject.ask(item, 0.0, renews=True)
+    subject.forget(201)
+    begun = []
+    for _ in range(4):
+        deadline = subject.deadline
+        assert deadline is not None
+        begun += subject.due(deadline)
+    assert set(begun[:2]) == {200, 202}
+    assert all(item < 100 for item in begun[2:])
+
+
 def test_OVL_8_no_more_than_so_many_wait_for_an_answer() -> None:
     subject = pacer(rate=1000.0, in_flight=5)
     begun = begin(subject, 20)
