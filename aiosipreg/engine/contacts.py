@@ -124,7 +124,7 @@ def contact_address(
     secure = params.registrar.secure or params.aor.secure or first_hop[:5].lower() == "sips:"
     # REG-10; the user part keeps the escapes it was given with (GRM-48).
     uri = params.aor.replace(scheme="sips" if secure else "sip", host=host, port=port, params=uri_params)
-    header_params = dict(params.contact_params)
+    header_params = dict(params.contact_params.items())
     if params.instance_id is not None:
         header_params["+sip.instance"] = f"<{params.instance_id}>"
     if reg_id is not None:

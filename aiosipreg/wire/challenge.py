@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ParseError
-from aiosipreg.wire.grammar import BLANKS, TOKEN, Params, is_token, leading_quoted, split_list, unquote
+from aiosipreg.wire.grammar import BLANKS, TOKEN, Params, is_token, leading_quoted, split_list, trusted, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,8 @@ MAX_CHALLENGES: Final = 20
 MAX_NONCE: Final = 4096
 MAX_REALM: Final = 1024
 MAX_OPAQUE: Final = 4096
-_QOPS: Final = 16
+# One for each registrar, and one more for its stale nonces.
+_FORMS: Final = 256
 
 # How nearly every server writes its challenges: one in a row, nothing doubled, no backslash.
 _PAIR: Final = rf'([a-z]++)=("[^"\\]*+"|{TOKEN})'
@@ -35,7 +36,7 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)
 _DIRECTIVE = re.compile(r'([^ \t,="]++)[ \t]*+=[ \t]*+("(?:[^"\\]|\\.?)*+(?:"|\Z)|[^ \t,"]*+)', re.DOTALL)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Challenge:
     r"""A server's question for credentials.
 
@@ -72,17 +73,19 @@ class Challenge:
 
     def __post_init__(self) -> None:
         text = {name: unquote(value) for name, value in self.params.items() if value is not None}.get
-        self.__dict__.update(
-            realm=text("realm", ""),
-            nonce=text("nonce", ""),
-            algorithm=text("algorithm") or None,
-            qop=_qop(text("qop", "")),
-            opaque=text("opaque"),
-            stale=text("stale", "").lower() == "true",
-            domain=text("domain"),
-            charset=text("charset"),
-            userhash=text("userhash", "").lower() == "true",
-        )
+        read = {
+            "realm": text("realm", ""),
+            "nonce": text("nonce", ""),
+            "algorithm": text("algorithm") or None,
+            "qop": tuple(split_list(text("qop", "").lower())),
+            "opaque": text("opaque"),
+            "stale": text("stale", "").lower() == "true",
+            "domain": text("domain"),
+            "charset": text("charset"),
+            "userhash": text("userhash", "").lower() == "true",
+        }
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def parse(cls, text: str, header: str = "WWW-Authenticate") -> Challenge:
@@ -97,9 +100,7 @@ class Challenge:
         return found[0]
 
 
-@lru_cache(_QOPS)
-def _qop(text: str) -> tuple[str, ...]:
-    return tuple(split_list(text.lower()))
+_trusted = trusted(Challenge)
 
 
 def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int]:
@@ -110,11 +111,8 @@ def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int
     """
     if not text.isprintable() and _CONTROL.search(text):
         return (), 1
-    if len(text) <= _USUAL_LENGTH and (usual := _USUAL.fullmatch(text)):
-        pairs = _PAIRS.findall(usual[2])
-        values: dict[str, str | None] = dict(pairs)
-        if len(values) == len(pairs) and "realm" in values and "nonce" in values:
-            return (Challenge(header, usual[1], Params.of(values)),), 0
+    if (usual := _usual(header, text)) is not None:
+        return (usual,), 0
     found: list[Challenge] = []
     dropped = 0
     for number, (scheme, directives) in enumerate(_challenges(text)):
@@ -127,6 +125,37 @@ def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int
         else:
             found.append(challenge)
     return tuple(found), dropped
+
+
+def _usual(header: str, text: str) -> Challenge | None:
+    """The challenge of a server that asks everybody alike, with another nonce; ``None`` if it has to be read."""
+    before, _, rest = text.partition('nonce="')
+    nonce, closed, after = rest.partition('"')
+    if not closed or len(text) > _USUAL_LENGTH or "\\" in nonce or not nonce.isprintable():
+        return None
+    # A directive of another name, such as cnonce, may end like this one.
+    form = _form(header, before, after) if before.endswith((" ", ",")) else None
+    if form is None:
+        return None
+    params = dict(form.params.items())
+    params["nonce"] = f'"{nonce}"'
+    return _trusted(
+        header, form.scheme, Params.of(params), form.realm, nonce, form.algorithm, form.qop, form.opaque, form.stale,
+        form.domain, form.charset, form.userhash,
+    )  # fmt: skip
+
+
+@lru_cache(_FORMS)
+def _form(header: str, before: str, after: str) -> Challenge | None:
+    """What stands around the nonce, if it is written as by nearly every server."""
+    text = f'{before}nonce=""{after}'
+    usual = _USUAL.fullmatch(text) if text.isprintable() else None
+    if usual is None:
+        return None
+    pairs = _PAIRS.findall(usual[2])
+    values: dict[str, str | None] = dict(pairs)
+    sound = len(values) == len(pairs) and "realm" in values and values.get("nonce") == '""'
+    return Challenge(header, usual[1], Params.of(values)) if sound else None
 
 
 def _challenges(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 from pathlib import Path
@@ -250,8 +251,10 @@ def test_ROB_3_time_grows_linearly(prefix: str, pattern: str) -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["realm", "nonce", "qop", "algorithm", "x", "Realm"]),
-            st.sampled_from(['"r"', '""', "t", '"a, b=c"', r'"\""', '"', "", "a b", '"a"b']),
+            st.sampled_from(["realm", "nonce", "cnonce", "qop", "algorithm", "x", "Realm"]),
+            st.sampled_from(
+                ['"r"', '""', "t", '"a, b=c"', r'"\""', '"', "", "a b", '"a"b', '"nonce="', '"\xa0"', '"\t"']
+            ),
         ),
         max_size=5,
     ),
@@ -263,4 +266,34 @@ def test_the_short_way_leads_where_the_long_one_does(
 ) -> None:
     text = scheme + separator.join(f"{name}={value}" for name, value in directives)
     # A comma in front changes nothing, but nobody writes one.
-    assert parse_challenges(W, text) == parse_challenges(W, f",{text}")
+    assert everything(parse_challenges(W, text)) == everything(parse_challenges(W, f",{text}"))
+
+
+def everything(found: tuple[tuple[Challenge, ...], int]) -> list[object]:
+    """Also what does not count when challenges are compared."""
+    names = [entry.name for entry in dataclasses.fields(Challenge)]
+    return [found[1], *([getattr(challenge, name) for name in names] for challenge in found[0])]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Digest cnonce="r",realm="nonce=",nonce=""',
+        'Digest realm="a nonce="b", nonce="c"',
+        'Digest realm="a, nonce=", nonce="c"',
+        'Digest realm="r", nonce="a\\"", nonce="b"',
+        'Digest realm="r", nonce="a',
+    ],
+)
+def test_what_looks_like_a_nonce_is_none(text: str) -> None:
+    assert everything(parse_challenges(W, text)) == everything(parse_challenges(W, f",{text}"))
+
+
+def test_challenges_that_differ_by_their_nonce_share_the_rest() -> None:
+    text = 'Digest realm="{}", nonce="{}", algorithm=MD5, qop="auth,auth-int", opaque="o", stale=TRUE'
+    one, other = (parse_challenges(W, text.format("r", nonce))[0][0] for nonce in ("one", "other"))
+    assert (one.nonce, other.nonce, one.realm, one.stale) == ("one", "other", "r", True)
+    assert one.params == {**other.params, "nonce": '"one"'}
+    assert list(one.params) == ["realm", "nonce", "algorithm", "qop", "opaque", "stale"]
+    assert one.qop is other.qop
+    assert parse_challenges("Proxy-Authenticate", text.format("r", "x"))[0][0].header == "Proxy-Authenticate"
