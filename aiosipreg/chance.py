@@ -28,7 +28,7 @@ class Chance(SystemRandom):
         """A number from 0 up to but not including 1."""
         return (int.from_bytes(self._take(7), "big") >> 3) * 2**-53
 
-    def getrandbits(self, k: int, /) -> int:
+    def getrandbits(self, k: int) -> int:
         """So many random bits.
 
         Raises:

@@ -8,12 +8,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.engine.marks import Marks
-from aiosipreg.engine.pacing import Pacer
 from aiosipreg.engine.replies import Then, decide
 from aiosipreg.engine.targets import Transport, without_descent
 from aiosipreg.engine.transaction import TransactionTable
 from aiosipreg.engine.uas import IncomingRequest, UserAgentServer
 from aiosipreg.keepalives import KeepAlives
+from aiosipreg.lanes import Lanes
 from aiosipreg.net.resolver import Resolver
 from aiosipreg.net.stream import StreamTransport
 from aiosipreg.net.udp import UdpTransport
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.net.handler import MessageHandler
     from aiosipreg.net.stats import Stats
-    from aiosipreg.ports import Alarm, Carrier, Expectant, Timed
+    from aiosipreg.ports import Carrier, Expectant, Timed
     from aiosipreg.settings import DnsParams, TlsParams, TransportParams
     from aiosipreg.wire import Request, SipUri
 
@@ -57,32 +57,6 @@ _SECURED = {"": "TLS", "TCP": "TLS", "WS": "WSS"}
 _SWITCHES = {
     Transport.UDP: "udp", Transport.TCP: "tcp", Transport.TLS: "tls", Transport.WS: "tcp", Transport.WSS: "tls"
 }  # fmt: skip
-
-
-class _Lane:
-    """The way to one target: whose turn it is (OVL-8)."""
-
-    def __init__(self, pacer: Pacer[Expectant], timetable: Alarm) -> None:
-        self._pacer = pacer
-        self._timetable = timetable
-
-    def ask(self, runner: Expectant, now: float) -> bool:
-        admitted = self._pacer.ask(runner, now, renews=runner.session.bound is not None)
-        self._timetable.set(self, self._pacer.deadline)
-        return admitted
-
-    def forget(self, runner: Expectant, now: float) -> bool:
-        """Give the runner's place to the next one; return whether the lane is empty."""
-        self._pacer.forget(runner)
-        self._timetable.set(self, self._pacer.deadline)
-        return self._pacer.idle(now)
-
-    def due(self) -> None:
-        now = asyncio.get_running_loop().time()
-        admitted = self._pacer.due(now)
-        self._timetable.set(self, self._pacer.deadline)
-        for runner in admitted:
-            runner.admitted()
 
 
 class Hub:
@@ -125,6 +99,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._group = group
         self._carriers = _carriers(transports, timers, self, stats)
+        self._usual = tuple(each for each in self._carriers if not each.websocket)
         self._resolver = Resolver(dns, random=random, stats=self.stats)
         self._timetable: Timetable[Timed] = Timetable(self._loop, lambda item: item.due())
         self._keepalives = KeepAlives(keepalive, self._carriers, self._timetable, random)
@@ -132,8 +107,7 @@ class Hub:
         self._asking = 0
         self._keep = keep
         self._random = random
-        self._lanes: dict[Target, _Lane] = {}
-        self._lane_of: dict[Expectant, Target] = {}
+        self._lanes = Lanes(pacing, self._timetable, random)
         self._marks: Marks[Expectant] = Marks(retry, timers, random)
         self._table: TransactionTable[tuple[Expectant, Flow]] = TransactionTable(timers)
         self._users: dict[int, set[tuple[Expectant, Flow]]] = {}
@@ -190,8 +164,10 @@ class Hub:
         wanted = (uri.params.get("transport") or "").upper()
         if uri.secure:
             wanted = _SECURED.get(wanted, wanted)
-        # WebSocket has to be asked for: no phone tries it just because DNS offers it.
-        transports = tuple(each for each in self._carriers if not each.websocket or each.value == wanted)
+        transports = self._usual
+        if wanted in ("WS", "WSS"):
+            # It has to be asked for: no phone tries it just because DNS offers it.
+            transports += tuple(each for each in self._carriers if each.value == wanted)
         if wanted and wanted not in (names := [transport.value for transport in transports]):
             raise NoTransport(f"{uri} wants {wanted}, and there is only {', '.join(names)}")
         if wanted in ("WS", "WSS") and find_spec("websockets") is None:
@@ -199,6 +175,8 @@ class Hub:
         return transports
 
     def _ordered(self, located: Located) -> Sequence[Target]:
+        if len(located.targets) == 1:
+            return located.targets
         # Before and after: what stands in front because a target failed must not open a way down either.
         return without_descent(self._marks.order(without_descent(located.targets), self.now()))
 
@@ -225,20 +203,11 @@ class Hub:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later (OVL-8)."""
         if self._pacing is None and len(self._table) + self._asking < _UNCOUNTED:
             return True
-        self.release(runner)
-        lane = self._lanes.get(target)
-        if lane is None:
-            lane = self._lanes[target] = _Lane(Pacer(self._pacing, self._random), self._timetable)
-        self._lane_of[runner] = target
-        return lane.ask(runner, self.now())
+        return self._lanes.admit(runner, target, self.now())
 
     def release(self, runner: Expectant) -> None:
         """The runner's attempt waits for no answer any more."""
-        target = self._lane_of.pop(runner, None)
-        if target is None:
-            return
-        if self._lanes[target].forget(runner, self.now()):
-            del self._lanes[target]
+        self._lanes.release(runner, self.now())
 
     async def keep(self, session: Session) -> None:
         """Have what must outlive the process written down; never raises."""

@@ -206,12 +206,13 @@ class Ledger(Watch):
             self.failed(account, event)
 
     def refresh_not_before(self, event: RegistrationEvent) -> float:
-        """REG-19, counted from when the request was sent (REG-17)."""
+        """REG-19, counted from when the request was sent (REG-17); of one of many that start together OVL-8."""
         binding = event.binding
         assert binding is not None
         lifetime = min(binding.expires, event.proxy_config._runners[0].machine.session.lifetime)
         latest = lifetime / 2 if lifetime <= 64 else min(0.9 * lifetime, lifetime - 37)
-        return max(binding.expires_at - binding.expires + 0.9 * latest, now() + 1.0)
+        share = 0.1 if event.old is PROGRESS else 0.9
+        return max(binding.expires_at - binding.expires + share * latest, now() + 1.0)
 
     def failed(self, account: Account, event: RegistrationEvent) -> None:
         """OUTB-14 to OUTB-18: how long the wait is at least, and at most."""
