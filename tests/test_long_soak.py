@@ -606,7 +606,7 @@ async def storm(world: World) -> list[tuple[int, Counter[str]]]:
         for proxy in core.proxy_configs:
             well = proxy.state in (OK, REFRESHING, NONE, CLEARED) or (proxy.state is FAILED and proxy.retry_at is None)
             ledger.complain(well, "not well after the storm", (proxy, proxy.last_event))
-            ledger.wish(proxy, 2)
+            ledger.wish(proxy, 3)
         # A wrong password that nobody got to see yet is refused first, and asked for again at the second try (AUTH-21).
         await asyncio.gather(*(proxy.register(60) for proxy in core.proxy_configs), return_exceptions=True)
         await asyncio.gather(*(proxy.register(60) for proxy in core.proxy_configs))
