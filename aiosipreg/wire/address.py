@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ParseError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["STAR", "NameAddr", "parse_address"]
+
+_SHARED: Final = 256
+_USUAL_LENGTH: Final = 64
 
 STAR: Final = OtherUri("*")
 """The address in ``Contact: *``."""
@@ -79,7 +83,7 @@ class NameAddr:
             rest = rest.lstrip(BLANKS)
             if not bracket or (rest and rest[0] != ";"):
                 raise ParseError(hide_password(text), len(text) - len(rest), "'>' behind the URI, then parameters only")
-        params = Params.read(rest) if rest else NO_PARAMS
+        params = _shared(rest) if len(rest) <= _USUAL_LENGTH else Params.read(rest)
         address = address.strip(BLANKS)
         uri = likely if likely is not None and address == str(likely) else parse_uri(address)
         return _trusted(uri, name or None, params)
@@ -114,6 +118,12 @@ class NameAddr:
 
 
 _trusted = trusted(NameAddr)
+
+
+@lru_cache(_SHARED)
+def _shared(text: str) -> Params:
+    """What a registrar says of its bindings is the same for many of them, such as a lifetime."""
+    return Params.read(text) if text else NO_PARAMS
 
 
 def parse_address(text: str) -> NameAddr:

@@ -31,10 +31,11 @@ __all__ = ["CSeq", "ParamValue", "Via", "Warning", "parse_retry_after"]
 
 MAX_CSEQ: Final = 2**32 - 1
 
-_HOPS: Final = 64
+_FORMS: Final = 256
+_USUAL_LENGTH: Final = 256
 _CSEQS: Final = 256
 
-_HOP = re.compile(rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]++(.++)", re.IGNORECASE | re.DOTALL)
+_VIA = re.compile(rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]++([^;]++)", re.IGNORECASE)
 _CSEQ = re.compile(rf"([0-9]++)[ \t]++({TOKEN})")
 _WARNING = re.compile(r"([0-9]{3})[ \t]++([^ \t\"]++)[ \t]++")
 
@@ -73,8 +74,14 @@ class Via:
         Raises:
             ParseError: It is no Via, or of another protocol version.
         """
-        hop, _, params = tame(text).partition(";")
-        return _trusted_via(*_read_hop(hop.strip(BLANKS)), Params.read(params))
+        before, _, rest = text.partition(";branch=")
+        branch, mark, after = rest.partition(";")
+        form = _form(before, mark + after) if branch.isalnum() and len(text) <= _USUAL_LENGTH else None
+        if form is None:
+            return _read_via(text)
+        params = dict(form.params.items())
+        params["branch"] = branch
+        return _trusted_via(form.transport, form.host, form.port, Params.of(params))
 
     @property
     def branch(self) -> str | None:
@@ -101,13 +108,23 @@ class Via:
 _trusted_via = trusted(Via)
 
 
-@lru_cache(_HOPS)
-def _read_hop(text: str) -> tuple[str, str, int | None]:
-    """Transport, host and port: what we wrote ourselves comes back in every answer."""
-    match = _HOP.fullmatch(text)
+@lru_cache(_FORMS)
+def _form(before: str, after: str) -> Via | None:
+    """What stands around the branch, which is the same in all answers on a flow; ``None`` where that is not plain."""
+    text = f"{before};branch={after}"
+    if '"' in text or "<" in text:
+        return None
+    via = _read_via(text)
+    return via if via.branch == "" else None
+
+
+def _read_via(text: str) -> Via:
+    text = tame(text).strip(BLANKS)
+    match = _VIA.match(text)
     if match is None:
         raise ParseError(text, 0, "SIP/2.0/transport and a host")
-    return match[1].upper(), *parse_hostport(match[2])
+    host, port = parse_hostport(match[2].rstrip(BLANKS))
+    return _trusted_via(match[1].upper(), host, port, Params.read(text[match.end() :]))
 
 
 @dataclass(frozen=True, slots=True)

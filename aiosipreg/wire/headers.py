@@ -81,12 +81,8 @@ class Headers:
         Returns:
             The headers and how many lines were left out because they are no header rows.
         """
-        try:
-            names: Mapping[str, str | list[str]] = dict([line.split(": ", 1) for line in lines])
-        except ValueError:
-            names = {}
-        # A folded line is no usual name, nor is one that has a blank in it.
-        if len(names) != len(lines) or not _USUAL.issuperset(names):
+        names = _indexed(lines)
+        if names is None:
             parts = [line.partition(":") for line in lines]
             rows = [(name, value.strip(BLANKS)) for name, _, value in parts]
             if not all(value and (name in _USUAL or is_token(name)) for name, value in rows):
@@ -164,6 +160,24 @@ class Headers:
     def __repr__(self) -> str:
         names = ", ".join(self)
         return f"<Headers {names}>"
+
+
+def _indexed(lines: list[str]) -> Mapping[str, str | list[str]] | None:
+    """The lines by name, where each is a row and no two have the same name; ``None`` where that is not so."""
+    try:
+        names = dict([line.split(": ", 1) for line in lines])
+    except ValueError:
+        return None
+    if len(names) != len(lines):
+        return None
+    if not _USUAL.issuperset(names):
+        # A folded line is no token, nor is a name that has a blank in it.
+        for name in names.keys() - _USUAL:
+            key = canonical_name(name)
+            if not is_token(name) or (key != name and key in names):
+                return None
+            names[key] = names.pop(name)
+    return names
 
 
 def _collected(rows: Iterable[tuple[str, str]]) -> Mapping[str, str | list[str]]:

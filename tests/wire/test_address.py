@@ -208,6 +208,15 @@ def test_a_likely_uri_changes_nothing_but_the_effort(uri: SipUri, form: str) -> 
     assert read(text, uri) == read(text, H) == read(text, None)
 
 
+def test_the_same_parameters_are_the_same() -> None:
+    one, other = address("<sip:a@h>;expires=60"), address("<sip:b@h>;expires=60")
+    assert one.params is other.params
+    assert one.expires == other.expires == 60
+    long = f"<sip:a@h>;x={'a' * 80}"
+    assert address(long).params == address(long).params == {"x": "a" * 80}
+    assert address("<sip:a@h>").params == {}
+
+
 def test_a_likely_uri_is_taken_as_it_is() -> None:
     assert NameAddr.parse("<sip:a@h>;expires=60", likely=H).uri is H
     assert NameAddr.parse("<sip:b@h>;expires=60", likely=H).uri == SipUri.parse("sip:b@h")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pickle
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
+from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, _read_via, parse_retry_after
 from aiosipreg.wire.grammar import Params
 from tests.wire.effort import LIMIT, PATTERNS, growth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def via(text: str) -> Via:
@@ -234,6 +238,41 @@ def test_MSG_19_GRM_30_retry_after(text: str, seconds: int) -> None:
 )  # fmt: skip
 def test_GRM_31_no_retry_after(text: str) -> None:
     assert parse_retry_after(text) is None
+
+
+def everything(read: Callable[[str], Via], text: str) -> object:
+    try:
+        found = read(text)
+    except ParseError:
+        return None
+    return found, list(found.params.items())
+
+
+HOPS = st.sampled_from(["SIP/2.0/UDP h:5060", "SIP/2.0/tcp  h ", "SIP/2.0/UDP", "SIP/2.0/UDP h,", ' SIP/2.0/UDP "h'])
+PARTS = st.sampled_from([
+    "branch=b", "branch=c", "Branch=b", "branch", "branch=", " branch=b", "branch=b ", "branch =b", "rport",
+    "received=h", 'x="', '"', "x=<a", ">", "branch=-b", "\xa0", "\t", "\x00", ",", "",
+])  # fmt: skip
+
+
+@given(HOPS, st.lists(PARTS))
+def test_the_short_way_leads_where_the_long_one_does(hop: str, parts: list[str]) -> None:
+    text = ";".join([hop, *parts])
+    assert everything(Via.parse, text) == everything(_read_via, text)
+
+
+def test_what_looks_like_a_branch_is_none() -> None:
+    text = "SIP/2.0/UDP h;x=<a;branch=b;>;branch=;>"
+    assert everything(Via.parse, text) == everything(_read_via, text)
+    assert via(text).branch == ""
+
+
+def test_vias_that_differ_by_their_branch_share_the_rest() -> None:
+    text = "SIP/2.0/UDP 192.0.2.7:5060;rport=5060;branch={};received=192.0.2.7;keep"
+    one, other = via(text.format("z9hG4bK1")), via(text.format("z9hG4bK2"))
+    assert (one.branch, other.branch, one.host is other.host) == ("z9hG4bK1", "z9hG4bK2", True)
+    assert str(one) == text.format("z9hG4bK1")
+    assert one.params == {**other.params, "branch": "z9hG4bK1"}
 
 
 @given(st.text())

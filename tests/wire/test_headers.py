@@ -140,7 +140,7 @@ def test_rows_are_read_as_written(rows: list[tuple[str, str]]) -> None:
 
 LINES = st.builds(
     "{}{}{}".format,
-    st.sampled_from(["Via", "To", "Call-ID", "via", "v", "X-y", "a b", "", " To", "To "]),
+    st.sampled_from(["Via", "To", "Call-ID", "via", "v", "X-y", "x-y", "x-Z", "a b", "", " To", "To "]),
     st.sampled_from([": ", ":", " : ", ":  ", ":\t", " "]),
     st.text("a: \t,\x00\xa0", max_size=5),
 )
@@ -153,6 +153,7 @@ def test_usual_lines_are_read_like_all_others(lines: list[str]) -> None:
     with_care, lost = _read_with_care(lines, tolerated)
     assert (headers, dropped, oddities) == (with_care, lost, tolerated)
     assert [headers.get_all(name) for name in headers] == [with_care.get_all(name) for name in with_care]
+    assert headers.names.keys() == with_care.names.keys()
 
 
 @given(st.lists(LINES), st.sampled_from(["items", "names", "both", "neither"]))
