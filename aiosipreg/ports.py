@@ -251,6 +251,11 @@ class Machine(Protocol):
         ...
 
     @property
+    def question(self) -> int | None:
+        """The token of the question that was put last, ``None`` when no answer is of interest any more."""
+        ...
+
+    @property
     def flow(self) -> Flow | None:
         """The flow that carries a binding."""
         ...

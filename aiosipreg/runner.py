@@ -163,6 +163,8 @@ class Runner(Generic[M]):
             # What the machine wants because of that comes after what it wanted before.
             effects += self._do(effect)
         self._expect(self._machine.branch)
+        if self._queued is not None and self._queued.token != self._machine.question:
+            self._queued = None  # The attempt ended, or went on elsewhere: its turn is for another one.
         if self._branch is None and self._queued is None and self._question is None:
             self._host.release(self)
             self._insists = False

@@ -78,6 +78,19 @@ async def test_OVL_8_without_a_pace_one_that_is_silent_does_not_hold_up_another(
             assert len(other.bindings) == 500
 
 
+@pytest.mark.virtual_clock(delay=0.02)
+async def test_OVL_8_who_gave_up_while_waiting_takes_no_turn() -> None:
+    async with Registrar(users=None) as registrar, Core(pacing=Pacing(rate=1), auth=ANYBODY) as core:
+        accounts(core, registrar, 40)
+        await asyncio.sleep(0.5)
+        waiting = [proxy for proxy in core.proxy_configs if proxy.state is RegistrationState.PROGRESS]
+        leaving, staying = waiting[:-5], waiting[-5:]
+        await asyncio.gather(*(proxy.unregister() for proxy in leaving))
+        assert {proxy.state for proxy in leaving} == {RegistrationState.CLEARED}
+        await asyncio.sleep(6)
+        assert {proxy.state for proxy in staying} == {RegistrationState.OK}
+
+
 def per_minute(times: Sequence[float], begins: float, ends: float) -> list[int]:
     """How many REGISTERs came in each minute."""
     counts = Counter(int((at - begins) // 60) for at in times if begins <= at < ends)

@@ -60,6 +60,7 @@ class Machine:
         self.session = cast("Session", object())
         self.deadline: float | None = None
         self.branch: str | None = None
+        self.question: int | None = 2
         self.flow: Flow | None = None
         self.upkeep: Upkeep | None = None
         self.given: list[tuple[Any, ...]] = []
@@ -409,6 +410,28 @@ async def test_OVL_8_an_attempt_waits_for_its_turn(runner: Runner[Machine], mach
     assert len(machine.given) == 1
 
 
+async def test_OVL_8_an_attempt_that_ended_while_it_waited_gives_up_its_place(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    world.admits = False
+    do(runner, Connect(2, TARGET))
+    machine.question = None
+    do(runner)
+    assert world.took("release") == [("release",)]
+    runner.admitted()
+    assert machine.given == []
+
+
+async def test_OVL_8_a_place_that_is_given_up_for_another_target_is_not_remembered(
+    runner: Runner[Machine], machine: Machine, world: World
+) -> None:
+    world.admits = False
+    do(runner, Connect(2, TARGET))
+    world.admits, machine.question = True, 3
+    do(runner, Connect(3, TARGET._replace(host="192.0.2.2")))
+    assert world.took("release") == [("release",)]
+
+
 REFUSAL = Refusal("RSP-F0", "not tried", 500.0)
 KEPT_AWAY = NotConnected(2, "not tried", "RSP-F0", 500.0)
 
@@ -438,7 +461,7 @@ async def test_OVL_7_what_the_application_asks_for_is_insisted_on_until_it_is_de
     runner: Runner[Machine], machine: Machine, world: World
 ) -> None:
     world.admits = False
-    runner.enter(lambda _machine, _now: [Connect(1, TARGET)], insist=True)
+    runner.enter(lambda _machine, _now: [Connect(2, TARGET)], insist=True)
     runner.admitted()
     do(runner, Connect(2, TARGET))
     assert [insists for _, _, insists in world.took("may")] == [True, True, False]

@@ -70,6 +70,7 @@ class Cycle:
     Attributes:
         purpose: What it is for.
         step: What it waits for.
+        token: Of the question that was put last.
         outcome: Set when it is over.
         started_at: When it began.
         flow: Where its requests go, ``None`` before that is known.
@@ -79,8 +80,8 @@ class Cycle:
     """
 
     __slots__ = (
-        "_challenge", "_contact", "_detour", "_ends_at", "_last", "_repaired", "_session", "_target", "_token",
-        "_transaction", "flow", "outcome", "purpose", "requests", "started_at", "step", "waited", "walk",
+        "_challenge", "_contact", "_detour", "_ends_at", "_last", "_repaired", "_session", "_target", "_transaction",
+        "flow", "outcome", "purpose", "requests", "started_at", "step", "token", "waited", "walk",
     )  # fmt: skip
 
     def __init__(self, session: Session, purpose: Purpose, now: float) -> None:
@@ -94,7 +95,7 @@ class Cycle:
         self._session = session
         # Waiting for one's turn toward a target does not count (OVL-8): set when the first request goes out.
         self._ends_at = math.inf
-        self._token = 0
+        self.token = 0
         self.flow = session.flow
         self._target: Target | None = None
         self._transaction: ClientTransaction | None = None
@@ -135,7 +136,7 @@ class Cycle:
 
     def take(self, answer: Answer, now: float) -> list[Effect]:
         """The answer to the open question; any other comes too late and is ignored."""
-        if answer.token != self._token or self.step in (Step.TRYING, Step.OVER):
+        if answer.token != self.token or self.step in (Step.TRYING, Step.OVER):
             return []
         match answer:
             case Located(targets=targets):
@@ -234,8 +235,8 @@ class Cycle:
         """Wait for the answer to a question: its token, which no question of an earlier attempt had."""
         self.step = step
         self._session.questions += 1
-        self._token = self._session.questions
-        return self._token
+        self.token = self._session.questions
+        return self.token
 
     def _locate(self) -> list[Effect]:
         return [Locate(self._put(Step.LOCATING), self._detour.next_hop)]

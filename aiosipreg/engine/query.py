@@ -44,6 +44,11 @@ class Query:
         return self._cycle.branch
 
     @property
+    def question(self) -> int:
+        """The token of the question that was put last."""
+        return self._cycle.token
+
+    @property
     def flow(self) -> Flow | None:
         """The flow that carries a binding: a query makes none."""
         return None

@@ -53,6 +53,11 @@ class Registration(Course):
         return self._cycle.branch if self._cycle is not None else None
 
     @property
+    def question(self) -> int | None:
+        """The token of the question that was put last, ``None`` when no answer is of interest any more."""
+        return self._cycle.token if self._cycle is not None else None
+
+    @property
     def flow(self) -> Flow | None:
         """The flow that carries the binding, ``None`` without one."""
         return self.lease.flow
