@@ -113,6 +113,7 @@ class Authority:
         usages: Iterable[x509.ObjectIdentifier] | None = (SERVER, CLIENT),
         days: tuple[int, int] = (-1, 2),
         vouched: bool = True,
+        odd: x509.ExtensionType | None = None,
     ) -> Identity:
         """A certificate for a server or a client.
 
@@ -124,6 +125,7 @@ class Authority:
             usages: Extended key usage; ``None`` for none.
             days: From when to when it is valid, from now on.
             vouched: Whether the authority signs it; else it is self-signed.
+            odd: One more extension.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         signer = self.key if vouched else key
@@ -138,6 +140,8 @@ class Authority:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_usage(sign=False), critical=True)
+        if odd is not None:
+            builder = builder.add_extension(odd, critical=False)
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )

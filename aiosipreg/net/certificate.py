@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["Certificate", "ChainError", "verify_chain"]
 
 _LONGEST_CHAIN: Final = 8
+
+# What `cryptography` raises beside `ValueError`; a server may show anything.
+_UNREADABLE: Final = (
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
 
 
 class ChainError(Exception):
@@ -52,8 +61,15 @@ class Certificate(NamedTuple):
         """Read a certificate.
 
         Raises:
-            ValueError: It is malformed.
+            ValueError: It is malformed, or has something that nobody here can read.
         """
+        try:
+            return cls._read(der)
+        except _UNREADABLE as error:
+            raise ValueError(str(error)) from error
+
+    @classmethod
+    def _read(cls, der: bytes) -> Certificate:
         certificate = x509.load_der_x509_certificate(der)
         extensions = certificate.extensions
         key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -126,7 +142,10 @@ def verify_chain(chain: Iterable[bytes], trusted: Iterable[bytes]) -> None:
         ChainError: They are not in order.
         ValueError: A certificate is malformed.
     """
-    server, *others = map(x509.load_der_x509_certificate, chain)
+    try:
+        server, *others = map(x509.load_der_x509_certificate, chain)
+    except _UNREADABLE as error:
+        raise ValueError(str(error)) from error
     authorities = Store(list(map(x509.load_der_x509_certificate, trusted)))
     policies = PolicyBuilder().store(authorities).max_chain_depth(_LONGEST_CHAIN)
     # What the certificate may be used for is looked at afterwards; the rules for authorities stay those of the web.

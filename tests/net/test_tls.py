@@ -9,6 +9,7 @@ import ssl
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from cryptography import x509
 
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.net import stream
@@ -312,6 +313,23 @@ async def test_TLS_6_chain_dates_and_names_of_a_certificate_for_sip_alone(
             assert await talks(streams, server, await streams.open(target(server.port), TRUSTING))
         else:
             await refused(streams, server, TRUSTING)
+
+
+# A subjectAltName with an ediPartyName (RFC 5280 4.2.1.6), which nobody uses.
+EDI = x509.UnrecognizedExtension(x509.OID_SUBJECT_ALTERNATIVE_NAME, b"\x30\x07\xa5\x05\xa1\x03\x0c\x01x")
+
+
+@pytest.mark.parametrize(
+    "trust", [{}, {"insecure_skip_verify": True}, {"client_cert": certificates.server("me").pem}], ids=" ".join
+)
+async def test_ROB_8_a_certificate_that_cannot_be_read_is_refused_like_any_other(
+    streams: StreamTransport, tmp_path: Path, trust: dict[str, Any]
+) -> None:
+    if "client_cert" in trust:
+        trust = {**trust, "client_key": certificates.server("me").key_pem()}
+    params = TlsParams(**trust) if "insecure_skip_verify" in trust else TRUSTING.replace(**trust)
+    async with secured(tmp_path, authority().issue(odd=EDI)) as server:
+        assert "cannot be read" in str(await refused(streams, server, params))
 
 
 async def test_TLS_6_the_chain_as_later_pythons_give_it(
