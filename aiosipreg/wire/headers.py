@@ -134,12 +134,13 @@ class Headers:
         # Only what is not there gets here.
         if name != "names":
             raise AttributeError(name)
-        self.names = Headers.of_lines(self._unpacked(), set())[0].names
+        self._unpacked()
         return self.names
 
     def _unpacked(self) -> list[str]:
         if isinstance(self._lines, str):
             self._lines = self._lines.split("\n")
+            self.names = Headers.of_lines(self._lines, set())[0].names
         return self._lines
 
     def __contains__(self, name: object) -> bool:

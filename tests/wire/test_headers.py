@@ -168,6 +168,8 @@ def test_packed_headers_read_the_same(lines: list[str], before: str) -> None:
         assert packed.get_all("via") == plain.get_all("via")
         packed.pack()
         packed.pack()
+        assert packed.items() == plain.items()
+        packed.pack()
         assert packed == plain
         assert pickle.loads(pickle.dumps(packed)) == plain
 
