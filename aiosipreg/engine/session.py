@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import NameAddr, Response
 
-    _MadeFrom: TypeAlias = tuple[ProxyParams, Flow, tuple[str, int] | None, bool, int | None, NameAddr | None]
+    _MadeFrom: TypeAlias = tuple[Flow, tuple[str, int] | None, bool, int | None, str | None]
 
 __all__ = ["Session"]
 
@@ -100,7 +100,7 @@ class Session:
         self.flow: Flow | None = None
         self.hop: Hop | None = None
         self.contact: NameAddr | None = None
-        self._own: tuple[_MadeFrom, NameAddr] | None = None
+        self._own: tuple[ProxyParams, _MadeFrom, NameAddr] | None = None
         self.bound: NameAddr | None = None
         self.bound_extras: tuple[NameAddr, ...] = ()
         self.offered: tuple[NameAddr, ...] = ()
@@ -129,10 +129,11 @@ class Session:
         series = self.series
         reg_id = self.reg_id if series.outbound else None
         public = None if self._hopes_for_outbound else self.public
-        made_from = (self.params, flow, public, not series.concessions.without_push, reg_id, self.shared)
-        if self._own is None or self._own[0] != made_from:
-            self._own = made_from, _contact(*made_from)
-        return self._own[1]
+        shared = None if self.shared is None else str(self.shared)  # URIs that are equal need not be written the same.
+        made_from = (flow, public, not series.concessions.without_push, reg_id, shared)
+        if self._own is None or self._own[0] is not self.params or self._own[1] != made_from:
+            self._own = self.params, made_from, _contact(self.params, *made_from[:4], self.shared)
+        return self._own[2]
 
     def first_target(self) -> Target | None:
         """Where an attempt begins, unless that has to be looked up: where the binding was taken (REG-20)."""

@@ -176,6 +176,13 @@ def test_contact_of_the_account_that_this_one_depends_on() -> None:
     assert not subject.learn(PUBLIC, again=False)
 
 
+def test_REG_9_a_shared_contact_is_the_one_of_now_though_its_uri_counts_as_the_same() -> None:
+    subject = session()
+    for contact in ("<sip:master@203.0.113.9:5060>", "<sip:master@203.0.113.9:5060;x-line=2>"):
+        subject.shared = NameAddr.parse(contact)
+        assert str(subject.contact_on(FLOW)) == contact
+
+
 def test_PUSH_9_contact_without_push_once_the_registrar_refused_it() -> None:
     subject = session(TOTO.replace(contact_uri_params={"pn-prid": "x", "ob": None}))
     assert "pn-prid" in str(subject.contact_on(FLOW))
