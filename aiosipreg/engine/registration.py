@@ -158,7 +158,7 @@ class Registration(Course):
         self.session.authenticator.forget()
         cured = FOR_WANT_OF_CREDENTIALS + (FOR_WANT_OF_A_CERTIFICATE if certificate else ())
         if self._cycle is not None:
-            self._cured, self._again = cured, self._again or certificate
+            self._cured, self._again = max(self._cured, cured, key=len), self._again or certificate
             return []
         registered = certificate and self.state is OK
         if self.intent is not Intent.REGISTER or not (registered or self.lease.failed_for(cured)):

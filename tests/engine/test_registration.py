@@ -656,6 +656,16 @@ def test_TLS_9_a_certificate_that_comes_while_the_attempt_without_fails() -> Non
     assert driver.moves == ["F-01", "F-06", "F-38"]
 
 
+def test_TLS_9_a_certificate_and_then_a_password_that_come_while_the_attempt_without_fails() -> None:
+    driver = Driver()
+    driver.by_hand.add(Connect)
+    driver.register()
+    driver.credentials_changed(certificate=True)
+    driver.credentials_changed()
+    driver.not_connected("no", "RSP-TLS")
+    assert driver.moves == ["F-01", "F-06", "F-38"]
+
+
 def test_TLS_9_a_certificate_that_comes_while_the_attempt_without_succeeds() -> None:
     driver = started()
     driver.credentials_changed(certificate=True)
