@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from typing import Final
 
 __all__ = [
@@ -105,7 +106,9 @@ def make_room(sock: socket.socket | None) -> None:
     The usual one of Linux has room for 166 answers: fewer than may come while the event loop does something else.
     """
     if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+        # Linux gives what it may; a BSD whose limit is lower gives nothing.
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
 
 
 def give_up_after(sock: socket.socket | None, seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from aiosipreg.engine.effects import Flow
 from aiosipreg.engine.targets import Target, Transport
+from aiosipreg.net.sockets import make_room
 from aiosipreg.net.stats import Stats
 from aiosipreg.net.udp import UdpTransport
 from aiosipreg.settings import TransportParams
@@ -504,3 +506,12 @@ async def test_an_error_between_two_datagrams_costs_none(
         peer.sendto(RESPONSE, (flow.host, flow.port))
     assert await handler.next() == (200, peer.getsockname())
     assert await handler.next() == (200, peer.getsockname())
+
+
+def test_a_system_that_gives_no_such_buffer_goes_on_with_the_usual_one() -> None:
+    class Limited(socket.socket):
+        def setsockopt(self, *_: Any) -> None:
+            raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    with Limited(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        make_room(sock)
