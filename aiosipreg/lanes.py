@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiosipreg.engine.pacing import Pacer
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from aiosipreg.ports import Alarm, Expectant
 
 __all__ = ["Lanes"]
+
+_FEW: Final = 32
 
 
 class Lanes:
@@ -32,6 +34,7 @@ class Lanes:
         self._random = random
         self._lanes: dict[Target, _Lane] = {}
         self._lane_of: dict[Expectant, Target] = {}
+        self._many = _FEW
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -41,6 +44,7 @@ class Lanes:
         self.release(runner, now)
         lane = self._lanes.get(target)
         if lane is None:
+            self._tidy(now)
             lane = self._lanes[target] = _Lane(Pacer(self._pacing, self._random), self._alarm)
         self._lane_of[runner] = target
         return lane.ask(runner, now)
@@ -50,6 +54,12 @@ class Lanes:
         target = self._lane_of.pop(runner, None)
         if target is not None and self._lanes[target].forget(runner, now):
             del self._lanes[target]
+
+    def _tidy(self, now: float) -> None:
+        # A lane is kept for its pace when its last attempt ends; where names lead elsewhere every day, for nobody.
+        if len(self._lanes) >= self._many:
+            self._lanes = {target: lane for target, lane in self._lanes.items() if not lane.idle(now)}
+            self._many = _FEW + 2 * len(self._lanes)
 
 
 class _Lane:
@@ -68,6 +78,10 @@ class _Lane:
         """Give the runner's place to the next one; return whether the lane is empty."""
         self._pacer.forget(runner)
         self._alarm.set(self, self._pacer.deadline)
+        return self.idle(now)
+
+    def idle(self, now: float) -> bool:
+        """Whether nobody misses it."""
         return self._pacer.idle(now)
 
     def due(self) -> None:

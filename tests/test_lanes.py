@@ -80,6 +80,19 @@ async def test_OVL_8_the_end_of_one_attempt_is_the_turn_of_another() -> None:
 
 
 @pytest.mark.virtual_clock
+async def test_lanes_that_nobody_is_in_do_not_pile_up() -> None:
+    lanes = opened(Pacing(rate=10, in_flight=100))
+    for number in range(1000):
+        runners = Runner(), Runner()
+        for runner in runners:
+            assert admit(lanes, runner, HERE._replace(port=number + 1))
+        for runner in runners:  # The answers came before the next one might have begun.
+            lanes.release(cast("Any", runner), now())
+        await asyncio.sleep(1)
+    assert len(lanes) < 100
+
+
+@pytest.mark.virtual_clock
 async def test_who_asks_again_somewhere_else_gives_up_the_place() -> None:
     lanes = opened(None)
     runner = Runner()
