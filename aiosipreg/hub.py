@@ -202,6 +202,7 @@ class Hub:
     def admit(self, runner: Expectant, target: Target) -> bool:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later (OVL-8)."""
         if self._pacing is None and len(self._table) + self._asking < _UNCOUNTED:
+            self.release(runner)
             return True
         return self._lanes.admit(runner, target, self.now())
 
