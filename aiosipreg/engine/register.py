@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
-from aiosipreg.engine.repairs import Concessions
+from aiosipreg.engine.repairs import NO_CONCESSIONS
 from aiosipreg.engine.size import compacted
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from aiosipreg.engine.effects import Flow
+    from aiosipreg.engine.repairs import Concessions
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import OtherUri, ParamValue, Response
 
@@ -100,7 +101,7 @@ class RegisterSeries:
     )  # fmt: skip
 
     def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random, keep: bool = False) -> None:
-        self.concessions = Concessions()
+        self.concessions = NO_CONCESSIONS
         self._registrar = params.registrar
         self.call_id = f"{random.getrandbits(96):024x}"
         self.from_tag = f"{random.getrandbits(64):016x}"

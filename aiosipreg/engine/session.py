@@ -71,9 +71,9 @@ class Session:
     """
 
     __slots__ = (
-        "_own", "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact", "doubtful",
-        "flow", "flows", "home", "hop", "keepalive", "kept", "mapped", "offered", "outbound", "params", "policy",
-        "public", "questions", "random", "reg_id", "series", "shared", "timers", "user_agent",
+        "_made_from", "_own", "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact",
+        "doubtful", "flow", "flows", "home", "hop", "keepalive", "kept", "mapped", "offered", "outbound", "params",
+        "policy", "public", "questions", "random", "reg_id", "series", "shared", "timers", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -100,7 +100,8 @@ class Session:
         self.flow: Flow | None = None
         self.hop: Hop | None = None
         self.contact: NameAddr | None = None
-        self._own: tuple[_MadeFrom, NameAddr] | None = None
+        self._own: NameAddr | None = None
+        self._made_from: _MadeFrom | None = None
         self.bound: NameAddr | None = None
         self.bound_extras: tuple[NameAddr, ...] = ()
         self.offered: tuple[NameAddr, ...] = ()
@@ -130,9 +131,9 @@ class Session:
         reg_id = self.reg_id if series.outbound else None
         public = None if self._hopes_for_outbound else self.public
         made_from = (self.params, flow, public, not series.concessions.without_push, reg_id, self.shared)
-        if self._own is None or self._own[0] != made_from:
-            self._own = made_from, _contact(*made_from)
-        return self._own[1]
+        if self._own is None or self._made_from != made_from:
+            self._made_from, self._own = made_from, _contact(*made_from)
+        return self._own
 
     def first_target(self) -> Target | None:
         """Where an attempt begins, unless that has to be looked up: where the binding was taken (REG-20)."""
