@@ -59,7 +59,7 @@ class ProxyConfig(Standing):
         self._cautioned = False
         self._told: Told | None = None
         self._broadcast: Broadcast | None = None
-        self._waiters = Waiters()
+        self._waiters: Waiters | None = None
         self._fetches: tuple[Fetch, ...] = ()
         self._flows = Flows(params, core, host, self)
 
@@ -204,7 +204,8 @@ class ProxyConfig(Standing):
             fetch.end()
         if self._broadcast is not None:
             self._broadcast.close()
-        self._waiters.close(CoreClosedError(f"{self.identity} was removed while somebody waited for it"))
+        if self._waiters is not None:
+            self._waiters.close(CoreClosedError(f"{self.identity} was removed while somebody waited for it"))
 
     # How it is done.
 
@@ -220,7 +221,7 @@ class ProxyConfig(Standing):
         if self._broadcast is not None:
             self._broadcast.publish(told.event)
         self._core._publish(told)
-        if self._waiters.heard:
+        if self._waiters is not None:
             self._waiters.tell(told.event)
 
     def _challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:
@@ -296,9 +297,13 @@ class ProxyConfig(Standing):
 
     async def _wait(self, wanted: Callable[[RegistrationEvent], bool], timeout: float | None) -> RegistrationEvent:
         self._check(_Phase.OPEN, _Phase.LEAVING)
+        waiters = self._waiters = self._waiters or Waiters()
         try:
-            return await self._waiters.wait(wanted, timeout)
+            return await waiters.wait(wanted, timeout)
         except TimeoutError:
             event = self._standing
             text = f"{self.identity} is {self.state} after {timeout:g} s: {event.message}"
             raise RegistrationTimeout(text, event) from None
+        finally:
+            if not waiters.heard:
+                self._waiters = None

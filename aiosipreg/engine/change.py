@@ -28,7 +28,7 @@ class Changed(NamedTuple):
         outcome: What ended the attempt, if that is what happened.
         binding: The binding in place.
         retry_at: When the next attempt begins by itself.
-        wait: Seconds until then, for the sentence.
+        wait: Seconds for the sentence: until then, or the lifetime that was granted.
         paused: Nothing begins by itself.
         flow: The reg-id of the flow that this happened to, where there are several.
     """

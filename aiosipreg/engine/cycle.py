@@ -26,7 +26,7 @@ from aiosipreg.engine.effects import (
     Send,
     TargetFailed,
 )
-from aiosipreg.engine.outcome import Outcome, capped_retry_after
+from aiosipreg.engine.outcome import NOTHING_TRIED, Outcome, capped_retry_after
 from aiosipreg.engine.redirects import Detour
 from aiosipreg.engine.register import mapped_address
 from aiosipreg.engine.repairs import repair
@@ -303,7 +303,7 @@ class Cycle:
             return self._authenticate(contact, now)
         if contact is None:
             return [Keep(self._put(Step.KEEPING))]
-        session.series.registrar = self._detour.registrar
+        session.series.ask(self._detour.registrar)
         transaction = session.request(self.purpose, flow, contact, now)
         stream = self.walk.widen(flow.target, len(transaction.data), self._detour.next_hop, session.params)
         if stream is not None:
@@ -394,7 +394,7 @@ class Cycle:
             # RDR-7: where a redirect led counts for one attempt only, unless we are accepted there.
             self._session.leave(self._target)
         sent_at = self._transaction.started_at if self._transaction is not None else self.started_at
-        tried = {str(place): why for place, why in self.walk.tried.items()}
+        tried = {str(place): why for place, why in self.walk.tried.items()} or NOTHING_TRIED
         until = self.walk.until if row is self.walk.why[0] else None
         self.outcome = Outcome(row, response, grant, sent_at, cause, self._target, tried, until)
         return []

@@ -196,7 +196,8 @@ def digest_response(
 class DigestSession:
     """Credentials applied to one challenge: what stays the same for as long as its nonce lives.
 
-    HA1 and the constant part of the header are kept, so that a refresh on a kept nonce costs one hash.
+    HA1 is kept, so that a refresh on a kept nonce costs one hash. The header is put together for each request: kept it
+    would be the largest thing that an account has.
 
     Attributes:
         realm: Realm of the challenge.
@@ -212,8 +213,7 @@ class DigestSession:
     """
 
     __slots__ = (
-        "_base", "_cnonce", "_ha1", "_head", "_identity", "_quoted_nonce", "_tail", "_uri",
-        "algorithm", "header", "nonce", "qop", "realm",
+        "_base", "_cnonce", "_ha1", "_identity", "_odd_nonce", "_tail", "algorithm", "header", "nonce", "qop", "realm",
     )  # fmt: skip
     algorithm: Algorithm
     header: str
@@ -221,8 +221,7 @@ class DigestSession:
     qop: Qop
     realm: str
     _cnonce: str
-    _quoted_nonce: str
-    _uri: str | None
+    _odd_nonce: str | None
 
     def __init__(self, offer: Offer, info: AuthInfo, policy: DigestPolicy) -> None:
         challenge, algorithm, self.qop = offer
@@ -239,13 +238,14 @@ class DigestSession:
         stored = info.ha1.lower() if info.ha1 is not None else None
         self._base = stored or algorithm.hash(_octets(f"{name}:{realm}:{password}"))
         self._identity = f"Digest {username}, realm={_echo(challenge, 'realm', realm)}"
-        # Echoed as received, in letter case too (AUTH-7); absent stays absent, an empty opaque stays empty (AUTH-18).
-        self._tail = f", algorithm={challenge.algorithm}" if challenge.algorithm is not None else ""
-        if challenge.opaque is not None:
-            self._tail += f", opaque={_echo(challenge, 'opaque', challenge.opaque)}"
-        if hidden:
-            self._tail += ", userhash=true"
+        opaque = None if challenge.opaque is None else _echo(challenge, "opaque", challenge.opaque)
+        self._tail = _tail(challenge.algorithm, opaque, hidden)
         self._start(challenge.nonce, _echo(challenge, "nonce", challenge.nonce))
+
+    @property
+    def quoted_nonce(self) -> str:
+        """The nonce as it is sent back."""
+        return self._odd_nonce or quote(self.nonce)
 
     def __repr__(self) -> str:
         return f"DigestSession(realm={self.realm!r}, algorithm={self.algorithm.name}, qop={self.qop.value!r})"
@@ -262,15 +262,13 @@ class DigestSession:
         """
         if self.algorithm.session:
             cnonce = self._cnonce = self._cnonce or cnonce
-        if uri != self._uri:
-            self._uri = uri
-            self._head = f"{self._identity}, nonce={self._quoted_nonce}, uri={quote(uri)}{self._tail}"
+        head = f"{self._identity}, nonce={self.quoted_nonce}, uri={_quoted(uri)}{self._tail}"
         ha1, qop, count = self._ha1 or self._key(cnonce), self.qop.value, f"{nc:08x}"
         ha2 = _ha2(self.algorithm.hash, method, uri, body if self.qop is Qop.AUTH_INT else None)
         if not qop:
-            return f'{self._head}, response="{digest_response(self.algorithm, ha1, ha2, nonce=self.nonce)}"'
+            return f'{head}, response="{digest_response(self.algorithm, ha1, ha2, nonce=self.nonce)}"'
         response = digest_response(self.algorithm, ha1, ha2, nonce=self.nonce, qop=qop, nc=count, cnonce=cnonce)
-        return f'{self._head}, response="{response}", qop={qop}, nc={count}, cnonce={quote(cnonce)}'
+        return f'{head}, response="{response}", qop={qop}, nc={count}, cnonce={quote(cnonce)}'
 
     def verify(
         self, authentication_info: Mapping[str, str], *, uri: str, nc: int, cnonce: str, body: bytes = b""
@@ -323,21 +321,34 @@ class DigestSession:
         other = object.__new__(DigestSession)
         for name in ("algorithm", "header", "qop", "realm", "_base", "_identity", "_tail"):
             setattr(other, name, getattr(self, name))
-        other._start(nonce, quote(nonce))
+        other._start(nonce)
         return other
 
-    def _start(self, nonce: str, quoted_nonce: str) -> None:
+    def _start(self, nonce: str, as_received: str | None = None) -> None:
         self.nonce = nonce
+        # One whose quoted string can be made from it needs no other copy.
+        self._odd_nonce = None if as_received == quote(nonce) else as_received
         self._cnonce = ""
         self._ha1 = "" if self.algorithm.session else self._base
-        self._quoted_nonce = quoted_nonce
-        self._uri = None
-        self._head = ""
 
     def _key(self, cnonce: str) -> str:
         if not self._ha1:
             self._ha1 = self.algorithm.hash(_octets(f"{self._base}:{self.nonce}:{cnonce}"))
         return self._ha1
+
+
+_quoted = lru_cache(quote)
+
+
+@lru_cache
+def _tail(algorithm: str | None, opaque: str | None, hidden: bool) -> str:
+    """What is echoed as received, in letter case too (AUTH-7); it is the same for all accounts of most registrars.
+
+    Absent stays absent, an empty opaque stays empty (AUTH-18).
+    """
+    named = "" if algorithm is None else f", algorithm={algorithm}"
+    seen = "" if opaque is None else f", opaque={opaque}"
+    return f"{named}{seen}{', userhash=true' if hidden else ''}"
 
 
 @lru_cache

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiosipreg.engine.change import Changed
 from aiosipreg.engine.keepalive import upkeep
+from aiosipreg.engine.outcome import NOTHING_TRIED
 from aiosipreg.engine.replies import Then
 from aiosipreg.engine.timers import SHORTEST_CYCLE
 from aiosipreg.engine.transitions import TRANSITIONS
@@ -32,6 +33,7 @@ FOR_WANT_OF_CREDENTIALS = (
 )  # fmt: skip
 # With TLS 1.3 a server that wants a certificate hangs up when the handshake is over.
 FOR_WANT_OF_A_CERTIFICATE = (Reason.TLS_ERROR, Reason.IO_ERROR)
+_LONG_AGO = -math.inf
 _HOUR = 3600.0
 _MOST_ATTEMPTS = 60
 _ENGAGED = (RegistrationState.PROGRESS, RegistrationState.OK, RegistrationState.REFRESHING)
@@ -84,7 +86,7 @@ class Lease:
         self.binding: Binding | None = None
         self.bindings: tuple[Binding, ...] = ()
         self.flow: Flow | None = None
-        self.flow_since = -math.inf
+        self.flow_since = _LONG_AGO
         self.proven = True
         self.upkeep: Upkeep | None = None
         self.service_route: tuple[NameAddr, ...] = ()
@@ -94,12 +96,12 @@ class Lease:
         self.refresh_at: float | None = None
         self.retry_at: float | None = None
         self.residual_until: float | None = None
-        self.started_at = self.woken_at = self._window_at = -math.inf
+        self.started_at = self.woken_at = self._window_at = _LONG_AGO
         self.paused = self.hurried = False
         self._attempts = 0
         self.failures = 0
         self.cause: Row | None = None
-        self.tried: Mapping[str, str] = {}
+        self.tried: Mapping[str, str] = NOTHING_TRIED
 
     @property
     def expires_at(self) -> float | None:
@@ -109,7 +111,7 @@ class Lease:
     @property
     def bound_at(self) -> float:
         """When the request that brought the binding was sent; long ago without one."""
-        return -math.inf if self.binding is None else self.binding.expires_at - self.binding.expires
+        return _LONG_AGO if self.binding is None else self.binding.expires_at - self.binding.expires
 
     @property
     def deadline(self) -> float | None:
@@ -224,7 +226,9 @@ class Lease:
         self.store(grant)
         if self.proven:
             self.failures = 0
-        return self.move("F-05" if self.state is RegistrationState.PROGRESS else "F-25", outcome, reason=grant.doubt)
+        assert grant.binding is not None  # noqa: S101
+        name = "F-05" if self.state is RegistrationState.PROGRESS else "F-25"
+        return self.move(name, outcome, reason=grant.doubt, wait=grant.binding.expires)
 
     def fail(self, outcome: Outcome, now: float, wait: float | None, *, final: bool) -> Changed:
         """An attempt came to nothing (F-06 to F-08, F-26 to F-28).
@@ -268,7 +272,7 @@ class Lease:
             name: The row, such as ``F-05``.
             outcome: What ended the attempt, if that is what happened.
             reason: Instead of the reason of the outcome.
-            wait: Seconds until the next attempt.
+            wait: Seconds that the report names: until the next attempt, or the lifetime that was granted.
 
         Raises:
             AssertionError: The row does not start in the present state: an error in the machine.
@@ -278,8 +282,10 @@ class Lease:
             raise AssertionError(f"{name} does not start in {self.state}")
         old, self.state = self.state, transition.target
         if outcome is not None:
-            self.cause = outcome.row if outcome.grant is None else None
+            self.cause = None if outcome.row.then is Then.SUCCEED else outcome.row
             self.tried = outcome.tried
+            # What was granted is kept here, and a report may be kept for as long.
+            outcome = outcome._replace(grant=None)
         if reason is None:
             reason = outcome.row.reason if outcome is not None else Reason.NONE
         retry_at = None if self.paused else self.retry_at

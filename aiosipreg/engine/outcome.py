@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiosipreg.engine.timers import LONGEST_RETRY_AFTER, LONGEST_SECURE_RETRY_AFTER
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from aiosipreg.engine.targets import Target
     from aiosipreg.wire import Response
 
-__all__ = ["Outcome", "capped_retry_after"]
+__all__ = ["NOTHING_TRIED", "Outcome", "capped_retry_after"]
+
+NOTHING_TRIED: Final[Mapping[str, str]] = MappingProxyType({})
+"""What failed in an attempt that succeeded at once: one for all accounts."""
 
 
 def capped_retry_after(response: Response | None, target: Target | None) -> float | None:
@@ -53,7 +56,7 @@ class Outcome(NamedTuple):
     sent_at: float = 0.0
     cause: str = ""
     target: Target | None = None
-    tried: Mapping[str, str] = MappingProxyType({})
+    tried: Mapping[str, str] = NOTHING_TRIED
     until: float | None = None
 
     @property

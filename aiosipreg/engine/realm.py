@@ -5,11 +5,12 @@ from __future__ import annotations
 import enum
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from aiosipreg.engine.digest import Qop
+from aiosipreg.engine.digest import Algorithm, Qop
 from aiosipreg.errors import ParseError
-from aiosipreg.wire import Challenge, Params, quote
+from aiosipreg.wire import Challenge, Params
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,8 +24,9 @@ __all__ = ["Nonce", "Realm", "Sent", "is_less", "is_related", "worth"]
 # The weakest first.
 _PROTECTION: Final = (Qop.NONE, Qop.AUTH, Qop.AUTH_INT)
 
-# What an answer is made from: of a challenge that is kept nothing else is.
-_DIRECTIVES: Final = ("realm", "nonce", "opaque", "algorithm", "qop", "charset", "userhash")
+# What an answer is made from beside the nonce: of a challenge that is kept nothing else is.
+_DIRECTIVES: Final = frozenset({"realm", "opaque", "algorithm", "qop", "charset", "userhash"})
+_FORMS: Final = 256
 _LONGEST_NONCE: Final = 4096
 
 
@@ -57,14 +59,23 @@ class Sent(enum.Enum):
 
 
 class Realm:
-    """What is known of one realm of one kind of server."""
+    """What is known of one realm of one kind of server.
+
+    Attributes:
+        header: Where it asks: ``WWW-Authenticate`` or ``Proxy-Authenticate``.
+        name: The realm.
+        rows: What it asks, until that is answered.
+        form: What was answered last, without its nonce: the same for all accounts of a registrar.
+    """
 
     __slots__ = (
-        "cnonce", "count", "doubtful", "info", "nonce", "proven", "recalled", "refusals", "rows", "sent", "server",
-        "session", "stales", "unrelated", "uri",
+        "cnonce", "count", "doubtful", "form", "header", "info", "name", "nonce", "proven", "recalled", "refusals",
+        "rows", "sent", "server", "session", "stales", "unrelated", "uri",
     )  # fmt: skip
 
-    def __init__(self, server: str, proven: tuple[int, int] = (0, 0)) -> None:
+    def __init__(self, header: str, name: str, server: str, proven: tuple[int, int] = (0, 0)) -> None:
+        self.header = header
+        self.name = name
         self.server = server
         # The strongest algorithm and the best protection that ever succeeded here (SEC-1).
         self.proven = proven
@@ -72,6 +83,7 @@ class Realm:
         self.info: AuthInfo | None = None
         self.session: DigestSession | None = None
         self.rows: tuple[Offer, ...] = ()
+        self.form: Challenge | None = None
         self.nonce = ""
         self.count = 0
         self.refusals = 0
@@ -80,6 +92,18 @@ class Realm:
         self.recalled = False
         # SEC-6: it asked over TLS, and is none of the names that the server proved; nor do our credentials name it.
         self.unrelated = self.doubtful = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it apart from others."""
+        return self.header, self.name
+
+    def answer(self, challenge: Challenge, session: DigestSession) -> None:
+        """Answer a challenge with this session."""
+        directives = [item for item in challenge.params.items() if item[0] in _DIRECTIVES]
+        self.form = _form(challenge.header, challenge.scheme, tuple(directives))
+        self.rows = ()
+        self.adopt(session)
 
     def adopt(self, session: DigestSession) -> None:
         """Answer with this session; a nonce that comes back is counted on (AUTH-16)."""
@@ -107,9 +131,11 @@ class Realm:
         session = self.session
         if session is None:
             return None
-        strength, protection = worth(session)
-        self.proven = max(strength, self.proven[0]), max(protection, self.proven[1])
+        offered = worth(session)
+        if is_less(self.proven, offered):
+            self.proven = _both(offered, self.proven)
         proof = session.verify(told, uri=self.uri, nc=self.count, cnonce=self.cnonce, body=body)
+        self.cnonce = ""
         nonce = told.get("nextnonce")
         if nonce and nonce != self.nonce:
             with suppress(ParseError):  # It is unfit to be sent (SEC-12).
@@ -122,15 +148,19 @@ class Realm:
         # The key of a -sess algorithm was made with a cnonce that is not kept.
         if session is None or session.algorithm.session:
             return self.rows[0].challenge if self.recalled else None
-        row = next((row.challenge for row in self.rows if row.algorithm is session.algorithm), None)
-        if row is None:
+        form = self.form
+        assert form is not None  # noqa: S101
+        if self.rows and session.algorithm not in [row.algorithm for row in self.rows]:
             return None
-        params = {name: row.params[name] for name in _DIRECTIVES if name in row.params}
-        if row.nonce != session.nonce:
-            params["nonce"] = quote(session.nonce)
+        params = dict(form.params) | {"nonce": session.quoted_nonce}
         if sum(len(value or "") for value in params.values()) > _LONGEST_NONCE:
             return None
-        return Challenge(row.header, row.scheme, Params.of(params))
+        return Challenge(form.header, form.scheme, Params.of(params))
+
+
+@lru_cache(_FORMS)
+def _form(header: str, scheme: str, directives: tuple[tuple[str, str | None], ...]) -> Challenge:
+    return Challenge(header, scheme, Params.of(dict(directives)))
 
 
 def is_less(offered: tuple[int, int], proven: tuple[int, int]) -> bool:
@@ -158,4 +188,16 @@ def _domain(name: str) -> str:
 
 def worth(answer: Offer | DigestSession) -> tuple[int, int]:
     """The strength of an algorithm and its protection, which `is_less` compares."""
-    return answer.algorithm.strength, _PROTECTION.index(answer.qop)
+    return _worth(answer.algorithm, answer.qop)
+
+
+# Each account keeps one of these pairs, and there are not many.
+@lru_cache
+def _worth(algorithm: Algorithm, qop: Qop) -> tuple[int, int]:
+    return algorithm.strength, _PROTECTION.index(qop)
+
+
+@lru_cache
+def _both(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    """The stronger of two, in each respect."""
+    return max(one[0], other[0]), max(one[1], other[1])

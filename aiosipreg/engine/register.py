@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
-from aiosipreg.engine.repairs import Concessions
+from aiosipreg.engine.repairs import NO_CONCESSIONS
 from aiosipreg.engine.size import compacted
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from aiosipreg.engine.effects import Flow
+    from aiosipreg.engine.repairs import Concessions
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import OtherUri, ParamValue, Response
 
@@ -100,7 +101,7 @@ class RegisterSeries:
     )  # fmt: skip
 
     def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random, keep: bool = False) -> None:
-        self.concessions = Concessions()
+        self.concessions = NO_CONCESSIONS
         self._registrar = params.registrar
         self.call_id = f"{random.getrandbits(96):024x}"
         self.from_tag = f"{random.getrandbits(64):016x}"
@@ -121,13 +122,8 @@ class RegisterSeries:
         self.concessions = concessions
         self._fix()
 
-    @property
-    def registrar(self) -> SipUri:
-        """Who is asked; another one after a redirect (RDR-4)."""
-        return self._registrar
-
-    @registrar.setter
-    def registrar(self, registrar: SipUri) -> None:
+    def ask(self, registrar: SipUri) -> None:
+        """Have the next request go to this registrar: another one after a redirect (RDR-4)."""
         if registrar is not self._registrar:
             self._registrar = registrar
             self._fix()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import Response
 
-__all__ = ["Concessions", "repair"]
+__all__ = ["NO_CONCESSIONS", "Concessions", "repair"]
 
 _HIGHEST_FLOOR = 86_400
 
@@ -49,6 +49,10 @@ class Concessions(NamedTuple):
             wished = (*wished, *(tag for tag in ("path", "outbound") if tag not in named))
         kept = tuple(tag for tag in wished if tag.lower() not in self.without_tags)
         return (*kept, *(tag for tag in self.with_tags if tag not in kept))
+
+
+NO_CONCESSIONS: Final = Concessions()
+"""What most registrars want: one for all accounts."""
 
 
 def _usual(params: ProxyParams) -> tuple[str, ...]:

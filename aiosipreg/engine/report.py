@@ -75,15 +75,15 @@ def sentence(
         transition: The row of the state table.
         outcome: What ended the attempt, if that is what happened.
         reason: The reason that is reported.
-        wait: Seconds until the next attempt; ``None`` when there is none by itself.
+        wait: Seconds until the next attempt; ``None`` when there is none by itself. After a success the lifetime of the
+            binding.
         paused: It is not made before somebody resumes.
     """
     if reason in _DOUBTS and transition.target in (RegistrationState.OK, RegistrationState.CLEARED):
         return _DOUBTS[reason]
-    binding = outcome.grant.binding if outcome is not None and outcome.grant is not None else None
-    if binding is not None and transition.target is RegistrationState.OK:
-        brief = ", which is very brief" if binding.expires < _BRIEF else ""
-        return f"registered for {binding.expires:.0f} s{brief}"
+    if wait is not None and transition.target is RegistrationState.OK:
+        brief = ", which is very brief" if wait < _BRIEF else ""
+        return f"registered for {wait:.0f} s{brief}"
     if outcome is None or (transition.id in _PLAIN and outcome.row.id != "RSP-NET"):
         return _PLAIN.get(transition.id, "registering")
     if wait is None:

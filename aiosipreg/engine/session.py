@@ -71,9 +71,9 @@ class Session:
     """
 
     __slots__ = (
-        "_own", "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact", "doubtful",
-        "flow", "flows", "home", "hop", "keepalive", "kept", "mapped", "offered", "outbound", "params", "policy",
-        "public", "questions", "random", "reg_id", "series", "shared", "timers", "user_agent",
+        "_made_from", "_own", "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact",
+        "doubtful", "flow", "flows", "home", "hop", "keepalive", "kept", "mapped", "offered", "outbound", "params",
+        "policy", "public", "questions", "random", "reg_id", "series", "shared", "timers", "user_agent",
     )  # fmt: skip
 
     def __init__(

@@ -29,6 +29,8 @@ _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _SEPARATORS = re.compile(r"[-.()]")
 # The form of nearly every address-of-record and Contact.
 _USUAL = re.compile(r"(sips?):([A-Za-z0-9+._-]++)@([A-Za-z0-9.:_-]++)")
+# The same text for all URIs.
+_SCHEMES: Final = {"sip": "sip", "sips": "sips"}
 _PASSWORD = re.compile(r":[^:@]*+:[^@]*+@")
 _MARK = "-_.!~*'()"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" + _MARK)
@@ -88,11 +90,12 @@ class SipUri:
         if len(text) > MAX_LENGTH:
             raise ParseError(hide_password(text), MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
         if usual := _USUAL.fullmatch(text):
-            return _trusted(usual[1], usual[2], *parse_hostport(usual[3]), NO_PARAMS, NO_PARAMS, None, text)
+            return _trusted(_SCHEMES[usual[1]], usual[2], *parse_hostport(usual[3]), NO_PARAMS, NO_PARAMS, None, text)
         if found := _FORBIDDEN.search(text):
             raise ParseError(hide_password(text), found.start(), "no blank, control character or angle bracket")
         scheme, colon, _ = text.partition(":")
-        if not colon or (scheme := scheme.lower()) not in ("sip", "sips"):
+        scheme = _SCHEMES.get(scheme.lower(), "") if colon else ""
+        if not scheme:
             raise ParseError(hide_password(text), 0, "a URI that begins with sip: or sips:")
         userinfo, hostport, params, headers = _parts(text)
         user = password = None
@@ -166,7 +169,7 @@ def _checked(
     params: Mapping[str, str | None],
     headers: Mapping[str, str | None],
 ) -> _Place:
-    if scheme not in ("sip", "sips"):
+    if scheme not in _SCHEMES:
         raise ConfigError("scheme", scheme, "'sip' or 'sips'")
     check_port("port", port)
     return (
