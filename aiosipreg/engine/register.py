@@ -102,8 +102,8 @@ class RegisterSeries:
     def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random, keep: bool = False) -> None:
         self.concessions = Concessions()
         self._registrar = params.registrar
-        self.call_id = f"{random.getrandbits(96):024x}"
-        self.from_tag = f"{random.getrandbits(64):016x}"
+        self.call_id = random.randbytes(12).hex()
+        self.from_tag = random.randbytes(8).hex()
         self.cseq = 0
         self._user_agent = user_agent
         # RFC 6223 4.2.2: offered anew in each request (KA-13).

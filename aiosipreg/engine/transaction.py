@@ -18,7 +18,7 @@ Owner = TypeVar("Owner")
 
 def new_branch(random: Random) -> str:
     """A branch that was never used before: the cookie and 64 random bits in lower case (TXN-11, GRM-17)."""
-    return f"z9hG4bK{random.getrandbits(64):016x}"
+    return f"z9hG4bK{random.randbytes(8).hex()}"
 
 
 class TransactionState(enum.Enum):
