@@ -107,8 +107,9 @@ class Realm:
         session = self.session
         if session is None:
             return None
-        strength, protection = worth(session)
-        self.proven = max(strength, self.proven[0]), max(protection, self.proven[1])
+        strength, protection = shown = worth(session)
+        if shown != self.proven:
+            self.proven = max(strength, self.proven[0]), max(protection, self.proven[1])
         proof = session.verify(told, uri=self.uri, nc=self.count, cnonce=self.cnonce, body=body)
         nonce = told.get("nextnonce")
         if nonce and nonce != self.nonce:
