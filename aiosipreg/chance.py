@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from random import SystemRandom
 from typing import Final
+from weakref import WeakSet
 
 __all__ = ["Chance"]
 
 _PAGE: Final = 4096
+_living: Final[WeakSet[Chance]] = WeakSet()
 
 
 class Chance(SystemRandom):
@@ -22,11 +24,11 @@ class Chance(SystemRandom):
         super().__init__()
         self._page = b""
         self._used = 0
-        self._process = os.getpid()
+        _living.add(self)
 
     def random(self) -> float:
         """A number from 0 up to but not including 1."""
-        return (int.from_bytes(self._take(7), "big") >> 3) * 2**-53
+        return (int.from_bytes(self.randbytes(7), "big") >> 3) * 2**-53
 
     def getrandbits(self, k: int) -> int:
         """So many random bits.
@@ -37,12 +39,27 @@ class Chance(SystemRandom):
         if k < 0:
             raise ValueError("number of bits must be non-negative")
         count = (k + 7) // 8
-        return int.from_bytes(self._take(count), "big") >> (8 * count - k)
+        return int.from_bytes(self.randbytes(count), "big") >> (8 * count - k)
 
-    def _take(self, count: int) -> bytes:
-        start, self._used = self._used, self._used + count
-        if self._used > len(self._page) or self._process != os.getpid():
-            self._process = os.getpid()
-            self._page = os.urandom(max(_PAGE, count))
-            start, self._used = 0, count
+    def randbytes(self, n: int) -> bytes:
+        """So many random octets.
+
+        Raises:
+            ValueError: Fewer than none.
+        """
+        if n < 0:
+            raise ValueError("number of octets must be non-negative")
+        start, self._used = self._used, self._used + n
+        if self._used > len(self._page):
+            self._page = os.urandom(max(_PAGE, n))
+            start, self._used = 0, n
         return self._page[start : self._used]
+
+
+def _forked() -> None:
+    # To ask for the process id each time is a call of the system.
+    for chance in _living:
+        chance._page = b""
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -195,7 +195,7 @@ class Core:
         hub = self._running()
         if isinstance(params, str):
             params = ProxyParams(params)
-        id_ = params.id or f"proxy_config_{self._random.getrandbits(64):016x}"
+        id_ = params.id or f"proxy_config_{self._random.randbytes(8).hex()}"
         if id_ in self._proxies:
             raise ConfigError("id", id_, "an id that no other account has")
         proxy = ProxyConfig(self._keeper.look_up(params), id_, self, hub)

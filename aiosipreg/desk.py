@@ -23,7 +23,7 @@ __all__ = ["Desk"]
 class Principal(Protocol):
     """Whom a desk stands for."""
 
-    def report(self, machine: Registration, changed: Changed) -> None:
+    def report(self, machine: Registration, changed: Changed, now: float) -> None:
         """A machine changed."""
 
     def challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:
@@ -59,10 +59,10 @@ class Desk:
             return settings.tls or owner._tls
         return client_tls(settings, owner._keyring, owner._tls, foreign=connect.foreign)
 
-    def report(self, report: Changed | Concluded) -> None:
+    def report(self, report: Changed | Concluded, now: float) -> None:
         """Pass a change on; only queries conclude, and they have an account of their own."""
         assert isinstance(report, Changed)  # noqa: S101
-        self._principal.report(self._machine, report)
+        self._principal.report(self._machine, report, now)
 
     def known(self, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand; none while a provider of the account's own is to be asked before them."""

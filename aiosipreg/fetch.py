@@ -91,7 +91,7 @@ class Fetch:
         """The question to the auth provider."""
         return self._asker.inquiry(ask)
 
-    def report(self, report: Changed | Concluded) -> None:
+    def report(self, report: Changed | Concluded, _now: float) -> None:
         """The attempt ended."""
         if not self._result.done() and isinstance(report, Concluded):
             self._result.set_result(report.outcome)

@@ -60,7 +60,7 @@ class Flows:
         self.runners: tuple[Runner[Registration], ...] = ()
         # Flows to proxies that were taken out of the settings, until their bindings are removed.
         self._leaving: tuple[Runner[Registration], ...] = ()
-        self._reports: tuple[tuple[Registration, Changed], ...] = ()
+        self._reports: tuple[tuple[Registration, Changed, float], ...] = ()
         self._gathering = False
         self._state = RegistrationState.NONE
         check_outbound(params)
@@ -154,13 +154,13 @@ class Flows:
         self.runners = runners
         self._set.flows = tuple(runner.machine for runner in runners)
 
-    def report(self, machine: Registration, changed: Changed) -> None:
+    def report(self, machine: Registration, changed: Changed, now: float) -> None:
         """A machine changed: so did the account, or it has to be seen what that means for it."""
         if not self.several:
             self._state = changed.state
-            self._account._tell(changed)
+            self._account._tell(changed, now)
             return
-        self._reports = (*self._reports, (machine, changed))
+        self._reports = (*self._reports, (machine, changed, now))
         if not self._gathering:
             self._gathering = True
             self._settle()
@@ -171,9 +171,9 @@ class Flows:
         reports, self._reports = self._reports, ()
         self._gathering = False
         self._dismiss()
-        for machine, changed in reports:
+        for machine, changed, now in reports:
             old, self._state = self._state, self.state
-            self._account._tell(self._public(changed, old, machine.session.reg_id))
+            self._account._tell(self._public(changed, old, machine.session.reg_id), now)
 
     def _review(self) -> None:
         # Each round begins or ends a flow, and one that ended begins no more while another one stays plain.

@@ -180,9 +180,9 @@ class Hub:
         # Before and after: what stands in front because a target failed must not open a way down either.
         return without_descent(self._marks.order(without_descent(located.targets), self.now()))
 
-    def refusal(self, runner: Expectant, target: Target, *, insist: bool) -> Refusal | None:
+    def refusal(self, runner: Expectant, target: Target, now: float, *, insist: bool) -> Refusal | None:
         """Why nothing is to be sent to a target now, as far as attempts of any account have shown (DNS-17, OVL-7)."""
-        return self._marks.refusal(target, runner, self.now(), insist=insist)
+        return self._marks.refusal(target, runner, now, insist=insist)
 
     def target_failed(self, runner: Expectant, failure: TargetFailed, flow: Flow | None) -> None:
         """An attempt of the runner at a target came to nothing; its last request went out on that flow."""
@@ -199,16 +199,16 @@ class Hub:
         """The runner makes no more attempts."""
         self._marks.forget(runner)
 
-    def admit(self, runner: Expectant, target: Target) -> bool:
+    def admit(self, runner: Expectant, target: Target, now: float) -> bool:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later (OVL-8)."""
         if self._pacing is None and len(self._table) + self._asking < _UNCOUNTED:
-            self.release(runner)
+            self.release(runner, now)
             return True
-        return self._lanes.admit(runner, target, self.now())
+        return self._lanes.admit(runner, target, now)
 
-    def release(self, runner: Expectant) -> None:
+    def release(self, runner: Expectant, now: float) -> None:
         """The runner's attempt waits for no answer any more."""
-        self._lanes.release(runner, self.now())
+        self._lanes.release(runner, now)
 
     async def keep(self, session: Session) -> None:
         """Have what must outlive the process written down; never raises."""
@@ -230,9 +230,9 @@ class Hub:
         self.stats.sent += 1
         self.stats.retransmitted += send.again
 
-    def done(self, branch: str) -> None:
+    def done(self, branch: str, now: float) -> None:
         """No answer to this request is expected any more."""
-        self._table.close(branch, self.now())
+        self._table.close(branch, now)
 
     def use(self, runner: Expectant, flow: Flow) -> None:
         """Keep the connection, and call ``runner.flow_lost()`` when it is gone all the same."""

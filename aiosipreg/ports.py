@@ -161,7 +161,7 @@ class Host(Protocol):
         """Resolve a URI; raises `ResolutionFailed`, and `NoTransport` when none of ours leads there."""
         ...
 
-    def refusal(self, runner: Expectant, target: Target, *, insist: bool) -> Refusal | None:
+    def refusal(self, runner: Expectant, target: Target, now: float, *, insist: bool) -> Refusal | None:
         """Why nothing is to be sent to a target now, as far as attempts of any account have shown (DNS-17, OVL-7)."""
         ...
 
@@ -171,11 +171,11 @@ class Host(Protocol):
     def close_flow(self, wish: CloseFlow) -> None:
         """Close a flow for all who use it."""
 
-    def admit(self, runner: Expectant, target: Target) -> bool:
+    def admit(self, runner: Expectant, target: Target, now: float) -> bool:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later."""
         ...
 
-    def release(self, runner: Expectant) -> None:
+    def release(self, runner: Expectant, now: float) -> None:
         """The runner's attempt waits for no answer any more."""
 
     def forget(self, runner: Expectant) -> None:
@@ -195,7 +195,7 @@ class Host(Protocol):
     def send(self, runner: Expectant, send: Send) -> None:
         """Send a request whose answers go to the runner; raises `OSError`."""
 
-    def done(self, branch: str) -> None:
+    def done(self, branch: str, now: float) -> None:
         """No answer to this request is expected any more."""
 
     def use(self, runner: Expectant, flow: Flow) -> None:
@@ -220,7 +220,7 @@ class Account(Protocol):
         """Whom the account trusts on the way to a target, and how it proves who it is."""
         ...
 
-    def report(self, report: Changed | Concluded) -> None:
+    def report(self, report: Changed | Concluded, now: float) -> None:
         """The state changed, or the query has ended."""
 
     def known(self, ask: Ask) -> AuthInfo | None:
@@ -311,7 +311,7 @@ class Records(Protocol):
 class Applicant(Protocol):
     """What the flows of an account need of it."""
 
-    def _tell(self, changed: Changed) -> None:
+    def _tell(self, changed: Changed, now: float) -> None:
         """Report a change to whoever listens."""
 
     def _challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:

@@ -209,12 +209,12 @@ class ProxyConfig(Standing):
 
     # How it is done.
 
-    def _tell(self, changed: Changed) -> None:
+    def _tell(self, changed: Changed, now: float) -> None:
         """Report a change to whoever listens."""
         if changed.state is OK and not self._cautioned:
             best = self._flows.best
             self._cautioned = caution(self.identity, best.session.authenticator.algorithm, best.lease.flow)
-        told = Told(self, changed, self._host.now())
+        told = Told(self, changed, now)
         object.__setattr__(self, "_told", told)  # Often, and what guards the settings costs more than all this.
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s -> %s: %s", changed.identity, changed.old, changed.state, changed.message)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from aiosipreg.engine.effects import (
     Answered,
     Ask,
-    CloseFlow,
+    Changed,
+    Concluded,
     Connect,
     Connected,
     Flow,
@@ -96,7 +97,8 @@ class Runner(Generic[M]):
         """
         self._insists = self._insists or insist
         try:
-            self._perform(make(self._machine, self._host.now()))
+            now = self._host.now()
+            self._perform(make(self._machine, now), now)
         except Exception:
             self._crashed()
 
@@ -120,7 +122,7 @@ class Runner(Generic[M]):
         """It is our turn toward the target (OVL-8)."""
         connect, self._queued = self._queued, None
         if connect is not None:
-            self.enter(lambda _machine, _now: self._connect(connect, admitted=True))
+            self.enter(lambda _machine, now: self._connect(connect, now, admitted=True))
 
     def recovered(self) -> None:
         """A target that we found silent, or were kept from, answers."""
@@ -132,12 +134,13 @@ class Runner(Generic[M]):
 
     def close(self) -> None:
         """Let go of everything that outlives a call."""
-        self._host.release(self)
+        now = self._host.now()
+        self._host.release(self, now)
         self._host.forget(self)
         if self._question is not None:
             self._question.cancel()
         self._host.wake(self, None)
-        self._expect(None)
+        self._expect(None, now)
         self._use(_NO_FLOWS)
         self._maintain(None)
 
@@ -156,47 +159,47 @@ class Runner(Generic[M]):
     def _crashed(self) -> None:
         """Give the account up, visibly, after an error that is ours (called from an ``except`` block)."""
         logger.exception("%s: unexpected error, the account is given up", self._account.identity)
-        self._perform(self._machine.crash())
+        self._perform(self._machine.crash(), self._host.now())
 
-    def _perform(self, effects: list[Effect]) -> None:
+    def _perform(self, effects: list[Effect], now: float) -> None:
         for effect in effects:
             # What the machine wants because of that comes after what it wanted before.
-            effects += self._do(effect)
-        self._expect(self._machine.branch)
+            effects += self._do(effect, now)
+        self._expect(self._machine.branch, now)
         if self._queued is not None and self._queued.token != self._machine.question:
             self._queued = None  # The attempt ended, or went on elsewhere: its turn is for another one.
         if self._branch is None and self._queued is None and self._question is None:
-            self._host.release(self)
+            self._host.release(self, now)
             self._insists = False
             self._sent_on = None
         self._use(_connections(self._machine.flow, self._sent_on))
         self._maintain(self._machine.upkeep)
         self._host.wake(self, self._machine.deadline)
 
-    def _do(self, effect: Effect) -> list[Effect]:
+    def _do(self, effect: Effect, now: float) -> list[Effect]:
         """Perform one effect; return what the machine wants at once because of that."""
         match effect:
             case Send():
-                return self._send(effect)
+                return self._send(effect, now)
+            case Changed() | Concluded():
+                self._account.report(effect, now)
             case Connect():
-                return self._connect(effect)
+                return self._connect(effect, now)
             case Ask():
-                return self._ask(effect)
+                return self._ask(effect, now)
             case Locate():
-                return self._locate(effect)
+                return self._locate(effect, now)
             case Keep():
                 self._inquire(self._keep(effect))
             case TargetFailed():
                 self._host.target_failed(self, effect, self._sent_on)
-            case CloseFlow():
-                self._host.close_flow(effect)
             case _:
-                self._account.report(effect)
+                self._host.close_flow(effect)
         return []
 
-    def _expect(self, branch: str | None) -> None:
+    def _expect(self, branch: str | None, now: float) -> None:
         if self._branch is not None and self._branch != branch:
-            self._host.done(self._branch)
+            self._host.done(self._branch, now)
         self._branch = branch
 
     def _use(self, flows: frozenset[Flow]) -> None:
@@ -214,36 +217,36 @@ class Runner(Generic[M]):
             self._host.maintain(self, upkeep)
         self._upkeep = upkeep
 
-    def _send(self, send: Send) -> list[Effect]:
+    def _send(self, send: Send, now: float) -> list[Effect]:
         self._sent_on = send.flow
         try:
             self._host.send(self, send)
         except OSError as error:
-            return self._machine.failed(str(error), self._host.now(), _row(error))
+            return self._machine.failed(str(error), now, _row(error))
         return []
 
-    def _locate(self, locate: Locate) -> list[Effect]:
+    def _locate(self, locate: Locate, now: float) -> list[Effect]:
         try:
             targets = self._host.located(locate.uri)
         except (ResolutionFailed, NoTransport) as error:
-            return self._machine.take(_not_located(locate, error), self._host.now())
+            return self._machine.take(_not_located(locate, error), now)
         if targets is None:
             self._inquire(self._resolve(locate))
             return []
-        return self._machine.take(Located(locate.token, targets), self._host.now())
+        return self._machine.take(Located(locate.token, targets), now)
 
-    def _connect(self, connect: Connect, *, admitted: bool = False) -> list[Effect]:
+    def _connect(self, connect: Connect, now: float, *, admitted: bool = False) -> list[Effect]:
         """Begin toward a target, unless other attempts have shown that it is no use, or once it is our turn."""
-        refusal = self._host.refusal(self, connect.target, insist=self._insists)
+        refusal = self._host.refusal(self, connect.target, now, insist=self._insists)
         if refusal is not None:
             answer = NotConnected(connect.token, refusal.cause, refusal.row, refusal.until)
-            return self._machine.take(answer, self._host.now())
-        if admitted or self._host.admit(self, connect.target):
-            return self._reach(connect)
+            return self._machine.take(answer, now)
+        if admitted or self._host.admit(self, connect.target, now):
+            return self._reach(connect, now)
         self._queued = connect
         return []
 
-    def _reach(self, connect: Connect) -> list[Effect]:
+    def _reach(self, connect: Connect, now: float) -> list[Effect]:
         tls = self._account.tls(connect)
         try:
             # A flow is of no use any more to who trusts others by now, or shows another certificate (TLS-7).
@@ -251,19 +254,19 @@ class Runner(Generic[M]):
             self._tls = tls
             flow = named or self._host.flow(connect.target, tls)
         except OSError as error:
-            return self._machine.take(NotConnected(connect.token, str(error), _row(error)), self._host.now())
+            return self._machine.take(NotConnected(connect.token, str(error), _row(error)), now)
         if flow is None:
             self._inquire(self._open(connect, tls))
             return []
-        return self._machine.take(Connected(connect.token, flow), self._host.now())
+        return self._machine.take(Connected(connect.token, flow), now)
 
-    def _ask(self, ask: Ask) -> list[Effect]:
+    def _ask(self, ask: Ask, now: float) -> list[Effect]:
         info = self._account.known(ask)
         inquiry = self._account.inquiry(ask) if info is None else None
         if inquiry is not None:
             self._inquire(inquiry)
             return []
-        return self._machine.take(Answered(ask.token, info), self._host.now())
+        return self._machine.take(Answered(ask.token, info), now)
 
     def _inquire(self, inquiry: Coroutine[None, None, Answer]) -> None:
         if self._question is not None:

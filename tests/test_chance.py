@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from aiosipreg.chance import Chance
+from aiosipreg.chance import Chance, _forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +42,27 @@ def test_more_than_a_page_at_once(pages: list[bytes]) -> None:
     assert [len(page) for page in pages] == [2 * PAGE, PAGE]
 
 
-def test_SEC_14_a_forked_process_draws_its_own(pages: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_SEC_14_a_forked_process_draws_its_own() -> None:
     chance = Chance()
     chance.getrandbits(8)
-    monkeypatch.setattr("os.getpid", lambda: -1)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, chance.randbytes(16))
+        os._exit(0)
+    os.waitpid(child, 0)
+    drawn = os.read(reading, 16)
+    os.close(reading)
+    os.close(writing)
+    assert len(drawn) == 16
+    assert drawn != chance.randbytes(16)
+
+
+def test_SEC_14_what_was_drawn_before_a_fork_is_not_drawn_again(pages: list[bytes]) -> None:
+    chance = Chance()
+    chance.getrandbits(8)
+    _forked()
     chance.getrandbits(8)
     assert len(pages) == 2
     chance.getrandbits(8)
@@ -61,6 +79,8 @@ def test_so_many_bits(bits: int) -> None:
 def test_fewer_bits_than_none() -> None:
     with pytest.raises(ValueError, match="non-negative"):
         Chance().getrandbits(-1)
+    with pytest.raises(ValueError, match="non-negative"):
+        Chance().randbytes(-1)
 
 
 @pytest.mark.parametrize("octets", [lambda count: bytes(count), lambda count: b"\xff" * count])

@@ -126,6 +126,6 @@ async def test_what_comes_after_the_end_changes_nothing(sip_registrar: Registrar
         fetch = Fetch(proxy._flows.desk(machine), machine.session, proxy._host)
         outcome = await fetch.run(timeout=5)
         assert outcome.grant is not None
-        fetch.report(Concluded(Outcome(TROUBLES["INTERNAL"])))
+        fetch.report(Concluded(Outcome(TROUBLES["INTERNAL"])), 0.0)
         fetch.end()
         assert await fetch._result is outcome

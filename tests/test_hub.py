@@ -205,8 +205,8 @@ class TestAnswers:
             peer, waiter = await it.peer(), Waiter()
             it.hub.send(waiter, Send(await it.flow_to(peer), b"one", "z9hG4bK1"))
             await it.ask(peer, answer())
-            it.hub.done("z9hG4bK1")
-            it.hub.done("z9hG4bK1")
+            it.hub.done("z9hG4bK1", it.hub.now())
+            it.hub.done("z9hG4bK1", it.hub.now())
             await it.ask(peer, answer())
             assert waiter.log == [("received", 200)]
             assert it.stats.dropped == {"repeated": 1}
@@ -547,16 +547,16 @@ class TestTurns:
     async def test_OVL_8_without_pacing_everybody_begins_at_once(self) -> None:
         async with world() as it:
             target = Target("127.0.0.1", 5060, Transport.UDP, "titi.com")
-            assert all(it.hub.admit(Waiter(), target) for _ in range(100))
-            it.hub.release(Waiter())
+            assert all(it.hub.admit(Waiter(), target, it.hub.now()) for _ in range(100))
+            it.hub.release(Waiter(), it.hub.now())
 
     async def test_OVL_8_attempts_toward_a_target_begin_at_its_pace(self) -> None:
         async with world(pacing=Pacing(rate=10, in_flight=100)) as it:
             target, other = (Target("127.0.0.1", port, Transport.UDP, "titi.com") for port in (5060, 5070))
             waiters = [Waiter() for _ in range(5)]
-            at_once = [it.hub.admit(waiter, target) for waiter in waiters].count(True)
+            at_once = [it.hub.admit(waiter, target, it.hub.now()) for waiter in waiters].count(True)
             assert at_once <= 2
-            assert it.hub.admit(Waiter(), other)
+            assert it.hub.admit(Waiter(), other, it.hub.now())
             await asyncio.sleep(10)
             times = sorted(entry[1] for waiter in waiters for entry in waiter.log)
             assert times == pytest.approx([0.1 * number for number in range(1, 6 - at_once)])
@@ -565,16 +565,16 @@ class TestTurns:
         async with world(pacing=Pacing(rate=1000, in_flight=2)) as it:
             target = Target("127.0.0.1", 5060, Transport.UDP, "titi.com")
             waiters = [Waiter() for _ in range(4)]
-            begun = [waiter for waiter in waiters if it.hub.admit(waiter, target)]
+            begun = [waiter for waiter in waiters if it.hub.admit(waiter, target, it.hub.now())]
             await asyncio.sleep(5)
             begun += [waiter for waiter in waiters if waiter.log]
             assert len(begun) == 2
-            it.hub.release(begun[0])
+            it.hub.release(begun[0], it.hub.now())
             await asyncio.sleep(5)
             begun += [waiter for waiter in waiters if waiter.log and waiter not in begun]
             assert len(begun) == 3
             for waiter in waiters:
-                it.hub.release(waiter)
+                it.hub.release(waiter, it.hub.now())
             await asyncio.sleep(5)
             assert sum(len(waiter.log) for waiter in waiters) <= 2
 
@@ -582,9 +582,9 @@ class TestTurns:
         async with world(pacing=Pacing()) as it:
             for port in range(1, 100):
                 waiter = Waiter()
-                it.hub.admit(waiter, Target("127.0.0.1", port, Transport.UDP, "titi.com"))
+                it.hub.admit(waiter, Target("127.0.0.1", port, Transport.UDP, "titi.com"), it.hub.now())
                 await asyncio.sleep(1)
-                it.hub.release(waiter)
+                it.hub.release(waiter, it.hub.now())
             assert len(it.hub._lanes) == 0
             assert it.hub._lanes._lane_of == {}
 
@@ -637,15 +637,15 @@ class TestMarks:
             failure = TargetFailed(flow.target, TROUBLES["RSP-F0"], None, 0.0)
             for one in (asker, waiter, gone):
                 it.hub.target_failed(one, failure, None)
-            assert it.hub.refusal(waiter, flow.target, insist=False) is not None
+            assert it.hub.refusal(waiter, flow.target, it.hub.now(), insist=False) is not None
             it.hub.forget(gone)
-            assert it.hub.refusal(asker, flow.target, insist=True) is None
+            assert it.hub.refusal(asker, flow.target, it.hub.now(), insist=True) is None
             it.hub.send(asker, Send(flow, b"one", "z9hG4bK1"))
             await it.ask(peer, answer(status=status))
             assert asker.log[0] == ("received", status)
             bad = status in (408, 503)
             assert (asker.log[1:], waiter.log, gone.log) == (([], [], []) if bad else ([("recovered",)],) * 2 + ([],))
-            assert (it.hub.refusal(waiter, flow.target, insist=False) is None) is not bad
+            assert (it.hub.refusal(waiter, flow.target, it.hub.now(), insist=False) is None) is not bad
 
     async def test_OVL_7_one_account_alone_proves_nothing(self) -> None:
         async with world() as it:
@@ -653,7 +653,7 @@ class TestMarks:
             another_attempt.identity = one.identity
             for waiter in (one, another_attempt):
                 it.hub.target_failed(waiter, silence(), None)
-            assert it.hub.refusal(Waiter(), silence().target, insist=False) is None
+            assert it.hub.refusal(Waiter(), silence().target, it.hub.now(), insist=False) is None
 
     async def test_REG_35_in_another_network_all_is_asked_anew(self, monkeypatch: pytest.MonkeyPatch) -> None:
         forgotten: list[bool] = []
@@ -662,7 +662,7 @@ class TestMarks:
             for waiter in (Waiter(), Waiter()):
                 it.hub.target_failed(waiter, silence(), None)
             it.hub.network_changed()
-            assert it.hub.refusal(Waiter(), silence().target, insist=False) is None
+            assert it.hub.refusal(Waiter(), silence().target, it.hub.now(), insist=False) is None
             assert forgotten == [True]
 
 

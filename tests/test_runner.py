@@ -148,7 +148,7 @@ class World:
         targets: Sequence[Target] = await self._later(self.targets)
         return targets
 
-    def refusal(self, runner: Expectant, target: Target, *, insist: bool) -> Refusal | None:
+    def refusal(self, runner: Expectant, target: Target, now: float, *, insist: bool) -> Refusal | None:
         self.log.append(("may", target, insist))
         return self.refuses
 
@@ -158,11 +158,11 @@ class World:
     def close_flow(self, wish: CloseFlow) -> None:
         self.log.append(("close flow", wish))
 
-    def admit(self, runner: Expectant, target: Target) -> bool:
+    def admit(self, runner: Expectant, target: Target, now: float) -> bool:
         self.log.append(("admit", target))
         return self.admits
 
-    def release(self, runner: Expectant) -> None:
+    def release(self, runner: Expectant, now: float) -> None:
         self.log.append(("release",))
 
     def forget(self, runner: Expectant) -> None:
@@ -187,7 +187,7 @@ class World:
             raise self.send_error
         self.log.append(("send", send))
 
-    def done(self, branch: str) -> None:
+    def done(self, branch: str, now: float) -> None:
         self.log.append(("done", branch))
 
     def use(self, runner: Expectant, flow: Flow) -> None:
@@ -199,7 +199,7 @@ class World:
     def maintain(self, runner: Expectant, upkeep: Upkeep | None) -> None:
         self.log.append(("maintain", upkeep))
 
-    def report(self, report: Changed | Concluded) -> None:
+    def report(self, report: Changed | Concluded, _now: float) -> None:
         self.log.append(("report", report))
 
     def known(self, ask: Ask) -> AuthInfo | None:

@@ -71,7 +71,7 @@ def contact_rows(
     else:
         entries += [_lasting(entry, floor) for entry in further_contacts(params, contact)]
     until = f";expires={lifetime}" if in_contact else ""
-    rows = [f"Contact: {entry}{'' if 'expires' in entry.params else until}\r\n" for entry in entries]
+    rows = [f"Contact: {entry!s}{'' if 'expires' in entry.params else until}\r\n" for entry in entries]
     rows += [f"Contact: <{entry.uri}>;expires=0\r\n" for entry in stale]
     return "".join(rows) + (f"Expires: {lifetime}\r\n" if in_header else "")
 

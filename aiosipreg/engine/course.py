@@ -26,7 +26,6 @@ from aiosipreg.engine.timers import (
 from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from random import Random
 
     from aiosipreg.engine.digest import DigestPolicy
@@ -120,15 +119,11 @@ class Course:
     def _start(self, purpose: Purpose, now: float) -> list[Effect]:
         self._again, self._cured = False, ()
         self.lease.begin(now)
-        self._cycle = Cycle(self.session, purpose, now)
-        return self._feed(now, lambda cycle: cycle.start(now))
+        cycle = self._cycle = Cycle(self.session, purpose, now)
+        return self._follow(cycle, cycle.start(now), now)
 
-    def _feed(self, now: float, enter: Callable[[Cycle], list[Effect]]) -> list[Effect]:
-        """Give the running cycle its input, and draw the consequences when it ends with that."""
-        cycle = self._cycle
-        if cycle is None:
-            return []
-        effects = enter(cycle)
+    def _follow(self, cycle: Cycle, effects: list[Effect], now: float) -> list[Effect]:
+        """Draw the consequences of what an input caused in the running cycle, if that was its end."""
         outcome = cycle.outcome
         if outcome is None:
             return effects
@@ -151,9 +146,9 @@ class Course:
         if session.params.strict_binding and grant.doubt is Reason.CONTACT_MISMATCH:
             return self._failed(outcome._replace(row=TROUBLES["RSP-200A"], grant=None), now)
         # Not so refreshes: where these have to wait there are too many already, and early ones would be more.
-        crowded = self.state is PROGRESS and waited > CROWD_WAIT
+        crowded = lease.state is PROGRESS and waited > CROWD_WAIT
         delay = refresh_delay(
-            grant.binding.expires, session.lifetime, session.random, timers=session.timers,
+            grant.binding.expires, session.series.lifetime, session.random, timers=session.timers,
             window=session.params.refresh_window, crowded=crowded,
         )  # fmt: skip
         refresh_at = max(outcome.sent_at + delay, now + SHORTEST_CYCLE)

@@ -257,7 +257,8 @@ class DigestSession:
             method: Method of the request.
             uri: Its Request-URI exactly as sent (AUTH-14).
             nc: How many requests this nonce has been used for, this one included (AUTH-16).
-            cnonce: Fresh random text; for a ``-sess`` algorithm the first one is used for all (AUTH-10).
+            cnonce: Fresh random text without quotes and backslashes; for a ``-sess`` algorithm the first one is used
+                for all (AUTH-10).
             body: The body, which ``auth-int`` covers.
         """
         if self.algorithm.session:
@@ -268,7 +269,7 @@ class DigestSession:
         if not qop:
             return f'{head}, response="{digest_response(self.algorithm, ha1, ha2, nonce=self.nonce)}"'
         response = digest_response(self.algorithm, ha1, ha2, nonce=self.nonce, qop=qop, nc=count, cnonce=cnonce)
-        return f'{head}, response="{response}", qop={qop}, nc={count}, cnonce={quote(cnonce)}'
+        return f'{head}, response="{response}", qop={qop}, nc={count}, cnonce="{cnonce}"'
 
     def verify(
         self, authentication_info: Mapping[str, str], *, uri: str, nc: int, cnonce: str, body: bytes = b""

@@ -138,14 +138,15 @@ def upkeep(flow: Flow | None, response: Response | None, settings: KeepAlive) ->
     """What is to be done for the flow that a 2xx came by; ``None`` when that is nothing."""
     if flow is None or response is None:
         return None
-    return _upkeep(flow, read_agreement(response, settings), settings)
+    agreement = read_agreement(response, settings)
+    method = _method(flow.target.transport, (agreement,), settings)
+    return None if method is Method.NONE else _upkeep(flow, agreement)
 
 
 @lru_cache(1024)
-def _upkeep(flow: Flow, agreement: Agreement, settings: KeepAlive) -> Upkeep | None:
+def _upkeep(flow: Flow, agreement: Agreement) -> Upkeep:
     """The same value for all that share a flow and agreed on the same."""
-    method = _method(flow.target.transport, (agreement,), settings)
-    return None if method is Method.NONE else Upkeep(flow, agreement)
+    return Upkeep(flow, agreement)
 
 
 def read_agreement(response: Response, settings: KeepAlive) -> Agreement:
@@ -156,9 +157,9 @@ def read_agreement(response: Response, settings: KeepAlive) -> Agreement:
     # RFC 6223 8.2 wants both to agree; whoever is content with the longer one is not hurt by the shorter.
     wishes = [seconds for seconds in (timer, keep) if seconds]
     return Agreement(
-        pongs=outbound or keep is not None or settings.pongs,
-        stun=(outbound and _first_hop_agrees(response)) or keep is not None or settings.stun,
-        interval=min(max(min(wishes), SHORTEST), LONGEST) if wishes else None,
+        outbound or keep is not None or settings.pongs,
+        (outbound and _first_hop_agrees(response)) or keep is not None or settings.stun,
+        min(max(min(wishes), SHORTEST), LONGEST) if wishes else None,
     )
 
 
@@ -201,12 +202,12 @@ Signal: TypeAlias = Octets | Alive | Dead
 def _method(transport: Transport, agreements: Collection[Agreement], settings: KeepAlive) -> Method:
     """How the strictest of some users wants a flow to be kept alive (KA-7)."""
     if transport.reliable:
-        if any(agreement.pongs for agreement in agreements):
+        if any([agreement.pongs for agreement in agreements]):  # noqa: C419 - a list takes half the time
             return Method.PING
         # A WebSocket pings by itself (RFC 7118 6).
         blind = settings.blind and bool(agreements) and transport not in (Transport.WS, Transport.WSS)
         return Method.BLIND if blind else Method.NONE
-    if any(agreement.stun for agreement in agreements):
+    if any([agreement.stun for agreement in agreements]):  # noqa: C419
         return Method.STUN
     return Method.CRLF if settings.nat_refresh is not None and agreements else Method.NONE
 

@@ -117,7 +117,8 @@ class Lease:
     def deadline(self) -> float | None:
         """When something is due: the refresh, the next attempt, the end of the binding."""
         # While a binding is being removed its end is of no interest any more.
-        expires_at = None if self.state is RegistrationState.PROGRESS else self.expires_at
+        binding = None if self.state is RegistrationState.PROGRESS else self.binding
+        expires_at = binding.expires_at if binding is not None else None
         return expires_at if self.paused else earliest(self.refresh_at, self.retry_at, expires_at)
 
     def failed_for(self, reasons: tuple[Reason, ...]) -> bool:

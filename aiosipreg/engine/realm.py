@@ -122,7 +122,7 @@ class Realm:
         if self.session is None:
             return None
         self.count += 1
-        self.uri, self.cnonce = uri, f"{random.getrandbits(64):016x}"
+        self.uri, self.cnonce = uri, random.randbytes(8).hex()
         return self.session.header, self.session.authorization(method, uri, self.count, self.cnonce)
 
     def accept(self, told: Mapping[str, str], body: bytes) -> bool | None:

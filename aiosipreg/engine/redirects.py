@@ -59,9 +59,8 @@ class Detour:
         self._params = params
         self._answers = 0
         self._queue: list[Hop] = []
-        backups = (Hop(SipUri.parse(server), ours=True) for server in params.backup_servers)
-        self._backups = [backup for backup in backups if backup != hop]
-        self._visited = [params.registrar, *([hop.uri] if hop is not None else [])]
+        self._backups = _backups(params, hop) if params.backup_servers else []
+        self._visited = [params.registrar] if hop is None else [params.registrar, hop.uri]
         self._origin: Target | None = None
 
     @property
@@ -129,6 +128,12 @@ class Detour:
         if self._origin is None:
             self._origin = target
         return self.hop is None or self.hop.ours or (_usual(target.port) and same_kind(target, self._origin))
+
+
+def _backups(params: ProxyParams, hop: Hop | None) -> list[Hop]:
+    """The backup servers, without the one where the attempt begins."""
+    hops = [Hop(SipUri.parse(server), ours=True) for server in params.backup_servers]
+    return [backup for backup in hops if backup != hop]
 
 
 def inside(uri: SipUri, params: ProxyParams) -> bool:

@@ -85,6 +85,7 @@ class RegisterSeries:
         concessions: How far the requests depart from them.
         sender: The URI in From.
         to: The URI in To. Both are sips exactly when all Contacts are (SIPS-3), whatever the settings say of the one.
+        lifetime: The lifetime to ask for.
         outbound: Whether outbound is asked for, so that the Contact has a reg-id (OUTB-4, OUTB-12).
         request_uri: What stands in start line and digest: the registrar (REG-1, AUTH-14), or a strict router.
 
@@ -97,14 +98,14 @@ class RegisterSeries:
 
     __slots__ = (
         "_registrar", "_routes", "_tail", "_user_agent", "_via", "call_id", "concessions", "cseq", "from_tag",
-        "outbound", "params", "request_uri", "sender", "to",
+        "lifetime", "outbound", "params", "request_uri", "sender", "to",
     )  # fmt: skip
 
     def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random, keep: bool = False) -> None:
         self.concessions = NO_CONCESSIONS
         self._registrar = params.registrar
-        self.call_id = f"{random.getrandbits(96):024x}"
-        self.from_tag = f"{random.getrandbits(64):016x}"
+        self.call_id = random.randbytes(12).hex()
+        self.from_tag = random.randbytes(8).hex()
         self.cseq = 0
         self._user_agent = user_agent
         # RFC 6223 4.2.2: offered anew in each request (KA-13).
@@ -170,7 +171,7 @@ class RegisterSeries:
 
     def _match_schemes(self, contact: NameAddr) -> None:
         """RFC 5630 5.1.1.1: whether From and To are sips follows from the Contacts."""
-        if not (self.to.secure or self.sender.secure or is_secure(contact)):
+        if "sips" not in (self.to.scheme, self.sender.scheme, contact.uri.scheme):
             return
         params = self.params
         scheme = "sips" if all(map(is_secure, (contact, *further_contacts(params, contact)))) else "sip"
@@ -186,6 +187,7 @@ class RegisterSeries:
             self.request_uri, self._routes = routes[0], (*routes[1:], registrar)
         else:
             self.request_uri, self._routes = registrar, routes
+        self.lifetime = self.concessions.lifetime(params)
         tags = self.concessions.tags(params)
         self.outbound = params.instance_id is not None and "outbound" in map(str.lower, tags)
         self._tail = _tail(tags, None if bare else self._user_agent, () if bare else params.headers)
@@ -211,15 +213,18 @@ class RegisterSeries:
 
     def _is_echo(self, response: Response, cseq: int) -> bool:
         """Whether all that has to come back did so as it was written, so that there is nothing to read."""
-        row = response.headers.row
-        address, _, tag = (row("To") or "").partition(";tag=")
+        told = response.headers.names
+        receiver, via = told.get("To"), told.get("Via")
+        if not isinstance(receiver, str) or not isinstance(via, str):
+            return False
+        address, _, tag = receiver.partition(";tag=")
         return (
-            row("Call-ID") == self.call_id
-            and row("CSeq") == f"{cseq} REGISTER"
-            and row("From") == f"<{self.sender}>;tag={self.from_tag}"
+            told.get("Call-ID") == self.call_id
+            and told.get("CSeq") == f"{cseq} REGISTER"
+            and told.get("From") == f"<{self.sender}>;tag={self.from_tag}"
             and address == f"<{self.to}>"
             and is_token(tag)
-            and "," not in (row("Via") or ",")  # which would be another one
+            and "," not in via  # which would be another one
         )
 
 

@@ -88,11 +88,12 @@ class Registration(Course):
         if self._cycle is not None:
             self._again = True
             return []
-        if self.state is FAILED:
+        state = self.state
+        if state is FAILED:
             return self._begin("F-37", now)
-        if self.state is REFRESHING and self.lease.put_off(now):
+        if state is REFRESHING and self.lease.put_off(now):
             return []
-        changed = [self.lease.move("F-14")] if self.state is OK else []
+        changed = [self.lease.move("F-14")] if state is OK else []
         return [*changed, *self._start(Purpose.REGISTER, now)]
 
     def wake(self, now: float) -> list[Effect]:
@@ -195,7 +196,7 @@ class Registration(Course):
             return []
         self.session.leave(None)
         if cycle is not None:
-            return self._feed(now, lambda cycle: cycle.flow_lost(cycle.flow, "the network changed", now))
+            return self._follow(cycle, cycle.flow_lost(cycle.flow, "the network changed", now), now)
         self.lease.refresh_at = None
         self._resume(now)
         return [self.lease.move("F-17")] if self.state is OK else []
@@ -238,15 +239,18 @@ class Registration(Course):
 
     def take(self, answer: Answer, now: float) -> list[Effect]:
         """The answer to a question."""
-        return self._feed(now, lambda cycle: cycle.take(answer, now))
+        cycle = self._cycle
+        return self._follow(cycle, cycle.take(answer, now), now) if cycle is not None else []
 
     def failed(self, cause: str, now: float, row: str = "RSP-REF") -> list[Effect]:
         """The transport lost the request; ``row`` of section 8 says how."""
-        return self._feed(now, lambda cycle: cycle.failed(cause, now, row))
+        cycle = self._cycle
+        return self._follow(cycle, cycle.failed(cause, now, row), now) if cycle is not None else []
 
     def flow_lost(self, flow: Flow, cause: str, now: float) -> list[Effect]:
         """A connection is gone, with the request on it (TRA-13), or while it only carried the binding (F-16)."""
-        effects = self._feed(now, lambda cycle: cycle.flow_lost(flow, cause, now))
+        cycle = self._cycle
+        effects = self._follow(cycle, cycle.flow_lost(flow, cause, now), now) if cycle is not None else []
         if self.lease.flow == flow:
             self.lease.lose()
         if self.session.flow != flow:
@@ -262,7 +266,8 @@ class Registration(Course):
 
     def received(self, response: Response, now: float) -> list[Effect]:
         """An answer to the request with our `branch`."""
-        return self._feed(now, lambda cycle: cycle.received(response, now))
+        cycle = self._cycle
+        return self._follow(cycle, cycle.received(response, now), now) if cycle is not None else []
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass. Expiry comes first, so that a long sleep is seen as what it is (F-44)."""
@@ -272,8 +277,9 @@ class Registration(Course):
             effects = self._expire(now)
         if self._removal_ends_at is not None and now >= self._removal_ends_at:
             return [*effects, *self._settled("F-34", now, NO_ANSWER)]
-        if self._cycle is not None:
-            return [*effects, *self._feed(now, lambda cycle: cycle.tick(now))]
+        cycle = self._cycle
+        if cycle is not None:
+            return [*effects, *self._follow(cycle, cycle.tick(now), now)]
         if lease.paused:
             return effects
         if lease.refresh_at is not None and now >= lease.refresh_at:

@@ -179,7 +179,7 @@ class Session:
             flow,
             branch,
             contact=contact,
-            lifetime=self.lifetime,
+            lifetime=self.series.lifetime,
             authorizations=self.authenticator.authorizations("REGISTER", self.series.request_uri, target.name),
             stale=self.stale(purpose, contact),
         )
@@ -311,12 +311,12 @@ class Session:
     @property
     def lifetime(self) -> int:
         """The lifetime to ask for."""
-        return self.series.concessions.lifetime(self.params)
+        return self.series.lifetime
 
     @property
     def assumed(self) -> float:
         """The lifetime of a binding whose registrar names none: what was asked for, else an hour (REG-13)."""
-        return _USUAL_LIFETIME if self.params.lifetime_in is ExpiresIn.NOWHERE else float(self.lifetime)
+        return _USUAL_LIFETIME if self.params.lifetime_in is ExpiresIn.NOWHERE else float(self.series.lifetime)
 
     def _start_series(self) -> None:
         self.series = RegisterSeries(

@@ -18,7 +18,7 @@ Owner = TypeVar("Owner")
 
 def new_branch(random: Random) -> str:
     """A branch that was never used before: the cookie and 64 random bits in lower case (TXN-11, GRM-17)."""
-    return f"z9hG4bK{random.getrandbits(64):016x}"
+    return f"z9hG4bK{random.randbytes(8).hex()}"
 
 
 class TransactionState(enum.Enum):
@@ -47,9 +47,10 @@ class ClientTransaction:
         data: The request as sent; a retransmission is identical to the octet (TXN-3).
         started_at: When the request was first sent.
         state: One of `TransactionState`.
+        deadline: When `tick` is wanted next, while the transaction runs.
     """
 
-    __slots__ = ("_interval", "_resend_at", "_timers", "_times_out_at", "branch", "data", "started_at", "state")
+    __slots__ = ("_interval", "_timers", "_times_out_at", "branch", "data", "deadline", "started_at", "state")
 
     def __init__(self, branch: str, data: bytes, *, reliable: bool, timers: SipTimers, now: float) -> None:
         self.branch = branch
@@ -60,12 +61,7 @@ class ClientTransaction:
         self._times_out_at = now + timers.timer_f
         self._interval = timers.t1
         # A reliable transport never retransmits (TXN-4).
-        self._resend_at = self._times_out_at if reliable else now + timers.t1
-
-    @property
-    def deadline(self) -> float:
-        """When `tick` is wanted next, while the transaction runs."""
-        return min(self._resend_at, self._times_out_at)
+        self.deadline = self._times_out_at if reliable else now + timers.t1
 
     def received(self, status: int) -> bool:
         """Take the status of an answer; return whether it is the final one, the first of them (TXN-6)."""
@@ -87,13 +83,14 @@ class ClientTransaction:
             heard = self.state is TransactionState.PROCEEDING
             self.state = TransactionState.TIMED_OUT_PROCEEDING if heard else TransactionState.TIMED_OUT
             return False
-        if now < self._resend_at:
+        if now < self.deadline:
             return False
         self._interval = min(2 * self._interval, self._timers.t2)
-        self._resend_at += self._interval
-        if self._resend_at <= now:
+        resend_at = self.deadline + self._interval
+        if resend_at <= now:
             # After a suspend the copies that were missed are not sent in a burst.
-            self._resend_at = now + self._interval
+            resend_at = now + self._interval
+        self.deadline = min(resend_at, self._times_out_at)
         return True
 
 

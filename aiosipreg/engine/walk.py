@@ -75,9 +75,10 @@ class Walk:
 
     def widen(self, target: Target, size: int, hop: SipUri, params: ProxyParams) -> Target | None:
         """Where a request goes that is too large for a datagram, once; see `stream_for`."""
-        stream = None if target in self.widened else stream_for(target, size, hop, params)
-        if stream is not None:
-            self.widened.add(target)
+        stream = stream_for(target, size, hop, params)
+        if stream is None or target in self.widened:
+            return None
+        self.widened.add(target)
         return stream
 
     def leave(self, target: Target, row: Row, cause: str, response: Response | None, until: float | None) -> None:

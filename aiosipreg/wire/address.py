@@ -111,10 +111,11 @@ class NameAddr:
         return self.params.get("tag")
 
     def __str__(self) -> str:
-        if self.is_star:
+        uri = str(self.uri)
+        if uri == "*":
             return "*"
         name = f"{quote(self.display_name)} " if self.display_name else ""
-        return f"{name}<{self.uri}>{self.params}"
+        return f"{name}<{uri}>{self.params}"
 
 
 _trusted = trusted(NameAddr)

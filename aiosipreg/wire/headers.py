@@ -63,7 +63,11 @@ class Headers:
 
     __slots__ = ("_lines", "_rows", "names")
     names: Mapping[str, str | list[str]]
-    """The names as `canonical_name` gives them, to be looked for; what they lead to is for `rows`."""
+    """The names as `canonical_name` gives them, to be looked for, with what stands behind them.
+
+    That is the text of the one row if it is written in the usual way; blanks around the value may be part of it. All
+    else is a list: whoever wants to know what a header says asks `rows`.
+    """
 
     def __init__(self, rows: Iterable[tuple[str, str]] = ()) -> None:
         self._lines: list[str] | str = []

@@ -147,7 +147,7 @@ def test_DNS_1_the_request_uri_is_never_rewritten() -> None:
 
 def test_RDR_4_request_uri_of_a_redirect() -> None:
     subject = series()
-    subject.registrar = SipUri.parse("sip:other.example.org")
+    subject.ask(SipUri.parse("sip:other.example.org"))
     assert render(subject).startswith(b"REGISTER sip:other.example.org SIP/2.0\r\n")
     assert lines(render(subject), "To") == ["To: <sip:toto@example.org>"]
 
