@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from aiosipreg.auth import AuthChallenge, AuthProvider
+    from aiosipreg.engine.authenticator import Authenticator
     from aiosipreg.engine.effects import Answer, Ask, Flow
     from aiosipreg.params import ProxyParams
     from aiosipreg.settings import TlsParams
@@ -148,21 +149,22 @@ def known_credentials(params: ProxyParams, shared: tuple[AuthInfo, ...], ask: As
     )
 
 
-def caution(identity: str, algorithm: str | None, flow: Flow | None) -> bool:
+def caution(params: ProxyParams, authenticator: Authenticator, flow: Flow | None) -> bool:
     """Warn where a password can be guessed from what travels by (SEC-4); return whether that was the case.
 
     Args:
-        identity: The account.
-        algorithm: The digest algorithm in use, ``None`` without a challenge.
+        params: The account.
+        authenticator: Knows the digest algorithm in use.
         flow: Where the registration went.
     """
-    if algorithm is None or flow is None or not algorithm.startswith("MD5") or flow.target.transport.secure:
-        return False
-    if _is_loopback(flow.target.host):
+    if flow is None or flow.target.transport.secure or _is_loopback(flow.target.host):
         return False  # Nobody listens there.
+    algorithm = authenticator.algorithm
+    if algorithm is None or not algorithm.startswith("MD5"):
+        return False
     logger.warning(
         "%s: whoever sees the traffic to %s can try passwords against its MD5 digests; use TLS or SHA-256",
-        identity,
+        params.aor,
         flow.target,
     )
     return True

@@ -19,7 +19,7 @@ from aiosipreg.runner import Runner
 from aiosipreg.states import RegistrationState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from aiosipreg.auth import AuthChallenge
     from aiosipreg.engine.effects import Ask, Changed, Effect
@@ -43,6 +43,7 @@ class Flows:
 
     Attributes:
         runners: In the order of their reg-ids.
+        several: Whether there is more than one, those that are leaving included.
 
     Raises:
         ConfigError: Outbound without an instance-id.
@@ -50,6 +51,7 @@ class Flows:
 
     __slots__ = (
         "_account", "_gathering", "_host", "_leaving", "_owner", "_reports", "_set", "_state", "runners",
+        "several",
     )  # fmt: skip
 
     def __init__(self, params: ProxyParams, owner: Owner, host: Host, account: Applicant) -> None:
@@ -57,19 +59,11 @@ class Flows:
         self._host = host
         self._account = account
         self._set = FlowSet()
-        self.runners: tuple[Runner[Registration], ...] = ()
-        # Flows to proxies that were taken out of the settings, until their bindings are removed.
-        self._leaving: tuple[Runner[Registration], ...] = ()
         self._reports: tuple[tuple[Registration, Changed, float], ...] = ()
         self._gathering = False
         self._state = RegistrationState.NONE
         check_outbound(params)
-        self._have(tuple(self._runner(own, number) for number, own in enumerate(params.flows(), 1)))
-
-    @property
-    def several(self) -> bool:
-        """Whether there is more than one."""
-        return len(self.runners) + len(self._leaving) > 1
+        self._have([self._runner(own, number) for number, own in enumerate(params.flows(), 1)], [])
 
     @property
     def state(self) -> RegistrationState:
@@ -127,8 +121,7 @@ class Flows:
         runners = [
             known.pop(number) if number in known else self._runner(own, number) for number, own in enumerate(after, 1)
         ]
-        self._have(tuple(runners))
-        self._leaving = tuple(known.values())
+        self._have(runners, known.values())
         for number, (runner, own) in enumerate(zip(self.runners, after, strict=True)):
             # One that was about to leave comes back: its reg-id must not be bound anew before it is removed.
             begins = Edit.START if own.register else Edit.NOTHING
@@ -150,9 +143,12 @@ class Flows:
         self._owner._keeper.add(machine)
         return Runner(machine, self.desk(machine), self._host)
 
-    def _have(self, runners: tuple[Runner[Registration], ...]) -> None:
-        self.runners = runners
-        self._set.flows = tuple(runner.machine for runner in runners)
+    def _have(self, runners: Iterable[Runner[Registration]], leaving: Iterable[Runner[Registration]]) -> None:
+        self.runners = tuple(runners)
+        # Flows to proxies that were taken out of the settings, until their bindings are removed.
+        self._leaving = tuple(leaving)
+        self.several = len(self.runners) + len(self._leaving) > 1
+        self._set.flows = tuple([runner.machine for runner in self.runners])
 
     def report(self, machine: Registration, changed: Changed, now: float) -> None:
         """A machine changed: so did the account, or it has to be seen what that means for it."""
@@ -190,7 +186,7 @@ class Flows:
     def _dismiss(self) -> None:
         """Let those go that were leaving and are done."""
         gone = [runner for runner in self._leaving if runner.machine.state in _SETTLED]
-        self._leaving = tuple(runner for runner in self._leaving if runner not in gone)
+        self._have(self.runners, [runner for runner in self._leaving if runner not in gone])
         for runner in gone:
             runner.close()
             self._owner._keeper.drop(runner.machine)

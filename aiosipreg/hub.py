@@ -96,12 +96,14 @@ class Hub:
         keep: Callable[[Session], Awaitable[None]],
     ) -> None:
         self.stats = stats
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        # The loop's time, as all ask for it.
+        self.now: Callable[[], float] = loop.time
         self._group = group
         self._carriers = _carriers(transports, timers, self, stats)
         self._usual = tuple(each for each in self._carriers if not each.websocket)
         self._resolver = Resolver(dns, random=random, stats=self.stats)
-        self._timetable: Timetable[Timed] = Timetable(self._loop, lambda item: item.due())
+        self._timetable: Timetable[Timed] = Timetable(loop, lambda item: item.due())
         self._keepalives = KeepAlives(keepalive, self._carriers, self._timetable, random)
         self._pacing = pacing
         self._asking = 0
@@ -125,10 +127,6 @@ class Hub:
         await asyncio.gather(self._resolver.close(), *(carrier.close() for carrier in carriers))
 
     # For the runners.
-
-    def now(self) -> float:
-        """The loop's time."""
-        return self._loop.time()
 
     def wake(self, runner: Expectant, at: float | None) -> None:
         """Have ``runner.due()`` called at that time instead of any earlier wish."""
@@ -265,12 +263,13 @@ class Hub:
         """Hand an answer to the runner that waits for it, or count why not (TXN-9, TXN-10, MSG-22, SEC-15, SEC-16)."""
         dropped = self.stats.dropped
         via, cseq = response.via, response.cseq
-        if via is None or cseq is None or via.branch is None:
+        branch = via.branch if via is not None else None
+        if via is None or cseq is None or branch is None:
             dropped["malformed"] += 1
             return
-        owner = self._table.match(via.branch, cseq.method)
+        owner = self._table.match(branch, cseq.method)
         if owner is None:
-            dropped["repeated" if self._table.is_repeat(via.branch) else "unmatched"] += 1
+            dropped["repeated" if self._table.is_repeat(branch) else "unmatched"] += 1
             return
         runner, flow = owner
         if source[0] != flow.target.host or serial != flow.serial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiosipreg.auth import AuthChallenge
@@ -50,18 +51,26 @@ class ProxyConfig(Standing):
 
     __slots__ = ("__weakref__", "_broadcast", "_cautioned", "_fetches", "_phase", "_waiters")
 
+    _broadcast: Broadcast | None
+    _cautioned: bool
+    _fetches: tuple[Fetch, ...]
+    _phase: _Phase
+    _waiters: Waiters | None
+
     def __init__(self, params: ProxyParams, id_: str, core: Owner, host: Host) -> None:
-        self._params = params
-        self._id = id_
-        self._core = core
-        self._host = host
-        self._phase = _Phase.OPEN
-        self._cautioned = False
-        self._told: Told | None = None
-        self._broadcast: Broadcast | None = None
-        self._waiters: Waiters | None = None
-        self._fetches: tuple[Fetch, ...] = ()
-        self._flows = Flows(params, core, host, self)
+        # Many are made at once, and what guards the settings costs more than the rest.
+        put = partial(object.__setattr__, self)
+        put("_params", params)
+        put("_id", id_)
+        put("_core", core)
+        put("_host", host)
+        put("_phase", _Phase.OPEN)
+        put("_cautioned", False)
+        put("_told", None)
+        put("_broadcast", None)
+        put("_waiters", None)
+        put("_fetches", ())
+        put("_flows", Flows(params, core, host, self))
 
     def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
         """Subscribe, now, to what happens to this account.
@@ -213,7 +222,7 @@ class ProxyConfig(Standing):
         """Report a change to whoever listens."""
         if changed.state is OK and not self._cautioned:
             best = self._flows.best
-            self._cautioned = caution(self.identity, best.session.authenticator.algorithm, best.lease.flow)
+            self._cautioned = caution(changed.params, best.session.authenticator, best.lease.flow)
         told = Told(self, changed, now)
         object.__setattr__(self, "_told", told)  # Often, and what guards the settings costs more than all this.
         if logger.isEnabledFor(logging.INFO):

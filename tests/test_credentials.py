@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -16,9 +17,11 @@ from tests.events import Account
 
 if TYPE_CHECKING:
     from aiosipreg import AuthProvider
+    from aiosipreg.engine.authenticator import Authenticator
 
 TARGET = Target("192.0.2.1", 5060, Transport.UDP, "sip.titi.com")
 SECRET = "planted-secret"
+TOTO = ProxyParams("sip:toto@sip.titi.com")
 
 
 def ask(realm: str = "titi.com", *, foreign: bool = False) -> Ask:
@@ -31,6 +34,10 @@ def info(username: str = "toto", **fields: Any) -> AuthInfo:
 
 def known(own: Any = None, shared: tuple[AuthInfo, ...] = (), **question: Any) -> AuthInfo | None:
     return known_credentials(ProxyParams("sip:toto@sip.titi.com", auth=own), shared, ask(**question))
+
+
+def answering(algorithm: str | None) -> Authenticator:
+    return cast("Authenticator", SimpleNamespace(algorithm=algorithm))
 
 
 @pytest.mark.parametrize(
@@ -49,12 +56,12 @@ def test_SEC_4_md5_in_the_clear_is_warned_of(
     algorithm: str | None, host: str, transport: Transport, cautions: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     flow = Flow(Target(host, 5060, transport, "sip.titi.com"), "192.0.2.7", 5060)
-    assert caution("sip:toto@sip.titi.com", algorithm, flow) is cautions
+    assert caution(TOTO, answering(algorithm), flow) is cautions
     assert [record.levelname for record in caplog.records] == ["WARNING"] * cautions
 
 
 def test_SEC_4_before_there_is_a_flow_there_is_nothing_to_warn_of() -> None:
-    assert not caution("sip:toto@sip.titi.com", "MD5", None)
+    assert not caution(TOTO, answering("MD5"), None)
 
 
 class TestKnown:

@@ -119,6 +119,8 @@ class Marks(Generic[Item]):
             now: The time.
             insist: The application asks for this attempt: that may probe at any time, once a second for each target.
         """
+        if not self._marks:
+            return None
         key = _key(target)
         mark = self._marks.get(key)
         blocked = mark is not None and now < mark.blocked_until

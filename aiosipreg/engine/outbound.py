@@ -45,8 +45,8 @@ class FlowSet:
 
     def crowded(self, target: Target, session: Session) -> bool:
         """Whether another flow than that of the ``session`` leads to this address already (OUTB-19)."""
-        others = (flow.session.flow for flow in self.flows if flow.session is not session)
-        return any(flow is not None and flow.target.host == target.host for flow in others)
+        others = [flow.session.flow for flow in self.flows if flow.session is not session]
+        return bool(others) and any(flow is not None and flow.target.host == target.host for flow in others)
 
     def waits(self, flow: Course) -> bool:
         """Whether a flow that is idle may not begin yet, whoever wishes it to (F-56)."""

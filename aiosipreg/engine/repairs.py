@@ -47,8 +47,8 @@ class Concessions(NamedTuple):
         if params.outbound:
             named = {tag.lower() for tag in wished}
             wished = (*wished, *(tag for tag in ("path", "outbound") if tag not in named))
-        kept = tuple(tag for tag in wished if tag.lower() not in self.without_tags)
-        return (*kept, *(tag for tag in self.with_tags if tag not in kept))
+        kept = tuple([tag for tag in wished if tag.lower() not in self.without_tags])
+        return (*kept, *[tag for tag in self.with_tags if tag not in kept])
 
 
 NO_CONCESSIONS: Final = Concessions()
