@@ -110,12 +110,16 @@ class RegisterSeries:
         self._user_agent = user_agent
         # RFC 6223 4.2.2: offered anew in each request (KA-13).
         self._via = ";rport;keep" if keep else ";rport"
-        self.adopt(params)
+        self.params = params
+        self.sender, self.to = params.sender, params.aor
+        self._fix()
 
     def adopt(self, params: ProxyParams) -> None:
         """Go on with changed settings under the same Call-ID."""
         self.params = params
-        self.sender, self.to = params.sender, params.aor
+        # A request may be out whose answer has to show these schemes; the next one may bring others.
+        scheme = self.to.scheme
+        self.sender, self.to = params.sender.replace(scheme=scheme), params.aor.replace(scheme=scheme)
         self._fix()
 
     def concede(self, concessions: Concessions) -> None:

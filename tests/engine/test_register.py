@@ -311,6 +311,14 @@ def test_SIPS_3_a_contact_that_comes_later_changes_both() -> None:
     assert b"To: <sips:toto@example.org>\r\n" in render(subject)
 
 
+def test_SIPS_3_settings_that_change_while_a_request_is_out_do_not_make_its_answer_a_strangers() -> None:
+    subject = series(TOTO.replace(server="sips:example.org"))
+    request = parse_message(render(subject))
+    subject.adopt(subject.params.replace(ref_key="other"))
+    answer = [(name, request.headers.get(name) or "") for name in ("Via", "From", "To", "Call-ID", "CSeq")]
+    assert subject.mismatch(Response(200, "OK", answer), subject.cseq) is None
+
+
 @pytest.mark.parametrize(("server", "own", "twin"), [("sip", "sip", "sips"), ("sips", "sips", "sip")])
 def test_SIPS_4_a_contact_of_ours_is_never_there_with_both_schemes(server: str, own: str, twin: str) -> None:
     others = (f"<{twin}:toto@192.0.2.1:5070;x>;q=0.5", f"<{twin}:toto@192.0.2.1:5071>")
