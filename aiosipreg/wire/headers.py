@@ -66,7 +66,7 @@ class Headers:
     """The names as `canonical_name` gives them, to be looked for; what they lead to is for `rows`."""
 
     def __init__(self, rows: Iterable[tuple[str, str]] = ()) -> None:
-        self._lines: list[str] | str = []
+        self._lines: list[str] = []
         self._rows: tuple[tuple[str, str], ...] | None = tuple(rows)
         self.names = _collected(self._rows)
 
@@ -119,27 +119,12 @@ class Headers:
     def items(self) -> tuple[tuple[str, str], ...]:
         """All rows as pairs of name, as sent, and value."""
         if self._rows is None:
-            parts = [line.partition(":") for line in self._unpacked()]
+            parts = [line.partition(":") for line in self._lines]
             self._rows = tuple([(name, value.strip(BLANKS)) for name, _, value in parts])
         return self._rows
 
-    def pack(self) -> None:
-        """Take a tenth of the room, as one text, until somebody asks again."""
-        if isinstance(self._lines, list) and self._lines:
-            self._lines = "\n".join(self._lines)
-            self._rows = None
-            del self.names
-
-    def __getattr__(self, name: str) -> object:
-        # Only what is not there gets here.
-        if name != "names":
-            raise AttributeError(name)
-        self.names = Headers.of_lines(self._unpacked(), set())[0].names
-        return self.names
-
-    def _unpacked(self) -> list[str]:
-        if isinstance(self._lines, str):
-            self._lines = self._lines.split("\n")
+    def lines(self) -> list[str]:
+        """What `of_lines` makes the same headers of; empty if they came otherwise, or were folded."""
         return self._lines
 
     def __contains__(self, name: object) -> bool:
