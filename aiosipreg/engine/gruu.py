@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiosipreg.errors import ParseError
 from aiosipreg.wire import SipUri
@@ -10,13 +10,13 @@ from aiosipreg.wire import SipUri
 if TYPE_CHECKING:
     from aiosipreg.engine.register import Binding
 
-__all__ = ["Gruus"]
+__all__ = ["NO_GRUUS", "Gruus"]
 
 MOST: Final = 64
 """Temporary GRUUs that are kept (section 11.2 of the requirements)."""
 
 
-class Gruus:
+class Gruus(NamedTuple):
     """What registrars gave, as they wrote it: nothing in it is read or changed but the scheme (GRUU-6).
 
     All flows of an account share them, because they all are one instance.
@@ -26,29 +26,27 @@ class Gruus:
         temporary: Those that tell nobody whose they are, oldest first; all of them lead here (GRUU-3).
     """
 
-    __slots__ = ("public", "temporary")
+    public: str | None = None
+    temporary: tuple[str, ...] = ()
 
-    def __init__(self) -> None:
-        self.public: str | None = None
-        self.temporary: tuple[str, ...] = ()
-
-    def learn(self, binding: Binding | None) -> None:
-        """Take what a 2xx says of our binding, if it granted one (GRUU-2, GRUU-3)."""
+    def learnt(self, binding: Binding | None) -> Gruus:
+        """With what a 2xx says of our binding, if it granted one (GRUU-2, GRUU-3)."""
         if binding is None or (binding.pub_gruu is binding.temp_gruu is self.public is None):
-            return  # Nearly every answer ends here.
+            return self  # Nearly every answer ends here.
         secure = isinstance(binding.contact.uri, SipUri) and binding.contact.uri.secure
-        self.public = _usable(binding.pub_gruu, secure=secure)
         given = _usable(binding.temp_gruu, secure=secure)
-        if given is not None and given not in self.temporary:
-            self.temporary = (*self.temporary, given)[-MOST:]
+        temporary = self.temporary
+        if given is not None and given not in temporary:
+            temporary = (*temporary, given)[-MOST:]
+        return Gruus(_usable(binding.pub_gruu, secure=secure), temporary)
 
-    def renounce(self) -> None:
-        """A new Call-ID begins, which ends all temporary ones (GRUU-4)."""
-        self.temporary = ()
+    def renounced(self) -> Gruus:
+        """When a new Call-ID begins, which ends all temporary ones (GRUU-4)."""
+        return self._replace(temporary=()) if self.temporary else self
 
-    def lapse(self) -> None:
-        """No binding of the instance is left (GRUU-5, GRUU-7)."""
-        self.public, self.temporary = None, ()
+
+NO_GRUUS: Final = Gruus()
+"""While nobody gave any, and when no binding of the instance is left (GRUU-5, GRUU-7): one for all accounts."""
 
 
 def _usable(gruu: str | None, *, secure: bool) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.change import Changed
+from aiosipreg.engine.gruu import NO_GRUUS
 from aiosipreg.engine.keepalive import upkeep
 from aiosipreg.engine.outcome import NOTHING_TRIED
 from aiosipreg.engine.replies import Then
@@ -218,7 +219,7 @@ class Lease:
         self.refresh_at = None
         self.lose()
         if not self._session.flows.bound():
-            self._session.flows.gruus.lapse()
+            self._session.flows.gruus = NO_GRUUS
 
     def grant(self, grant: Grant, outcome: Outcome, refresh_at: float) -> Changed:
         """An attempt brought a binding (F-05, F-25)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.gruu import Gruus
+from aiosipreg.engine.gruu import NO_GRUUS
 from aiosipreg.engine.lease import Intent
 from aiosipreg.states import Reason, RegistrationState
 
@@ -33,7 +33,7 @@ class FlowSet:
 
     def __init__(self) -> None:
         self.flows: tuple[Course, ...] = ()
-        self.gruus = Gruus()
+        self.gruus = NO_GRUUS
 
     def alive(self) -> bool:
         """Whether any flow is known to work, so that an attempt to have another may wait longer (F-55)."""

@@ -120,7 +120,7 @@ class Session:
     def renew(self) -> None:
         """Start a new Call-ID with the same registrar."""
         concessions = self.series.concessions
-        self.flows.gruus.renounce()
+        self.flows.gruus = self.flows.gruus.renounced()
         self._start_series()
         self.series.concede(concessions)
 
@@ -203,7 +203,7 @@ class Session:
         grant = read_grant(response, contact, self.assumed if registers else 0.0, sent_at, flow)
         if registers:
             self.bind(contact)
-            self.flows.gruus.learn(grant.binding)
+            self.flows.gruus = self.flows.gruus.learnt(grant.binding)
         if self.params.path_hosts and grant.doubt is Reason.NONE and self._strangers(grant.path):
             grant = grant._replace(doubt=Reason.UNEXPECTED_PROXY)
         return grant
@@ -295,7 +295,7 @@ class Session:
         if moved:
             self.flow = self.hop = self.contact = self.home = self.public = self.mapped = self.avoid = None
             self.outbound = None
-            self.flows.gruus.renounce()
+            self.flows.gruus = self.flows.gruus.renounced()
             self.release(confirmed=True)
             self.asymmetric = False
             self.authenticator = Authenticator(self.policy, self.random)

@@ -70,7 +70,7 @@ class Headers:
     """
 
     def __init__(self, rows: Iterable[tuple[str, str]] = ()) -> None:
-        self._lines: list[str] | str = []
+        self._lines: list[str] = []
         self._rows: tuple[tuple[str, str], ...] | None = tuple(rows)
         self.names = _collected(self._rows)
 
@@ -113,38 +113,15 @@ class Headers:
         rows = self.names.get(key, ())
         return (rows.strip(BLANKS),) if isinstance(rows, str) else rows
 
-    def row(self, key: str) -> str | None:
-        """The one row of a name as `canonical_name` gives it, ``None`` if there is none or more than one."""
-        rows = self.names.get(key, ())
-        if isinstance(rows, str):
-            return rows.strip(BLANKS)
-        return rows[0] if len(rows) == 1 else None
-
     def items(self) -> tuple[tuple[str, str], ...]:
         """All rows as pairs of name, as sent, and value."""
         if self._rows is None:
-            parts = [line.partition(":") for line in self._unpacked()]
+            parts = [line.partition(":") for line in self._lines]
             self._rows = tuple([(name, value.strip(BLANKS)) for name, _, value in parts])
         return self._rows
 
-    def pack(self) -> None:
-        """Take a tenth of the room, as one text, until somebody asks again."""
-        if isinstance(self._lines, list) and self._lines:
-            self._lines = "\n".join(self._lines)
-            self._rows = None
-            del self.names
-
-    def __getattr__(self, name: str) -> object:
-        # Only what is not there gets here.
-        if name != "names":
-            raise AttributeError(name)
-        self._unpacked()
-        return self.names
-
-    def _unpacked(self) -> list[str]:
-        if isinstance(self._lines, str):
-            self._lines = self._lines.split("\n")
-            self.names = Headers.of_lines(self._lines, set())[0].names
+    def lines(self) -> list[str]:
+        """What `of_lines` makes the same headers of; empty if they came otherwise, or were folded."""
         return self._lines
 
     def __contains__(self, name: object) -> bool:

@@ -47,13 +47,6 @@ class Message:
     dropped: int = 0
     oddities: tuple[str, ...] = ()
 
-    def pack(self) -> None:
-        """Take little room until somebody reads more of it; where something was left out nothing is read twice."""
-        if not self.dropped:
-            values = self.__dict__
-            object.__setattr__(self, "__dict__", {name: values[name] for name in _GIVEN if name in values})
-            self.headers.pack()
-
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a {type(self).__name__} cannot be changed: build another one")
 
@@ -175,8 +168,10 @@ def read_contacts(message: Message, likely: SipUri | OtherUri | None = None) -> 
 
 
 _LENGTH: Final = ("content-length", "l")
-# What is not read from the headers.
-_GIVEN: Final = ("method", "uri", "status", "reason", "headers", "body", "oddities")
+# What a packed response holds beside its octets, if it has any.
+_RARE: Final = ("body", "oddities")
+# What it holds as octets.
+_PACKED: Final = ("status", "reason", "headers")
 
 
 class Request(Message):
@@ -238,13 +233,41 @@ class Response(Message):
         ConfigError: A control character or line break anywhere (SEC-11), a name that is no token.
     """
 
+    __slots__ = ("_octets",)
     status: int
     reason: str
+    _octets: bytes
 
     def __init__(self, status: int, reason: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
         if not 100 <= status <= 699:
             raise ConfigError("status", status, "a status code from 100 to 699")
         self.__dict__.update(_checked(headers, body), status=status, reason=check_text("reason", reason))
+
+    def pack(self) -> None:
+        """Be nothing but octets until somebody reads more; where something was left out nothing is read twice."""
+        if self.dropped or "headers" not in self.__dict__ or not (lines := self.headers.lines()):
+            return
+        rare: dict[str, object] = {name: self.__dict__[name] for name in _RARE if name in self.__dict__}
+        text = "\n".join([f"{self.status} {self.reason}", *lines])
+        object.__setattr__(self, "_octets", text.encode("utf-8", "surrogateescape"))
+        # Without one it takes no room at all.
+        object.__delattr__(self, "__dict__")
+        if rare:
+            self.__dict__.update(rare)
+
+    def __getattr__(self, name: str) -> object:
+        # Only what is not there gets here.
+        if name not in _PACKED:
+            raise AttributeError(name)
+        start, *lines = self._octets.decode("utf-8", "surrogateescape").split("\n")
+        status, _, reason = start.partition(" ")
+        self.__dict__.update(status=int(status), reason=reason, headers=Headers.of_lines(lines, set())[0])
+        object.__delattr__(self, "_octets")
+        return self.__dict__[name]
+
+    def __getstate__(self) -> dict[str, object]:
+        _ = self.headers
+        return self.__dict__
 
     @lazy
     def challenges(self) -> tuple[Challenge, ...]:

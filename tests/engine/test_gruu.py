@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiosipreg.engine.gruu import Gruus
+from aiosipreg.engine.gruu import NO_GRUUS, Gruus
 from aiosipreg.engine.outbound import FlowSet
 from aiosipreg.engine.register import Binding
 from aiosipreg.wire import NameAddr, Params
@@ -25,9 +25,9 @@ def binding(public: str | None = None, temporary: str | None = None, *, scheme: 
 
 
 def learnt(*bindings: Binding) -> Gruus:
-    gruus = Gruus()
+    gruus = NO_GRUUS
     for entry in bindings:
-        gruus.learn(entry)
+        gruus = gruus.learnt(entry)
     return gruus
 
 
@@ -52,7 +52,7 @@ def test_GRUU_3_a_public_one_is_replaced_and_temporary_ones_pile_up() -> None:
     gruus = learnt(binding(PUBLIC, temporary(1)), binding("sip:alice@example.org;gr=other", temporary(2)))
     assert gruus.public == "sip:alice@example.org;gr=other"
     assert gruus.temporary == (temporary(1), temporary(2))
-    gruus.learn(binding(None, temporary(2)))
+    gruus = gruus.learnt(binding(None, temporary(2)))
     assert gruus.public is None
     assert gruus.temporary == (temporary(1), temporary(2))
 

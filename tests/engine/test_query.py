@@ -50,7 +50,9 @@ def asked() -> tuple[Query, Request]:
     session = Session(params(), timers=SipTimers(), policy=DigestPolicy(), random=Random(1))
     query = Query(session, START)
     locate = only(Locate, query.start(START))
+    assert query.question == locate.token
     connect = only(Connect, query.take(Located(locate.token, [target(1), target(2)]), START))
+    assert query.question == connect.token
     return query, request(query.take(Connected(connect.token, flow(connect.target)), START))
 
 
