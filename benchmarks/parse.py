@@ -50,7 +50,7 @@ def _read(data: bytes) -> Response:
     response = parse_message(data)
     assert isinstance(response, Response)
     # What has to come back as it was sent is compared as it was written, unless somebody has written it anew.
-    row = response.headers.row
+    row = response.headers.names.get
     _ = response.status, response.via, response.cseq, row("Call-ID"), row("CSeq"), row("From"), row("To"), row("Via")
     return response
 
