@@ -112,10 +112,10 @@ _trusted_via = trusted(Via)
 def _form(before: str, after: str) -> Via | None:
     """What stands around the branch, which is the same in all answers on a flow; ``None`` where that is not plain."""
     text = f"{before};branch={after}"
-    if '"' in text or "<" in text:
+    # Of two branches the first counts, however it is written.
+    if '"' in text or "<" in text or "branch" in before.lower():
         return None
-    via = _read_via(text)
-    return via if via.branch == "" else None
+    return _read_via(text)
 
 
 def _read_via(text: str) -> Via:

@@ -250,7 +250,7 @@ def everything(read: Callable[[str], Via], text: str) -> object:
 
 HOPS = st.sampled_from(["SIP/2.0/UDP h:5060", "SIP/2.0/tcp  h ", "SIP/2.0/UDP", "SIP/2.0/UDP h,", ' SIP/2.0/UDP "h'])
 PARTS = st.sampled_from([
-    "branch=b", "branch=c", "Branch=b", "branch", "branch=", " branch=b", "branch=b ", "branch =b", "rport",
+    "branch=b", "branch=c", "Branch=b", "branch", "branch=", "Branch=", " branch=b", "branch=b ", "branch =b", "rport",
     "received=h", 'x="', '"', "x=<a", ">", "branch=-b", "\xa0", "\t", "\x00", ",", "",
 ])  # fmt: skip
 
@@ -261,8 +261,9 @@ def test_the_short_way_leads_where_the_long_one_does(hop: str, parts: list[str])
     assert everything(Via.parse, text) == everything(_read_via, text)
 
 
-def test_what_looks_like_a_branch_is_none() -> None:
-    text = "SIP/2.0/UDP h;x=<a;branch=b;>;branch=;>"
+@pytest.mark.parametrize("params", ["x=<a;branch=b;>;branch=;>", "Branch=;branch=b", "BRANCH =;x;branch=b;y"])
+def test_what_looks_like_a_branch_is_none(params: str) -> None:
+    text = f"SIP/2.0/UDP h;{params}"
     assert everything(Via.parse, text) == everything(_read_via, text)
     assert via(text).branch == ""
 
