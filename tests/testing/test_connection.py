@@ -175,6 +175,7 @@ async def test_a_half_open_connection_takes_everything_and_says_nothing() -> Non
         client.send(client.register())
         with pytest.raises(TimeoutError):
             await client.message(timeout=0.05)
+        await until(lambda: registrar.connections)
         assert registrar.requests == ()
         assert len(registrar.connections) == 1
 
@@ -184,6 +185,7 @@ async def test_a_tls_handshake_that_never_finishes() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05), dialled(registrar, "tls"):
                 pass
+        await until(lambda: registrar.connections)
         assert len(registrar.connections) == 1
 
 
