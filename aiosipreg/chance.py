@@ -62,4 +62,5 @@ def _forked() -> None:
         chance._page = b""
 
 
-os.register_at_fork(after_in_child=_forked)
+if hasattr(os, "register_at_fork"):  # Where there is none, nothing forks.
+    os.register_at_fork(after_in_child=_forked)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import runpy
 from typing import TYPE_CHECKING
 
 import pytest
 
+from aiosipreg import chance as module
 from aiosipreg.chance import Chance, _forked
 
 if TYPE_CHECKING:
@@ -99,3 +101,8 @@ def test_what_is_drawn_spreads_evenly() -> None:
 def test_nothing_of_it_can_be_kept() -> None:
     with pytest.raises(NotImplementedError):
         Chance().getstate()
+
+
+def test_a_system_that_knows_no_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.register_at_fork")
+    assert "Chance" in runpy.run_path(module.__file__)
