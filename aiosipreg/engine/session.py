@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.authenticator import Authenticator
@@ -38,6 +39,7 @@ __all__ = ["Session"]
 _USUAL_LIFETIME = 3600.0
 _KEEP_ALIVE = KeepAlive()
 _MOST_DOUBTFUL = 8
+_CIRCUMSTANCES = 256
 
 
 class Session:
@@ -100,7 +102,8 @@ class Session:
         self.flow: Flow | None = None
         self.hop: Hop | None = None
         self.contact: NameAddr | None = None
-        self._own: tuple[ProxyParams, _MadeFrom, NameAddr] | None = None
+        self._own: NameAddr | None = None
+        self._made_from: _MadeFrom | None = None
         self.bound: NameAddr | None = None
         self.bound_extras: tuple[NameAddr, ...] = ()
         self.offered: tuple[NameAddr, ...] = ()
@@ -131,9 +134,9 @@ class Session:
         public = None if self._hopes_for_outbound else self.public
         shared = None if self.shared is None else str(self.shared)  # URIs that are equal need not be written the same.
         made_from = (flow, public, not series.concessions.without_push, reg_id, shared)
-        if self._own is None or self._own[0] is not self.params or self._own[1] != made_from:
-            self._own = self.params, made_from, _contact(self.params, *made_from[:4], self.shared)
-        return self._own[2]
+        if self._own is None or self._made_from != made_from:
+            self._own, self._made_from = _contact(self.params, *made_from[:4], self.shared), _kept_once(*made_from)
+        return self._own
 
     def first_target(self) -> Target | None:
         """Where an attempt begins, unless that has to be looked up: where the binding was taken (REG-20)."""
@@ -292,6 +295,7 @@ class Session:
         """Take new settings; return whether they make another account of it, or one of another registrar (REG-38)."""
         moved = compare(self.params, params) is Edit.MOVE
         self.params = params
+        self._own = None
         if moved:
             self.flow = self.hop = self.contact = self.home = self.public = self.mapped = self.avoid = None
             self.outbound = None
@@ -333,6 +337,12 @@ class Session:
     def _hopes_for_outbound(self) -> bool:
         """Whether requests to us will take the flow, whatever the Contact says; the registrar may still deny it."""
         return self.series.outbound and self.outbound is not False
+
+
+@lru_cache(_CIRCUMSTANCES)
+def _kept_once(*made_from: *_MadeFrom) -> _MadeFrom:
+    """What a Contact is made from beside the settings: the same for all accounts of a registrar."""
+    return made_from
 
 
 def _contact(
