@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Timetable(Generic[Item]):
         self._due = due
         self._heap: list[tuple[float, int, Item]] = []
         self._wanted: dict[Item, float] = {}
+        # Where the entry that counts stands in the heap, if that is not where it is wanted.
         self._queued: dict[Item, float] = {}
         self._order = itertools.count()
         # Kept beside the handle: that of uvloop does not know its time when it is due at once.
@@ -49,11 +51,15 @@ class Timetable(Generic[Item]):
             self._queued.pop(item, None)
             self._trim()
             return
+        queued = self._queued.get(item, self._wanted.get(item, math.inf))
         self._wanted[item] = at
-        queued = self._queued.get(item)
-        if queued is None or at < queued:
+        if at < queued:
             self._push(item, at)
             self._arm()
+        elif at > queued:
+            self._queued[item] = queued
+        else:
+            self._queued.pop(item, None)
 
     def close(self) -> None:
         """Forget everything."""
@@ -65,14 +71,15 @@ class Timetable(Generic[Item]):
         self._queued.clear()
 
     def _push(self, item: Item, at: float) -> None:
-        self._queued[item] = at
+        self._queued.pop(item, None)
         heapq.heappush(self._heap, (at, next(self._order), item))
         self._trim()
 
     def _trim(self) -> None:
         # Entries that count no more keep their items alive, and may not come up for hours.
-        if len(self._heap) > _ROOM + 2 * len(self._queued):
-            self._heap = [(at, next(self._order), item) for item, at in self._queued.items()]
+        if len(self._heap) > _ROOM + 2 * len(self._wanted):
+            places = [(self._queued.get(item, at), item) for item, at in self._wanted.items()]
+            self._heap = [(at, next(self._order), item) for at, item in places if at < math.inf]
             heapq.heapify(self._heap)
 
     def _arm(self) -> None:
@@ -91,24 +98,22 @@ class Timetable(Generic[Item]):
         due = []
         while self._heap and self._heap[0][0] <= now:
             at, _, item = heapq.heappop(self._heap)
-            if self._queued.get(item) != at:
-                continue
-            del self._queued[item]
             wanted = self._wanted.get(item)
-            if wanted is None:
+            if wanted is None or self._queued.get(item, wanted) != at:
                 continue
             if wanted > now:
                 self._push(item, wanted)
             else:
+                self._queued[item] = math.inf
                 due.append(item)
         if self._heap:
             self._arm()
         # Called from a list and not from the heap: an item that is due again at once waits for the next turn of the
         # event loop, so that it cannot hold up everybody else.
         for item in due:
-            wanted = self._wanted.get(item)
-            if wanted is not None and wanted <= now:
-                del self._wanted[item]
+            # Whoever was called before may have changed what this one wants.
+            if self._queued.get(item) == math.inf:
+                del self._wanted[item], self._queued[item]
                 self._call(item)
 
     def _call(self, item: Item) -> None:

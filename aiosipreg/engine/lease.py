@@ -286,8 +286,8 @@ class Lease:
         if outcome is not None:
             self.cause = None if outcome.row.then is Then.SUCCEED else outcome.row
             self.tried = outcome.tried
-            # What was granted is kept here, and a report may be kept for as long.
-            outcome = outcome._replace(grant=None)
+            # What was granted, and when, is kept here, and a report may be kept for as long.
+            outcome = outcome._replace(grant=None, sent_at=0.0)
         if reason is None:
             reason = outcome.row.reason if outcome is not None else Reason.NONE
         retry_at = None if self.paused else self.retry_at

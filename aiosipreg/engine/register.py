@@ -27,6 +27,7 @@ __all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "mapped_address", "r
 
 _MOST_BINDINGS = 100
 _TAILS = 64
+_LIFETIMES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +287,7 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
         flow: Where it was sent.
     """
     header = response.expires
-    rest = float(header) if header is not None else requested
+    rest = _seconds(header) if header is not None else requested
     listed = read_contacts(response, contact.uri)
     bindings = tuple([_binding(entry, rest, sent_at) for entry in listed if isinstance(entry.uri, SipUri)])
     public = mapped_address(response, flow)
@@ -325,9 +326,13 @@ def mapped_address(response: Response, flow: Flow) -> tuple[str, int] | None:
     return None if seen == (flow.host, flow.port) else seen
 
 
+# Registrars grant the same few lifetimes to all accounts, each of which keeps one.
+_seconds = lru_cache(_LIFETIMES)(float)
+
+
 def _binding(entry: NameAddr, otherwise: float, sent_at: float) -> Binding:
     lifetime = entry.expires
-    expires = float(lifetime) if lifetime is not None else otherwise
+    expires = _seconds(lifetime) if lifetime is not None else otherwise
     return Binding(entry, expires, sent_at + expires)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aiosipreg.engine.authenticator import Authenticator
@@ -38,6 +39,7 @@ __all__ = ["Session"]
 _USUAL_LIFETIME = 3600.0
 _KEEP_ALIVE = KeepAlive()
 _MOST_DOUBTFUL = 8
+_CIRCUMSTANCES = 256
 
 
 class Session:
@@ -133,8 +135,7 @@ class Session:
         shared = None if self.shared is None else str(self.shared)  # URIs that are equal need not be written the same.
         made_from = (flow, public, not series.concessions.without_push, reg_id, shared)
         if self._own is None or self._made_from != made_from:
-            self._made_from = made_from
-            self._own = _contact(self.params, *made_from[:4], self.shared)
+            self._own, self._made_from = _contact(self.params, *made_from[:4], self.shared), _kept_once(*made_from)
         return self._own
 
     def first_target(self) -> Target | None:
@@ -336,6 +337,12 @@ class Session:
     def _hopes_for_outbound(self) -> bool:
         """Whether requests to us will take the flow, whatever the Contact says; the registrar may still deny it."""
         return self.series.outbound and self.outbound is not False
+
+
+@lru_cache(_CIRCUMSTANCES)
+def _kept_once(*made_from: *_MadeFrom) -> _MadeFrom:
+    """What a Contact is made from beside the settings: the same for all accounts of a registrar."""
+    return made_from
 
 
 def _contact(

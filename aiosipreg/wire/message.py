@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiosipreg.errors import ConfigError, ParseError
@@ -172,6 +172,19 @@ _LENGTH: Final = ("content-length", "l")
 _RARE: Final = ("body", "oddities")
 # What it holds as octets.
 _PACKED: Final = ("status", "reason", "headers")
+# What hardly two answers have in common. Most servers write the rest of the headers, such as Server and Allow, behind
+# them, and the same to all accounts.
+_OWN: Final = frozenset({
+    "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Authentication-Info", "Proxy-Authentication-Info",
+    "WWW-Authenticate", "Proxy-Authenticate", "P-Associated-URI", "Service-Route", "Path",
+})  # fmt: skip
+_RESTS: Final = 64
+_LONGEST_REST: Final = 1024
+
+
+@lru_cache(_RESTS)
+def _rest(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 class Request(Message):
@@ -233,10 +246,11 @@ class Response(Message):
         ConfigError: A control character or line break anywhere (SEC-11), a name that is no token.
     """
 
-    __slots__ = ("_octets",)
+    __slots__ = ("_octets", "_rest")
     status: int
     reason: str
     _octets: bytes
+    _rest: bytes
 
     def __init__(self, status: int, reason: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
         if not 100 <= status <= 699:
@@ -248,8 +262,15 @@ class Response(Message):
         if self.dropped or "headers" not in self.__dict__ or not (lines := self.headers.lines()):
             return
         rare: dict[str, object] = {name: self.__dict__[name] for name in _RARE if name in self.__dict__}
-        text = "\n".join([f"{self.status} {self.reason}", *lines])
+        end = len(lines)
+        while end and canonical_name(lines[end - 1].partition(":")[0]) not in _OWN:
+            end -= 1
+        rest = "".join([f"\n{line}" for line in lines[end:]])
+        if len(rest) > _LONGEST_REST:
+            end, rest = len(lines), ""
+        text = "\n".join([f"{self.status} {self.reason}", *lines[:end]])
         object.__setattr__(self, "_octets", text.encode("utf-8", "surrogateescape"))
+        object.__setattr__(self, "_rest", _rest(rest))
         # Without one it takes no room at all.
         object.__delattr__(self, "__dict__")
         if rare:
@@ -259,10 +280,11 @@ class Response(Message):
         # Only what is not there gets here.
         if name not in _PACKED:
             raise AttributeError(name)
-        start, *lines = self._octets.decode("utf-8", "surrogateescape").split("\n")
+        start, *lines = (self._octets + self._rest).decode("utf-8", "surrogateescape").split("\n")
         status, _, reason = start.partition(" ")
         self.__dict__.update(status=int(status), reason=reason, headers=Headers.of_lines(lines, set())[0])
         object.__delattr__(self, "_octets")
+        object.__delattr__(self, "_rest")
         return self.__dict__[name]
 
     def __getstate__(self) -> dict[str, object]:

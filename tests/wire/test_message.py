@@ -207,7 +207,25 @@ def test_a_packed_message_takes_little_room() -> None:
     assert (message.contacts, message.headers.get("x-7")) == ((), "7")
     message.pack()
     assert message.__dict__ == {}
-    assert len(message._octets) < 200
+    assert len(message._octets + message._rest) < 200
+
+
+@pytest.mark.parametrize("name", ["Contact", "m", "VIA"])
+def test_what_a_server_writes_to_all_is_kept_once(name: str) -> None:
+    messages = [response(f"{name}: <sip:a@h{number}>", "Server: x", "Allow: y, z") for number in range(2)]
+    for message in messages:
+        message.pack()
+    one, other = messages
+    assert one._rest is other._rest
+    assert one._rest == b"\nServer: x\nAllow: y, z"
+    assert [one.headers.get("allow"), one.headers.get(name)] == ["y, z", "<sip:a@h0>"]
+
+
+def test_SEC_23_what_is_kept_for_all_is_no_room_for_one_server() -> None:
+    message = response("Via: SIP/2.0/UDP h;branch=z9hG4bK1", f"X: {'x' * 2000}")
+    message.pack()
+    assert message._rest == b""
+    assert message.headers.get("X") == "x" * 2000
 
 
 def test_what_was_left_out_is_not_counted_again() -> None:
