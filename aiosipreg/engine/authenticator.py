@@ -205,7 +205,7 @@ class Authenticator:
         for realm in self._known:
             if realm.server != self._server:
                 continue
-            weaker = realm.weaker
+            weaker = realm.succeeded()
             if realm.accept(_told(response, realm.header), response.body) is False:
                 return Reason.SERVER_NOT_AUTHENTICATED
             if weaker:

@@ -289,16 +289,16 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
         sent_at: When the request was first sent; lifetimes count from there (REG-17).
         flow: Where it was sent.
     """
-    header = response.expires
-    rest = float(header) if header is not None else requested
     listed = read_contacts(response, contact.uri)
-    bindings = tuple([_binding(entry, rest, sent_at) for entry in listed if isinstance(entry.uri, SipUri)])
+    bindings = tuple(
+        [_binding(entry, response, requested, sent_at) for entry in listed if isinstance(entry.uri, SipUri)]
+    )
     public = mapped_address(response, flow)
     own = found = _own(bindings, contact, public)
     doubt = Reason.NONE
     if own is None:
         # REG-14: some registrars rewrite the Contact, some confirm without a list; a lone entry can only be ours.
-        own = bindings[0] if len(bindings) == 1 else _binding(contact, rest, sent_at)
+        own = bindings[0] if len(bindings) == 1 else _binding(contact, response, requested, sent_at)
         doubt = Reason.CONTACT_MISMATCH
     grant = Grant(own if own.expires > 0 else None, bindings[:_MOST_BINDINGS], doubt, found is not None, public)
     if _FURTHER.isdisjoint(response.headers.names):
@@ -327,9 +327,11 @@ def mapped_address(response: Response, flow: Flow) -> tuple[str, int] | None:
     return None if seen == (flow.host, flow.port) else seen
 
 
-def _binding(entry: NameAddr, otherwise: float, sent_at: float) -> Binding:
+def _binding(entry: NameAddr, response: Response, requested: float, sent_at: float) -> Binding:
     lifetime = entry.expires
-    expires = float(lifetime) if lifetime is not None else otherwise
+    if lifetime is None:
+        lifetime = response.expires
+    expires = float(lifetime) if lifetime is not None else requested
     return Binding(entry, expires, sent_at + expires)
 
 
