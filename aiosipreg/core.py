@@ -327,7 +327,7 @@ class Core:
 
     def _publish(self, told: Told) -> None:
         """Tell the readers, the store and those that depend on the account."""
-        if self._broadcast.heard:
+        if self._broadcast.readers:
             self._broadcast.publish(told.event)
         self._keeper.touch(told.account)
         self._dependents.follow(told.account)

@@ -54,7 +54,7 @@ class Desk:
 
     def tls(self, connect: Connect) -> TlsParams:
         """Whom the account trusts on the way to a target, and how it proves who it is."""
-        settings, owner = self._settings, self._owner
+        settings, owner = self._machine.session.params, self._owner
         if not connect.target.transport.secure:
             return settings.tls or owner._tls
         return client_tls(settings, owner._keyring, owner._tls, foreign=connect.foreign)

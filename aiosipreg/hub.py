@@ -104,6 +104,8 @@ class Hub:
         self._usual = tuple(each for each in self._carriers if not each.websocket)
         self._resolver = Resolver(dns, random=random, stats=self.stats)
         self._timetable: Timetable[Timed] = Timetable(loop, lambda item: item.due())
+        # Who is to be called at which time instead of any earlier wish.
+        self.wake: Callable[[Expectant, float | None], None] = self._timetable.set
         self._keepalives = KeepAlives(keepalive, self._carriers, self._timetable, random)
         self._pacing = pacing
         self._asking = 0
@@ -127,10 +129,6 @@ class Hub:
         await asyncio.gather(self._resolver.close(), *(carrier.close() for carrier in carriers))
 
     # For the runners.
-
-    def wake(self, runner: Expectant, at: float | None) -> None:
-        """Have ``runner.due()`` called at that time instead of any earlier wish."""
-        self._timetable.set(runner, at)
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run a coroutine as a task of the core."""

@@ -146,7 +146,7 @@ class Host(Protocol):
         """The loop's time."""
         ...
 
-    def wake(self, runner: Expectant, at: float | None) -> None:
+    def wake(self, runner: Expectant, at: float | None, /) -> None:
         """Have ``runner.due()`` called at that time instead of any earlier wish."""
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:

@@ -141,7 +141,7 @@ class Runner(Generic[M]):
             self._question.cancel()
         self._host.wake(self, None)
         self._expect(None, now)
-        self._use(_NO_FLOWS)
+        self._use(None, None)
         self._maintain(None)
 
     async def run(self, inquiry: Coroutine[None, None, Answer]) -> None:
@@ -165,16 +165,20 @@ class Runner(Generic[M]):
         for effect in effects:
             # What the machine wants because of that comes after what it wanted before.
             effects += self._do(effect, now)
-        self._expect(self._machine.branch, now)
-        if self._queued is not None and self._queued.token != self._machine.question:
+        machine, host = self._machine, self._host
+        branch, upkeep = machine.branch, machine.upkeep
+        if branch != self._branch:
+            self._expect(branch, now)
+        if self._queued is not None and self._queued.token != machine.question:
             self._queued = None  # The attempt ended, or went on elsewhere: its turn is for another one.
-        if self._branch is None and self._queued is None and self._question is None:
-            self._host.release(self, now)
+        if branch is None and self._queued is None and self._question is None:
+            host.release(self, now)
             self._insists = False
             self._sent_on = None
-        self._use(_connections(self._machine.flow, self._sent_on))
-        self._maintain(self._machine.upkeep)
-        self._host.wake(self, self._machine.deadline)
+        self._use(machine.flow, self._sent_on)
+        if upkeep is not self._upkeep:
+            self._maintain(upkeep)
+        host.wake(self, machine.deadline)
 
     def _do(self, effect: Effect, now: float) -> list[Effect]:
         """Perform one effect; return what the machine wants at once because of that."""
@@ -198,13 +202,14 @@ class Runner(Generic[M]):
         return []
 
     def _expect(self, branch: str | None, now: float) -> None:
-        if self._branch is not None and self._branch != branch:
+        if self._branch is not None:
             self._host.done(self._branch, now)
         self._branch = branch
 
-    def _use(self, flows: frozenset[Flow]) -> None:
+    def _use(self, bound: Flow | None, sent_on: Flow | None) -> None:
         """Tell which connections are needed, in case that they get lost, or idle (TRA-11, TRA-13)."""
-        if flows is not self._used and flows != self._used:
+        if self._used or (bound is not None and bound.serial) or (sent_on is not None and sent_on.serial):
+            flows = frozenset([flow for flow in (bound, sent_on) if flow is not None and flow.serial])
             for flow in self._used - flows:
                 self._host.leave(self, flow)
             for flow in flows - self._used:
@@ -213,7 +218,7 @@ class Runner(Generic[M]):
 
     def _maintain(self, upkeep: Upkeep | None) -> None:
         """Tell how the flow of the binding is to be kept alive."""
-        if upkeep is not self._upkeep and upkeep != self._upkeep:
+        if upkeep != self._upkeep:
             self._host.maintain(self, upkeep)
         self._upkeep = upkeep
 
@@ -292,13 +297,6 @@ class Runner(Generic[M]):
             return Connected(connect.token, await self._host.open(connect.target, tls))
         except OSError as error:
             return NotConnected(connect.token, str(error), _row(error))
-
-
-def _connections(bound: Flow | None, sent_on: Flow | None) -> frozenset[Flow]:
-    """Those of two flows that are connections."""
-    if (bound is None or not bound.serial) and (sent_on is None or not sent_on.serial):
-        return _NO_FLOWS
-    return frozenset(flow for flow in (bound, sent_on) if flow is not None and flow.serial)
 
 
 def _row(error: OSError) -> str:

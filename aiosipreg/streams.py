@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import ref
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -72,21 +72,21 @@ class _Reader:
 
 
 class Broadcast:
-    """Hands every event to every reader; a reader that nobody holds any more is forgotten."""
+    """Hands every event to every reader; a reader that nobody holds any more is forgotten.
+
+    Attributes:
+        readers: Who reads.
+    """
 
     def __init__(self) -> None:
         # Weak, so that a generator that was never started, or was left by `break`, does not collect events for ever.
-        self._readers: WeakSet[_Reader] = WeakSet()
+        # A WeakSet takes as long to tell that it is empty as most events take to be told.
+        self.readers: set[ref[_Reader]] = set()
         self._closed = False
-
-    @property
-    def heard(self) -> bool:
-        """Whether there is any reader."""
-        return len(self._readers) > 0
 
     def publish(self, event: RegistrationEvent) -> None:
         """Hand over one event; never blocks."""
-        for reader in self._readers:
+        for reader in self._there():
             reader.put(event)
 
     def subscribe(self, newest: Iterable[RegistrationEvent], buffer: int) -> AsyncGenerator[RegistrationEvent, None]:
@@ -102,14 +102,17 @@ class Broadcast:
         if self._closed:
             reader.close()
         else:
-            self._readers.add(reader)
+            self.readers.add(ref(reader, self.readers.discard))
         return _follow(reader)
 
     def close(self) -> None:
         """End every stream, after the events that it still holds."""
         self._closed = True
-        for reader in self._readers:
+        for reader in self._there():
             reader.close()
+
+    def _there(self) -> list[_Reader]:
+        return [reader for each in tuple(self.readers) if (reader := each()) is not None]
 
 
 async def _follow(reader: _Reader) -> AsyncGenerator[RegistrationEvent, None]:

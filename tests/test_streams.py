@@ -90,10 +90,10 @@ async def test_every_reader_gets_everything(broadcast: Broadcast) -> None:
 
 async def test_a_stream_that_is_dropped_before_it_began_is_forgotten(broadcast: Broadcast) -> None:
     stream = broadcast.subscribe([], 10)
-    assert len(broadcast._readers) == 1
+    assert len(broadcast.readers) == 1
     del stream
     gc.collect()
-    assert len(broadcast._readers) == 0
+    assert len(broadcast.readers) == 0
 
 
 async def test_a_stream_is_forgotten_when_it_is_closed_after_break(broadcast: Broadcast) -> None:
@@ -103,7 +103,7 @@ async def test_a_stream_is_forgotten_when_it_is_closed_after_break(broadcast: Br
             assert told.at == 1
             break
     del stream
-    assert len(broadcast._readers) == 0
+    assert len(broadcast.readers) == 0
 
 
 async def test_a_stream_without_aclosing_is_forgotten_too_in_the_end(broadcast: Broadcast) -> None:
@@ -113,7 +113,7 @@ async def test_a_stream_without_aclosing_is_forgotten_too_in_the_end(broadcast: 
     for _ in range(3):
         await asyncio.sleep(0)
     gc.collect()
-    assert len(broadcast._readers) == 0
+    assert len(broadcast.readers) == 0
 
 
 async def test_a_cancelled_read_ends_the_stream_and_harms_no_other(broadcast: Broadcast) -> None:
@@ -177,7 +177,7 @@ async def test_the_memory_of_a_reader_that_never_reads_is_bounded(broadcast: Bro
     stream = broadcast.subscribe([], 16)
     for number, account in zip(range(10_000), itertools.cycle(accounts), strict=False):
         broadcast.publish(event(at=float(number), account=account))
-    (reader,) = broadcast._readers
+    (reader,) = broadcast._there()
     assert len(reader._queue) + len(reader._folded) <= 16
     broadcast.close()
     read = [told async for told in stream]

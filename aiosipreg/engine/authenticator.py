@@ -179,13 +179,14 @@ class Authenticator:
     def supply(self, info: AuthInfo | None) -> Verdict | Question:
         """Close the open question with credentials, or with ``None`` when there are none."""
         realm = self._open[0]
-        if info is None or choose(self._strong_enough(realm), self._policy, info) is None:
+        offer = choose(self._strong_enough(realm), self._policy, info) if info is not None else None
+        if offer is None:
             realm.session = None
             realm.recalled = False
             self._open = self._open[1:]
         else:
             realm.info = info
-        return self._proceed()
+        return self._proceed(offer)
 
     def passed(self) -> None:
         """An answer other than a challenge came: the secrets of the request got past their servers (AUTH-21)."""
@@ -205,7 +206,7 @@ class Authenticator:
         for realm in self._known:
             if realm.server != self._server:
                 continue
-            weaker = realm.weaker
+            weaker = realm.succeeded()
             if realm.accept(_told(response, realm.header), response.body) is False:
                 return Reason.SERVER_NOT_AUTHENTICATED
             if weaker:
@@ -262,12 +263,17 @@ class Authenticator:
         realm.refusals += 1
         return Verdict.REFUSED
 
-    def _proceed(self) -> Verdict | Question:
-        """Answer what can be answered; ask for the first realm whose secret is not known."""
+    def _proceed(self, offer: Offer | None = None) -> Verdict | Question:
+        """Answer what can be answered; ask for the first realm whose secret is not known.
+
+        Args:
+            offer: What the first realm is answered with, if that is known.
+        """
         while self._open:
             realm = self._open[0]
             info = realm.info
-            offer = choose(self._strong_enough(realm), self._policy, info) if info is not None else None
+            if info is not None and offer is None:
+                offer = choose(self._strong_enough(realm), self._policy, info)
             if info is None or offer is None:
                 challenges = [row.challenge for row in realm.rows]
                 algorithms = tuple([challenge.algorithm or "MD5" for challenge in challenges])
@@ -277,6 +283,7 @@ class Authenticator:
                 realm.session = None
                 return Verdict.UNRELATED
             realm.answer(offer.challenge, DigestSession(offer, info, self._policy))
+            offer = None
             # A nonce from before a restart may have died since, so its refusal says nothing of the secret.
             realm.sent = Sent.VOUCHED if realm.recalled else Sent.FRESH
             realm.recalled = False

@@ -11,7 +11,7 @@ from aiosipreg.params import ExpiresIn, are_twins
 from aiosipreg.wire import NameAddr, SipUri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from aiosipreg.engine.effects import Flow
     from aiosipreg.params import ProxyParams
@@ -44,7 +44,7 @@ def contact_rows(
     purpose: Purpose,
     contact: NameAddr,
     lifetime: int,
-    stale: Iterable[NameAddr] = (),
+    stale: Sequence[NameAddr] = (),
     *,
     floor: int = 0,
 ) -> str:
@@ -72,7 +72,8 @@ def contact_rows(
         entries += [_lasting(entry, floor) for entry in further_contacts(params, contact)]
     until = f";expires={lifetime}" if in_contact else ""
     rows = [f"Contact: {entry!s}{'' if 'expires' in entry.params else until}\r\n" for entry in entries]
-    rows += [f"Contact: <{entry.uri}>;expires=0\r\n" for entry in stale]
+    if stale:
+        rows += [f"Contact: <{entry.uri}>;expires=0\r\n" for entry in stale]
     return "".join(rows) + (f"Expires: {lifetime}\r\n" if in_header else "")
 
 

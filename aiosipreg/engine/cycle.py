@@ -394,7 +394,7 @@ class Cycle:
             # RDR-7: where a redirect led counts for one attempt only, unless we are accepted there.
             self._session.leave(self._target)
         sent_at = self._transaction.started_at if self._transaction is not None else self.started_at
-        tried = {str(place): why for place, why in self.walk.tried.items()} or NOTHING_TRIED
+        tried = {str(place): why for place, why in self.walk.tried.items()} if self.walk.tried else NOTHING_TRIED
         until = self.walk.until if row is self.walk.why[0] else None
         self.outcome = Outcome(row, response, grant, sent_at, cause, self._target, tried, until)
         return []

@@ -48,7 +48,7 @@ _MAX_NONCE: Final = 4096
 _MAX_OPAQUE: Final = 4096
 
 
-class Qop(enum.Enum):
+class Qop(enum.StrEnum):
     """Quality of protection of an answer."""
 
     NONE = ""
@@ -190,7 +190,7 @@ def digest_response(
         cnonce: The client's nonce.
     """
     middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce
-    return algorithm.hash(_octets(f"{ha1}:{middle}:{ha2}"))
+    return algorithm.hash(f"{ha1}:{middle}:{ha2}".encode("utf-8", "surrogateescape"))
 
 
 class DigestSession:
@@ -264,7 +264,7 @@ class DigestSession:
         if self.algorithm.session:
             cnonce = self._cnonce = self._cnonce or cnonce
         head = f"{self._identity}, nonce={self.quoted_nonce}, uri={_quoted(uri)}{self._tail}"
-        ha1, qop, count = self._ha1 or self._key(cnonce), self.qop.value, f"{nc:08x}"
+        ha1, qop, count = self._ha1 or self._key(cnonce), self.qop, f"{nc:08x}"
         ha2 = _ha2(self.algorithm.hash, method, uri, body if self.qop is Qop.AUTH_INT else None)
         if not qop:
             return f'{head}, response="{digest_response(self.algorithm, ha1, ha2, nonce=self.nonce)}"'

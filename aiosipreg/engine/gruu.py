@@ -31,7 +31,10 @@ class Gruus(NamedTuple):
 
     def learnt(self, binding: Binding | None) -> Gruus:
         """With what a 2xx says of our binding, if it granted one (GRUU-2, GRUU-3)."""
-        if binding is None or (binding.pub_gruu is binding.temp_gruu is self.public is None):
+        if binding is None:
+            return self
+        params = binding.contact.params
+        if params.get("pub-gruu") is params.get("temp-gruu") is self.public is None:
             return self  # Nearly every answer ends here.
         secure = isinstance(binding.contact.uri, SipUri) and binding.contact.uri.secure
         given = _usable(binding.temp_gruu, secure=secure)

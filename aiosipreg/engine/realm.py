@@ -112,11 +112,6 @@ class Realm:
             self.nonce = session.nonce
             self.count = 0
 
-    @property
-    def weaker(self) -> bool:
-        """Whether what is answered now is less than what succeeded before."""
-        return self.session is not None and is_less(worth(self.session), self.proven)
-
     def authorization(self, method: str, uri: str, random: Random) -> tuple[str, str] | None:
         """Header name and value for the next request; ``None`` if nothing can be answered."""
         if self.session is None:
@@ -125,17 +120,23 @@ class Realm:
         self.uri, self.cnonce = uri, random.randbytes(8).hex()
         return self.session.header, self.session.authorization(method, uri, self.count, self.cnonce)
 
+    def succeeded(self) -> bool:
+        """Take a 2xx; return whether what it accepted is less than what succeeded before."""
+        self.refusals = 0
+        proven = self.proven
+        shown = worth(self.session) if self.session is not None else proven
+        if shown == proven:
+            return False
+        self.proven = _both(shown, proven)
+        return is_less(shown, proven)
+
     def accept(self, told: Mapping[str, str], body: bytes) -> bool | None:
         """Take what a 2xx tells; return whether the server proved that it knows the secret, ``None`` without proof."""
-        self.refusals = 0
+        cnonce, self.cnonce = self.cnonce, ""
         session = self.session
-        if session is None:
+        if session is None or not told:
             return None
-        offered = worth(session)
-        if is_less(self.proven, offered):
-            self.proven = _both(offered, self.proven)
-        proof = session.verify(told, uri=self.uri, nc=self.count, cnonce=self.cnonce, body=body)
-        self.cnonce = ""
+        proof = session.verify(told, uri=self.uri, nc=self.count, cnonce=cnonce, body=body)
         nonce = told.get("nextnonce")
         if nonce and nonce != self.nonce:
             with suppress(ParseError):  # It is unfit to be sent (SEC-12).

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
 from aiosipreg.engine.repairs import NO_CONCESSIONS
 from aiosipreg.engine.size import compacted
+from aiosipreg.engine.targets import Transport
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
 from aiosipreg.wire import NameAddr, SipUri, is_token
 from aiosipreg.wire.message import read_contacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from random import Random
 
     from aiosipreg.engine.effects import Flow
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "mapped_address", "read_grant"]
 
 _MOST_BINDINGS = 100
+_PROTOCOLS = {transport: f"SIP/2.0/{transport.value}" for transport in Transport}
+# What most answers have none of.
+_FURTHER = frozenset({"Service-Route", "Path", "P-Associated-URI", "Feature-Caps"})
 _TAILS = 64
 _LIFETIMES = 64
 
@@ -143,7 +147,7 @@ class RegisterSeries:
         contact: NameAddr,
         lifetime: int,
         authorizations: Iterable[tuple[str, str]] = (),
-        stale: Iterable[NameAddr] = (),
+        stale: Sequence[NameAddr] = (),
     ) -> bytes:
         """The next REGISTER of the series, CSeq raised by one.
 
@@ -159,12 +163,12 @@ class RegisterSeries:
         self.cseq += 1
         params = self.params
         self._match_schemes(contact)
-        routes = "".join([f"Route: <{route}>\r\n" for route in self._routes])
+        routes = "".join([f"Route: <{route}>\r\n" for route in self._routes]) if self._routes else ""
         rows = contact_rows(params, purpose, contact, lifetime, stale, floor=self.concessions.floor)
         answers = "".join([f"{name}: {value}\r\n" for name, value in authorizations])
         text = (
             f"REGISTER {self.request_uri} SIP/2.0\r\n"
-            f"Via: SIP/2.0/{flow.target.transport.value} {flow.sent_by}{self._via};branch={branch}\r\n"
+            f"Via: {_PROTOCOLS[flow.target.transport]} {flow.sent_by}{self._via};branch={branch}\r\n"
             f"Max-Forwards: 70\r\n{routes}"
             f"From: <{self.sender}>;tag={self.from_tag}\r\n"
             f"To: <{self.to}>\r\n"
@@ -258,22 +262,22 @@ class Grant(NamedTuple):
         bindings: All that the registrar listed, ours included.
         doubt: `Reason.CONTACT_MISMATCH` when ours had to be guessed, else `Reason.NONE`.
         listed: Whether our own Contact was found in the list.
+        public: Host and port that the far end saw, from ``received`` and ``rport`` of our Via (NAT-2).
         service_route: Route for other requests (RFC 3608), in order.
         path: The Path that the registrar stored.
         associated_uris: P-Associated-URI.
         feature_caps: What the servers on the way can do for this binding (RFC 6809).
-        public: Host and port that the far end saw, from ``received`` and ``rport`` of our Via (NAT-2).
     """
 
     binding: Binding | None
     bindings: tuple[Binding, ...] = ()
     doubt: Reason = Reason.NONE
     listed: bool = False
+    public: tuple[str, int] | None = None
     service_route: tuple[NameAddr, ...] = ()
     path: tuple[NameAddr, ...] = ()
     associated_uris: tuple[NameAddr, ...] = ()
     feature_caps: tuple[ParamValue, ...] = ()
-    public: tuple[str, int] | None = None
 
 
 def read_grant(response: Response, contact: NameAddr, requested: float, sent_at: float, flow: Flow) -> Grant:
@@ -286,27 +290,25 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
         sent_at: When the request was first sent; lifetimes count from there (REG-17).
         flow: Where it was sent.
     """
-    header = response.expires
-    rest = _seconds(header) if header is not None else requested
     listed = read_contacts(response, contact.uri)
-    bindings = tuple([_binding(entry, rest, sent_at) for entry in listed if isinstance(entry.uri, SipUri)])
+    bindings = tuple(
+        [_binding(entry, response, requested, sent_at) for entry in listed if isinstance(entry.uri, SipUri)]
+    )
     public = mapped_address(response, flow)
     own = found = _own(bindings, contact, public)
     doubt = Reason.NONE
     if own is None:
         # REG-14: some registrars rewrite the Contact, some confirm without a list; a lone entry can only be ours.
-        own = bindings[0] if len(bindings) == 1 else _binding(contact, rest, sent_at)
+        own = bindings[0] if len(bindings) == 1 else _binding(contact, response, requested, sent_at)
         doubt = Reason.CONTACT_MISMATCH
-    return Grant(
-        own if own.expires > 0 else None,
-        bindings[:_MOST_BINDINGS],
-        doubt,
-        found is not None,
-        response.service_route,
-        response.path,
-        response.associated_uris,
-        response.feature_caps,
-        public,
+    grant = Grant(own if own.expires > 0 else None, bindings[:_MOST_BINDINGS], doubt, found is not None, public)
+    if _FURTHER.isdisjoint(response.headers.names):
+        return grant
+    return grant._replace(
+        service_route=response.service_route,
+        path=response.path,
+        associated_uris=response.associated_uris,
+        feature_caps=response.feature_caps,
     )
 
 
@@ -330,9 +332,11 @@ def mapped_address(response: Response, flow: Flow) -> tuple[str, int] | None:
 _seconds = lru_cache(_LIFETIMES)(float)
 
 
-def _binding(entry: NameAddr, otherwise: float, sent_at: float) -> Binding:
+def _binding(entry: NameAddr, response: Response, requested: float, sent_at: float) -> Binding:
     lifetime = entry.expires
-    expires = _seconds(lifetime) if lifetime is not None else otherwise
+    if lifetime is None:
+        lifetime = response.expires
+    expires = _seconds(lifetime) if lifetime is not None else requested
     return Binding(entry, expires, sent_at + expires)
 
 
@@ -354,15 +358,17 @@ def _own(bindings: tuple[Binding, ...], contact: NameAddr, public: tuple[str, in
         # A registrar without outbound may not give the reg-id back; then the address has to tell.
         reg_id = _reg_id(contact)
         ours = [binding for binding in ours if binding.reg_id == reg_id] or ours
-    for address in _addresses(contact, public):
-        for binding in ours or bindings:
-            if binding.contact.uri == address:
-                return binding
+    for binding in ours or bindings:
+        if binding.contact.uri == contact.uri:
+            return binding
+    rewritten = _rewritten(contact.uri, public)
+    for binding in ours or bindings:
+        if binding.contact.uri == rewritten:
+            return binding
     # Without reg-id a registrar may keep what we registered before a change of address; the newest lives longest.
     return max(ours, key=lambda binding: binding.expires, default=None)
 
 
-def _addresses(contact: NameAddr, public: tuple[str, int] | None) -> Iterator[SipUri | OtherUri]:
-    yield contact.uri
-    if public is not None and isinstance(contact.uri, SipUri):
-        yield contact.uri.replace(host=public[0], port=public[1])
+def _rewritten(uri: SipUri | OtherUri, public: tuple[str, int] | None) -> SipUri | None:
+    """Our address as a registrar may list it that corrects it to what it saw."""
+    return uri.replace(host=public[0], port=public[1]) if public is not None and isinstance(uri, SipUri) else None

@@ -167,7 +167,7 @@ class Session:
         question = self.authenticator.reclaim(flow.target.name)
         if question is not None:
             return question
-        if not kept:
+        if self.offered and not kept:
             self.unanswered()
         contact = self.offer(purpose, flow)
         offered = self.offered if purpose is Purpose.REGISTER else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiosipreg.checks import positive, shares
@@ -57,6 +57,7 @@ class SipTimers:
         t1: Round-trip estimate; below 0.5 only on a private network.
         t2: Longest retransmission interval.
         t4: How long a message may live in the network.
+        timer_f: A non-INVITE transaction gives up after this time (read only).
 
     Raises:
         ConfigError: A timer is not above zero, or ``t2`` is below ``t1``.
@@ -65,17 +66,14 @@ class SipTimers:
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
+    timer_f: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("t1", "t2", "t4"):
             positive(name, getattr(self, name))
         if self.t2 < self.t1:
             raise ConfigError("t2", self.t2, f"at least t1 ({self.t1})")
-
-    @property
-    def timer_f(self) -> float:
-        """A non-INVITE transaction gives up after this time."""
-        return 64 * self.t1
+        object.__setattr__(self, "timer_f", 64 * self.t1)
 
     @property
     def timer_k(self) -> float:

@@ -66,7 +66,8 @@ class Walk:
             if not allows(target):
                 self.tried.setdefault(target, "no redirect may lead there")
         usable = [target for target in targets if target not in self.tried]
-        usable.sort(key=reluctance)
+        if len(usable) > 1:
+            usable.sort(key=reluctance)
         self._left = usable[: max(0, _MOST_TARGETS - len(self.tried))]
 
     def next(self) -> Target | None:

@@ -81,6 +81,7 @@ def plain_name(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
+@lru_cache(_PLACES)
 def check_host(field: str, text: str) -> str:
     """A host that was given, with or without brackets, as `parse_host` returns it.
 

@@ -27,7 +27,7 @@ def single(name: str, rows: Sequence[str]) -> str:
 
 def entries(rows: Sequence[str]) -> list[str]:
     """The entries of a list, whose rows mean the same as one row with commas."""
-    return [entry for row in rows for entry in split_list(row)]
+    return split_list(rows[0]) if len(rows) == 1 else [entry for row in rows for entry in split_list(row)]
 
 
 def top_via(rows: Sequence[str]) -> Via:

@@ -135,8 +135,8 @@ class SipUri:
         """
         if "user" in changes or "password" in changes:
             return dataclasses.replace(self, **changes)
-        kept = {name: getattr(self, name) for name in _PLACE}
-        scheme, host, port, params, headers = place = _checked(**{**kept, **changes})
+        kept = {"scheme": self.scheme, "host": self.host, "port": self.port, "params": self.params}
+        scheme, host, port, params, headers = place = _checked(**{**kept, "headers": self.headers, **changes})
         # `sip:a%3Bb@h` is not `sip:a;b@h` (GRM-48), so the user part must not be decoded and escaped again.
         userinfo, at, _ = self._text.partition(":")[2].partition("@")
         text = _print(userinfo if at else None, *place)
