@@ -1488,3 +1488,13 @@ def test_OVL_8_a_refresh_that_waited_brings_no_early_one() -> None:
         driver.ok("Expires: 3600")
         assert driver.lease.refresh_at is not None
         assert driver.lease.refresh_at - driver.now >= 2916
+
+
+def test_OVL_8_whose_turn_comes_can_tell_whether_it_is_still_wanted() -> None:
+    driver = Driver(params())
+    driver.by_hand.add(Connect)
+    assert driver.machine.question is None
+    driver.register()
+    assert isinstance(driver.question, Connect)
+    assert driver.machine.question == driver.question.token
+    assert registered().machine.question is None
