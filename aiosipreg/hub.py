@@ -284,10 +284,10 @@ class Hub:
             return
         self.stats.received += 1
         runner.received(response)
-        response.pack()  # The newest answer of each account is kept (`last_response`).
         if self._marks and decide(response.status).then is not Then.NEXT_TARGET:
             for waiting in self._marks.answered(flow.target, self.now()):
                 waiting.recovered()
+        response.pack()  # The newest answer of each account is kept (`last_response`).
 
     def request_lost(self, branch: str, cause: str) -> None:
         """Tell who sent the request that it did not arrive (TXN-8, TRA-12)."""

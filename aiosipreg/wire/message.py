@@ -177,7 +177,7 @@ _PACKED: Final = ("status", "reason", "headers")
 # them, and the same to all accounts.
 _OWN: Final = frozenset({
     "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Authentication-Info", "Proxy-Authentication-Info",
-    "WWW-Authenticate", "Proxy-Authenticate", "P-Associated-URI", "Service-Route", "Path",
+    "WWW-Authenticate", "Proxy-Authenticate", "P-Associated-URI", "Service-Route", "Path", "v", "f", "t", "i", "m",
 })  # fmt: skip
 _RESTS: Final = 64
 _LONGEST_REST: Final = 1024
@@ -262,26 +262,27 @@ class Response(Message):
         """Be nothing but octets until somebody reads more; where something was left out nothing is read twice."""
         if self.dropped or "headers" not in self.__dict__ or not (lines := self.headers.lines()):
             return
-        rare: dict[str, object] = {name: self.__dict__[name] for name in _RARE if name in self.__dict__}
         end = len(lines)
-        while end and canonical_name(lines[end - 1].partition(":")[0]) not in _OWN:
+        while end and lines[end - 1].partition(":")[0] not in _OWN:
             end -= 1
-        rest = "".join([f"\n{line}" for line in lines[end:]])
+        own, rest = "\n".join(lines[:end]), "\n".join(lines[end:])
         if len(rest) > _LONGEST_REST:
-            end, rest = len(lines), ""
-        text = "\n".join([f"{self.status} {self.reason}", *lines[:end]])
-        object.__setattr__(self, "_octets", text.encode("utf-8", "surrogateescape"))
-        object.__setattr__(self, "_rest", _rest(rest))
+            own, rest = "\n".join(lines), ""
+        values, change = self.__dict__, object.__setattr__
+        text = f"{values['status']} {values['reason']}\n{own}"
+        change(self, "_octets", text.encode("utf-8", "surrogateescape"))
+        change(self, "_rest", _rest(rest))
         # Without one it takes no room at all.
         object.__delattr__(self, "__dict__")
-        if rare:
-            self.__dict__.update(rare)
+        if "body" in values or "oddities" in values:
+            self.__dict__.update({name: values[name] for name in _RARE if name in values})
 
     def __getattr__(self, name: str) -> object:
         # Only what is not there gets here.
         if name not in _PACKED:
             raise AttributeError(name)
-        start, *lines = (self._octets + self._rest).decode("utf-8", "surrogateescape").split("\n")
+        start, *lines = b"\n".join([self._octets, self._rest]).decode("utf-8", "surrogateescape").split("\n")
+        lines = [line for line in lines if line]  # Either half may be empty.
         status, _, reason = start.partition(" ")
         self.__dict__.update(status=int(status), reason=reason, headers=Headers.of_lines(lines, set())[0])
         object.__delattr__(self, "_octets")

@@ -210,14 +210,14 @@ def test_a_packed_message_takes_little_room() -> None:
     assert len(message._octets + message._rest) < 200
 
 
-@pytest.mark.parametrize("name", ["Contact", "m", "VIA"])
+@pytest.mark.parametrize("name", ["Contact", "m", "Path"])
 def test_what_a_server_writes_to_all_is_kept_once(name: str) -> None:
     messages = [response(f"{name}: <sip:a@h{number}>", "Server: x", "Allow: y, z") for number in range(2)]
     for message in messages:
         message.pack()
     one, other = messages
     assert one._rest is other._rest
-    assert one._rest == b"\nServer: x\nAllow: y, z"
+    assert one._rest == b"Server: x\nAllow: y, z"
     assert [one.headers.get("allow"), one.headers.get(name)] == ["y, z", "<sip:a@h0>"]
 
 
