@@ -220,7 +220,7 @@ class Account(Protocol):
         """Whom the account trusts on the way to a target, and how it proves who it is."""
         ...
 
-    def report(self, report: Changed | Concluded, now: float) -> None:
+    def report(self, report: Changed | Concluded, now: float, /) -> None:
         """The state changed, or the query has ended."""
 
     def known(self, ask: Ask) -> AuthInfo | None:
