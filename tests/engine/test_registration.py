@@ -681,6 +681,17 @@ def test_TLS_9_a_certificate_cures_nothing_else() -> None:
         assert len(driver.requests) == sent
 
 
+def test_OVL_8_who_gave_up_waits_for_no_answer_any_more() -> None:
+    driver = Driver()
+    driver.by_hand.add(Connect)
+    assert driver.machine.question is None
+    driver.register()
+    assert driver.machine.question == driver.machine.session.questions
+    driver.unregister()
+    assert driver.state is CLEARED
+    assert driver.machine.question is None
+
+
 # The network
 
 
