@@ -215,7 +215,9 @@ class Contexts:
             try:
                 status = os.stat(path) if path is not None and not is_pem(path) else None
             except OSError as error:
-                raise TlsError(f"{path}: {error.strerror}", wanted=name, setting=field) from None
+                # What is no file may be a key that lost its first line (SEC-9).
+                shown = path if field != "client_key" else "the file of the key"
+                raise TlsError(f"{shown}: {error.strerror}", wanted=name, setting=field) from None
             states.append((status.st_mtime_ns, status.st_size) if status is not None else None)
         try:
             return self._make(params, tuple(states), web)

@@ -521,6 +521,16 @@ class TestOurCertificate:
             (peer,) = server.peers
             assert peer.transport.get_extra_info("peercert")["subject"] == ((("commonName", "toto"),),)
 
+    async def test_SEC_9_a_key_that_lost_its_first_line_is_not_told(
+        self, streams: StreamTransport, tmp_path: Path
+    ) -> None:
+        ours = authority().issue(common="toto")
+        secret = ours.key_pem().split("\n")[1]
+        async with secured(tmp_path, certificates.server("titi.com")) as server:
+            error = await refused(streams, server, TRUSTING.replace(client_cert=ours.pem, client_key=secret))
+        assert "the file of the key: No such file" in str(error)
+        assert secret not in repr(error)
+
     @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
     @pytest.mark.parametrize(
         "asked", [{}, {"pins": ("0" * 64,)}, {"pins": ("0" * 64,), "pins_suffice": True, "extra_names": ("tata.com",)}]
