@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from aiosipreg.engine.digest import Algorithm, Qop
 from aiosipreg.errors import ParseError
 from aiosipreg.wire import Challenge, Params
+from aiosipreg.wire.host import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -184,7 +185,7 @@ def is_related(realm: str, names: Iterable[str]) -> bool:
 
 
 def _domain(name: str) -> str:
-    return name.lower().removesuffix(".").removeprefix("*.")
+    return plain_name(name).removeprefix("*.")
 
 
 def worth(answer: Offer | DigestSession) -> tuple[int, int]:
