@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from aiosipreg.engine.outcome import Outcome
+from aiosipreg.engine.register import Binding
 from aiosipreg.engine.report import clean, sentence
-
-if TYPE_CHECKING:
-    from aiosipreg.engine.outcome import Outcome
-    from aiosipreg.engine.register import Binding
-    from aiosipreg.engine.transitions import Transition
-    from aiosipreg.params import ProxyParams
-    from aiosipreg.states import Reason, RegistrationState
+from aiosipreg.engine.transitions import Transition
+from aiosipreg.params import ProxyParams
+from aiosipreg.states import Reason, RegistrationState
 
 __all__ = ["Changed"]
 

@@ -27,13 +27,13 @@ from urllib.parse import quote as percent_encode
 
 from aiosipreg.engine.algorithms import ALGORITHMS, TRUNCATED, Algorithm
 from aiosipreg.errors import ConfigError, ParseError
+from aiosipreg.wire import Challenge
 from aiosipreg.wire.grammar import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from aiosipreg.auth import AuthInfo
-    from aiosipreg.wire import Challenge
 
 __all__ = ["Algorithm", "DigestPolicy", "DigestSession", "Offer", "Qop", "choose", "digest_response", "offers"]
 

@@ -7,18 +7,15 @@ harm.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
+from aiosipreg.auth import AuthInfo
 from aiosipreg.engine.change import Changed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from aiosipreg.auth import AuthInfo
-    from aiosipreg.engine.outcome import Outcome
-    from aiosipreg.engine.replies import Row
-    from aiosipreg.engine.targets import Target
-    from aiosipreg.wire import SipUri
+from aiosipreg.engine.outcome import Outcome
+from aiosipreg.engine.replies import Row
+from aiosipreg.engine.targets import Target
+from aiosipreg.wire import SipUri
 
 __all__ = [
     "Answer",

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from aiosipreg.checks import positive
+from aiosipreg.engine.effects import Flow
 from aiosipreg.engine.stun import binding_request, read_binding_response
 from aiosipreg.engine.targets import Transport
 from aiosipreg.errors import ConfigError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from random import Random
 
-    from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.stun import BindingResponse
     from aiosipreg.wire import Response
 

@@ -15,18 +15,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from aiosipreg.engine.realm import Nonce
 from aiosipreg.engine.redirects import Hop
 from aiosipreg.engine.repairs import Concessions
+from aiosipreg.engine.targets import Target
 from aiosipreg.wire import NameAddr, SipUri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aiosipreg.engine.course import Course
-    from aiosipreg.engine.realm import Nonce
     from aiosipreg.engine.register import RegisterSeries
     from aiosipreg.engine.session import Session
-    from aiosipreg.engine.targets import Target
     from aiosipreg.params import ProxyParams
 
 __all__ = ["Memory", "recall", "remember"]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from aiosipreg.engine.register import Grant
+from aiosipreg.engine.replies import Row
+from aiosipreg.engine.targets import Target
 from aiosipreg.engine.timers import LONGEST_RETRY_AFTER, LONGEST_SECURE_RETRY_AFTER
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aiosipreg.engine.register import Grant
-    from aiosipreg.engine.replies import Row
-    from aiosipreg.engine.targets import Target
-    from aiosipreg.wire import Response
+from aiosipreg.wire import Response
 
 __all__ = ["NOTHING_TRIED", "Outcome", "capped_retry_after"]
 

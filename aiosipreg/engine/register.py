@@ -12,7 +12,7 @@ from aiosipreg.engine.size import compacted
 from aiosipreg.engine.targets import Transport
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
-from aiosipreg.wire import NameAddr, SipUri, is_token
+from aiosipreg.wire import NameAddr, ParamValue, SipUri, is_token
 from aiosipreg.wire.message import read_contacts
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.repairs import Concessions
     from aiosipreg.params import ProxyParams
-    from aiosipreg.wire import OtherUri, ParamValue, Response
+    from aiosipreg.wire import OtherUri, Response
 
 __all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "mapped_address", "read_grant"]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiosipreg.errors import ParseError
 from aiosipreg.wire.grammar import (
@@ -22,9 +23,6 @@ from aiosipreg.wire.grammar import (
     unquote,
 )
 from aiosipreg.wire.uri import OtherUri, SipUri, hide_password, parse_uri
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["STAR", "NameAddr", "parse_address"]
 

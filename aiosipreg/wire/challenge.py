@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ from aiosipreg.errors import ParseError
 from aiosipreg.wire.grammar import BLANKS, TOKEN, Params, is_token, leading_quoted, split_list, trusted, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 __all__ = ["Challenge", "parse_auth_info", "parse_challenges"]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import (
@@ -23,9 +24,6 @@ from aiosipreg.wire.grammar import (
     unquote,
 )
 from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostport, parse_ip, parse_port
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["CSeq", "ParamValue", "Via", "Warning", "parse_retry_after"]
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote as percent_encode
 from urllib.parse import unquote as percent_decode
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import NO_PARAMS, Params, as_params, check_text, trusted
 from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostport
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["OtherUri", "SipUri", "hide_password", "parse_uri"]
 
