@@ -319,7 +319,7 @@ class DigestSession:
         """
         if not nonce or len(nonce) > _MAX_NONCE or _CONTROL.search(nonce):
             raise ParseError(nonce, 0, f"a nonce of 1 to {_MAX_NONCE} characters without control characters")
-        other = object.__new__(DigestSession)
+        other = DigestSession.__new__(DigestSession)
         for name in ("algorithm", "header", "qop", "realm", "_base", "_identity", "_tail"):
             setattr(other, name, getattr(self, name))
         other._start(nonce)

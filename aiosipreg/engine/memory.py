@@ -141,7 +141,7 @@ def recall(course: Course, memory: Memory, now: float) -> None:
 def _return(session: Session, memory: Memory) -> None:
     """Begin where the binding was taken (REG-20), if the settings still lead there."""
     backup = memory.backup
-    if memory.place != _place(session.params) or backup not in (None, *session.params.backup_servers):
+    if memory.place != _place(session.params) or not (backup is None or backup in session.params.backup_servers):
         return
     session.home = memory.target
     session.hop = Hop(SipUri.parse(backup), ours=True) if backup is not None else None

@@ -135,7 +135,7 @@ class Session:
         shared = None if self.shared is None else str(self.shared)  # URIs that are equal need not be written the same.
         made_from = (flow, public, not series.concessions.without_push, reg_id, shared)
         if self._own is None or self._made_from != made_from:
-            self._own, self._made_from = _contact(self.params, *made_from[:4], self.shared), _kept_once(*made_from)
+            self._own, self._made_from = _contact(self.params, *made_from[:4], self.shared), _kept_once(made_from)
         return self._own
 
     def first_target(self) -> Target | None:
@@ -340,7 +340,7 @@ class Session:
 
 
 @lru_cache(_CIRCUMSTANCES)
-def _kept_once(*made_from: *_MadeFrom) -> _MadeFrom:
+def _kept_once(made_from: _MadeFrom) -> _MadeFrom:
     """What a Contact is made from beside the settings: the same for all accounts of a registrar."""
     return made_from
 

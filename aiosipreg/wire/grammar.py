@@ -117,7 +117,7 @@ def trusted(cls: type[_T]) -> Callable[..., _T]:
 
     It takes the values of all fields, in their order.
     """
-    create = object.__new__
+    create = cls.__new__
     setters = [getattr(cls, entry.name).__set__ for entry in fields(cls)]  # type: ignore[arg-type]
 
     def make(*values: object) -> _T:
@@ -230,11 +230,13 @@ class Params(Mapping[str, str | None]):
     """
 
     __slots__ = ("_known", "_text")
-    _text: str
 
     def __init__(self, values: Mapping[str, str | None] | None = None) -> None:
-        self._known: dict[str, str | None] | None = {}
+        # Text is read when somebody asks for a parameter, because few do.
+        self._text = ""
+        self._known: dict[str, str | None] | None = None
         if values:
+            self._known = {}
             for name, value in values.items():
                 check_text(name, name if value is None else name + value)
                 self._known[name.lower()] = value
@@ -253,16 +255,15 @@ class Params(Mapping[str, str | None]):
         """Read text that is known to have no control characters; otherwise as `parse`."""
         if '"' in text:
             return cls.of(_read_params(text))
-        # Nothing can be wrong with it, so it is read when somebody asks for a parameter.
-        self = cls.__new__(cls)
+        # Nothing can be wrong with it, so it can wait.
+        self = cls()
         self._text = text
-        self._known = None
         return self
 
     @classmethod
     def of(cls, values: dict[str, str | None]) -> Params:
         """Wrap a dictionary of received values, with names in lower case, that nobody else keeps."""
-        self = cls.__new__(cls)
+        self = cls()
         self._known = values
         return self
 

@@ -92,7 +92,7 @@ class Headers:
             if not all(value and (name in _USUAL or is_token(name)) for name, value in rows):
                 return _read_with_care(lines, oddities)
             names = _collected(rows)
-        self = cls.__new__(cls)
+        self = cls()
         self._lines = lines
         # Few ask for all rows in their order.
         self._rows = None
