@@ -10,10 +10,10 @@ from __future__ import annotations
 from aiosipreg.auth import AuthChallenge, AuthInfo, AuthProvider
 from aiosipreg.core import Core
 from aiosipreg.draft import Draft
-from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.pacing import Pacing
-from aiosipreg.engine.register import Binding
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
 from aiosipreg.engine.uas import IncomingRequest
 from aiosipreg.errors import (

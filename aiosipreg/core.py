@@ -11,9 +11,9 @@ from aiosipreg.chance import Chance
 from aiosipreg.checks import positive
 from aiosipreg.credentials import Keyring
 from aiosipreg.dependents import Dependents
-from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.pacing import Pacing
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.registration import Registration
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
 from aiosipreg.errors import ConfigError, CoreClosedError

@@ -21,8 +21,8 @@ from aiosipreg.streams import Broadcast
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from aiosipreg.engine.binding import Binding
     from aiosipreg.engine.effects import Ask, Changed, Effect
-    from aiosipreg.engine.register import Binding
     from aiosipreg.engine.registration import Registration
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Host, Owner

@@ -11,9 +11,9 @@ from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
     from aiosipreg.core import Core
+    from aiosipreg.engine.binding import Binding
     from aiosipreg.engine.gruu import Gruus
     from aiosipreg.engine.lease import Lease
-    from aiosipreg.engine.register import Binding
     from aiosipreg.engine.registration import Registration
     from aiosipreg.flows import Flows
     from aiosipreg.params import ProxyParams

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from aiosipreg.engine.binding import Binding
     from aiosipreg.engine.change import Changed
-    from aiosipreg.engine.register import Binding
     from aiosipreg.proxy import ProxyConfig
 
 __all__ = ["OutboundFlow", "Reason", "RegistrationEvent", "RegistrationState", "Told"]

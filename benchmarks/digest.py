@@ -6,7 +6,8 @@ import hashlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.digest import DigestPolicy, DigestSession, offers
+from aiosipreg.engine.digest import DigestSession, offers
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.wire import Challenge
 from benchmarks.measure import Figure, compare, looped
 from benchmarks.null_registrar import REALM

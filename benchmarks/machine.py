@@ -10,8 +10,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from aiosipreg.chance import Chance
-from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.effects import Answered, Ask, Connect, Connected, Locate, Located, Send
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.registration import Registration
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
 from aiosipreg.states import RegistrationState

@@ -6,8 +6,9 @@ from random import Random
 
 from aiosipreg import AuthInfo, ProxyParams
 from aiosipreg.engine.contacts import Purpose, contact_address
-from aiosipreg.engine.digest import DigestPolicy, DigestSession, offers
+from aiosipreg.engine.digest import DigestSession, offers
 from aiosipreg.engine.effects import Flow
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.register import RegisterSeries
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.wire import Response, parse_message

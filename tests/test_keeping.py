@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from aiosipreg import AuthInfo, ConfigError, ProxyParams, RetryPolicy, SipTimers
-from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.memory import Memory
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.registration import Registration
 from aiosipreg.keeping import Keeper
 

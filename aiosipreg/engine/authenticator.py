@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from aiosipreg.auth import AuthInfo
-    from aiosipreg.engine.digest import DigestPolicy, Offer
+    from aiosipreg.engine.digest import Offer
+    from aiosipreg.engine.policy import DigestPolicy
     from aiosipreg.wire import Challenge, Response
 
 __all__ = ["Authenticator", "Question", "Verdict", "find_auth_info"]

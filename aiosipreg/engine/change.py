@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.outcome import Outcome
-from aiosipreg.engine.register import Binding
 from aiosipreg.engine.report import clean, sentence
 from aiosipreg.engine.transitions import Transition
 from aiosipreg.params import ProxyParams

@@ -28,10 +28,10 @@ from aiosipreg.states import Reason, RegistrationState
 if TYPE_CHECKING:
     from random import Random
 
-    from aiosipreg.engine.digest import DigestPolicy
     from aiosipreg.engine.effects import Effect
     from aiosipreg.engine.keepalive import KeepAlive
     from aiosipreg.engine.outbound import FlowSet
+    from aiosipreg.engine.policy import DigestPolicy
     from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.params import ProxyParams
 

@@ -8,7 +8,7 @@ from aiosipreg.errors import ParseError
 from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
-    from aiosipreg.engine.register import Binding
+    from aiosipreg.engine.binding import Binding
 
 __all__ = ["NO_GRUUS", "Gruus"]
 

@@ -19,10 +19,11 @@ from aiosipreg.states import Reason, RegistrationState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiosipreg.engine.binding import Binding
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.outcome import Outcome
-    from aiosipreg.engine.register import Binding, Grant
+    from aiosipreg.engine.register import Grant
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.session import Session
     from aiosipreg.wire import NameAddr, ParamValue

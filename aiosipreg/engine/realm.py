@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from aiosipreg.engine.digest import Algorithm, Qop
+from aiosipreg.engine.algorithms import Algorithm
+from aiosipreg.engine.policy import Qop
 from aiosipreg.errors import ParseError
 from aiosipreg.wire import Challenge, Params
 from aiosipreg.wire.host import plain_name

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from aiosipreg.engine.binding import Binding, instance_of, reg_id_of
 from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
 from aiosipreg.engine.repairs import NO_CONCESSIONS
 from aiosipreg.engine.size import compacted
@@ -16,7 +16,7 @@ from aiosipreg.wire import NameAddr, ParamValue, SipUri, is_token
 from aiosipreg.wire.message import read_contacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from random import Random
 
     from aiosipreg.engine.effects import Flow
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import OtherUri, Response
 
-__all__ = ["Binding", "Grant", "Purpose", "RegisterSeries", "mapped_address", "read_grant"]
+__all__ = ["Grant", "Purpose", "RegisterSeries", "mapped_address", "read_grant"]
 
 _MOST_BINDINGS = 100
 _PROTOCOLS = {transport: f"SIP/2.0/{transport.value}" for transport in Transport}
@@ -32,51 +32,6 @@ _PROTOCOLS = {transport: f"SIP/2.0/{transport.value}" for transport in Transport
 _FURTHER = frozenset({"Service-Route", "Path", "P-Associated-URI", "Feature-Caps"})
 _TAILS = 64
 _LIFETIMES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """One Contact that a registrar holds for an address-of-record.
-
-    Attributes:
-        contact: The Contact as the registrar wrote it.
-        expires: Granted lifetime in seconds.
-        expires_at: End of the lifetime in ``loop.time()``, counted from when the request was sent (REG-17).
-    """
-
-    contact: NameAddr
-    expires: float
-    expires_at: float
-
-    @property
-    def q(self) -> float | None:
-        """Preference among several contacts, 0 to 1."""
-        return self.contact.q
-
-    @property
-    def instance_id(self) -> str | None:
-        """``+sip.instance`` without quotes and brackets."""
-        return _instance(self.contact) or None
-
-    @property
-    def reg_id(self) -> int | None:
-        """``reg-id``."""
-        return _reg_id(self.contact)
-
-    @property
-    def pub_gruu(self) -> str | None:
-        """Public GRUU, if the registrar gave one."""
-        return self.contact.params.get("pub-gruu")
-
-    @property
-    def temp_gruu(self) -> str | None:
-        """Temporary GRUU, if the registrar gave one."""
-        return self.contact.params.get("temp-gruu")
-
-    @property
-    def params(self) -> Mapping[str, str | None]:
-        """All parameters of the Contact."""
-        return self.contact.params
 
 
 class RegisterSeries:
@@ -340,23 +295,13 @@ def _binding(entry: NameAddr, response: Response, requested: float, sent_at: flo
     return Binding(entry, expires, sent_at + expires)
 
 
-def _instance(entry: NameAddr) -> str:
-    return (entry.params.get("+sip.instance") or "").removeprefix("<").removesuffix(">")
-
-
-def _reg_id(entry: NameAddr) -> int | None:
-    # RFC 5626 10: ten digits at most; thousands of them would be more than int() takes.
-    text = entry.params.get("reg-id") or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else None
-
-
 def _own(bindings: tuple[Binding, ...], contact: NameAddr, public: tuple[str, int] | None) -> Binding | None:
     """Our entry in the registrar's list (REG-12), also with its address rewritten to the public one (REG-14)."""
     ours: list[Binding] = []
-    if instance := _instance(contact).lower():
+    if instance := instance_of(contact).lower():
         ours = [binding for binding in bindings if (binding.instance_id or "").lower() == instance]
         # A registrar without outbound may not give the reg-id back; then the address has to tell.
-        reg_id = _reg_id(contact)
+        reg_id = reg_id_of(contact)
         ours = [binding for binding in ours if binding.reg_id == reg_id] or ours
     for binding in ours or bindings:
         if binding.contact.uri == contact.uri:

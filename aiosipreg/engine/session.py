@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from aiosipreg.engine.authenticator import Question, Verdict
-    from aiosipreg.engine.digest import DigestPolicy
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.memory import Memory
+    from aiosipreg.engine.policy import DigestPolicy
     from aiosipreg.engine.redirects import Hop
     from aiosipreg.engine.register import Grant
     from aiosipreg.engine.targets import Target

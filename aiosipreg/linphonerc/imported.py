@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiosipreg.auth import AuthInfo
-from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.timers import RetryPolicy
 from aiosipreg.errors import ConfigError
 from aiosipreg.linphonerc import values as read

@@ -20,8 +20,9 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from aiosipreg.engine.digest import DigestPolicy, DigestSession, choose, offers
+from aiosipreg.engine.digest import DigestSession, choose, offers
 from aiosipreg.engine.effects import Flow
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.errors import ParseError
 from aiosipreg.net.connection import Connection
 from aiosipreg.settings import WebSocketParams

@@ -13,7 +13,6 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from aiosipreg.auth import AuthInfo
-from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.edits import plan
 from aiosipreg.engine.effects import (
     Answered,
@@ -36,6 +35,7 @@ from aiosipreg.engine.effects import (
 )
 from aiosipreg.engine.lease import Lease
 from aiosipreg.engine.memory import Memory, recall, remember
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.regevent import ContactEvent, Notice
 from aiosipreg.engine.registration import Registration
 from aiosipreg.engine.targets import Target, Transport

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aiosipreg.auth import AuthInfo
 from aiosipreg.engine.authenticator import Authenticator, Question, Verdict, find_auth_info
-from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.states import Reason
 from aiosipreg.wire import Response, parse_message
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from aiosipreg import ProxyParams, Reason, RegistrationState
+from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.change import Changed
 from aiosipreg.engine.outcome import Outcome
-from aiosipreg.engine.register import Binding
 from aiosipreg.engine.replies import decide
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.transitions import TRANSITIONS

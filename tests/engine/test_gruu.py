@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.gruu import NO_GRUUS, Gruus
 from aiosipreg.engine.outbound import FlowSet
-from aiosipreg.engine.register import Binding
 from aiosipreg.wire import NameAddr, Params
 from tests.engine.driver import Driver, challenge, params
 

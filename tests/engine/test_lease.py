@@ -6,11 +6,12 @@ from random import Random
 
 import pytest
 
-from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.keepalive import Agreement, KeepAlive, Upkeep
 from aiosipreg.engine.lease import FOR_WANT_OF_CREDENTIALS, Lease, earliest
 from aiosipreg.engine.outcome import Outcome
-from aiosipreg.engine.register import Binding, Grant
+from aiosipreg.engine.policy import DigestPolicy
+from aiosipreg.engine.register import Grant
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.session import Session
 from aiosipreg.engine.targets import Transport

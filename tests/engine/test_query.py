@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from aiosipreg.auth import AuthInfo
-from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.effects import (
     Answered,
     Ask,
@@ -22,6 +21,7 @@ from aiosipreg.engine.effects import (
     Send,
     TargetFailed,
 )
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.query import Query
 from aiosipreg.engine.session import Session
 from aiosipreg.engine.timers import SipTimers

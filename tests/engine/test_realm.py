@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiosipreg.engine.authenticator import Question, Verdict, find_auth_info
-from aiosipreg.engine.digest import DigestPolicy
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.realm import is_related
 from aiosipreg.wire import Response
 from tests.engine.test_authenticator import (

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.contacts import Purpose, contact_address
 from aiosipreg.engine.effects import Flow
-from aiosipreg.engine.register import Binding, RegisterSeries, mapped_address, read_grant
+from aiosipreg.engine.register import RegisterSeries, mapped_address, read_grant
 from aiosipreg.engine.repairs import Concessions
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.params import ExpiresIn, ProxyParams
@@ -743,16 +744,6 @@ def test_REG_12_binding_shows_everything() -> None:
     assert (binding.pub_gruu, binding.temp_gruu) == ("sip:toto@example.org;gr=1", "sip:t@example.org;gr")
     assert binding.params is binding.contact.params
     assert isinstance(hash(binding), int)
-
-
-@pytest.mark.parametrize(
-    ("text", "reg_id"),
-    [("reg-id=1", 1), ("reg-id=2147483647", 2147483647), ("reg-id=x", None), ("reg-id", None), ("reg-id=", None),
-     ("reg-id=²", None), (f"reg-id={'9' * 5000}", None), ("reg-id=-1", None)],
-    ids=lambda value: str(value)[:20],
-)  # fmt: skip
-def test_OUTB_3_reg_id_is_a_number_or_nothing(text: str, reg_id: int | None) -> None:
-    assert granted(f"{OURS};{text}").binding.reg_id == reg_id
 
 
 def outbound(reg_id: int = 3) -> NameAddr:

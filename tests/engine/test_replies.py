@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aiosipreg.auth import AuthInfo
-from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.effects import Ask, Connect, Locate
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.replies import TABLE, Row, Then, decide, wait_after
 from aiosipreg.engine.targets import Transport
 from aiosipreg.engine.timers import RetryPolicy

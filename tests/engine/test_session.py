@@ -10,9 +10,9 @@ import pytest
 from aiosipreg.auth import AuthInfo
 from aiosipreg.engine.authenticator import Question, Verdict
 from aiosipreg.engine.contacts import Purpose
-from aiosipreg.engine.digest import DigestPolicy
 from aiosipreg.engine.effects import Flow
 from aiosipreg.engine.outbound import FlowSet
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.repairs import Concessions
 from aiosipreg.engine.session import Session
 from aiosipreg.engine.targets import Target, Transport
