@@ -29,7 +29,7 @@ from aiosipreg.vetting import (
     read_uri,
 )
 from aiosipreg.wire import NameAddr, SipUri
-from aiosipreg.wire.grammar import NO_PARAMS
+from aiosipreg.wire.params import NO_PARAMS
 
 __all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "are_twins", "auth_source"]
 

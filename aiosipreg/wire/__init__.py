@@ -11,9 +11,10 @@ from aiosipreg.wire.address import NameAddr
 from aiosipreg.wire.challenge import Challenge
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning
 from aiosipreg.wire.framer import Framer, Ping
-from aiosipreg.wire.grammar import Params, is_token, quote, unquote
+from aiosipreg.wire.grammar import is_token, quote, unquote
 from aiosipreg.wire.headers import Headers
 from aiosipreg.wire.message import Message, Request, Response
+from aiosipreg.wire.params import Params
 from aiosipreg.wire.parse import parse_message
 from aiosipreg.wire.uri import OtherUri, SipUri, parse_uri
 

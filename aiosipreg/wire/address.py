@@ -10,10 +10,7 @@ from typing import Final
 from aiosipreg.errors import ParseError
 from aiosipreg.wire.grammar import (
     BLANKS,
-    NO_PARAMS,
-    Params,
     check_text,
-    header_params,
     leading_quoted,
     parse_quality,
     parse_seconds,
@@ -22,6 +19,7 @@ from aiosipreg.wire.grammar import (
     trusted,
     unquote,
 )
+from aiosipreg.wire.params import NO_PARAMS, Params, header_params
 from aiosipreg.wire.uri import OtherUri, SipUri, hide_password, parse_uri
 
 __all__ = ["STAR", "NameAddr", "parse_address"]

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ParseError
-from aiosipreg.wire.grammar import BLANKS, TOKEN, Params, is_token, leading_quoted, split_list, trusted, unquote
+from aiosipreg.wire.grammar import BLANKS, TOKEN, is_token, leading_quoted, split_list, trusted, unquote
+from aiosipreg.wire.params import Params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

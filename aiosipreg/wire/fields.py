@@ -11,10 +11,7 @@ from typing import Final
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.grammar import (
     BLANKS,
-    NO_PARAMS,
     TOKEN,
-    Params,
-    header_params,
     is_token,
     leading_quoted,
     parse_seconds,
@@ -24,6 +21,7 @@ from aiosipreg.wire.grammar import (
     unquote,
 )
 from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostport, parse_ip, parse_port
+from aiosipreg.wire.params import NO_PARAMS, Params, header_params
 
 __all__ = ["CSeq", "ParamValue", "Via", "Warning", "parse_retry_after"]
 

@@ -6,20 +6,16 @@ Every function here takes time linear in its input and none recurses, because th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, ItemsView, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import fields
 from functools import lru_cache
-from typing import Final, TypeVar, overload
+from typing import Final, TypeVar
 
 from aiosipreg.errors import ConfigError, ParseError
 
 __all__ = [
     "MAX_SECONDS",
-    "NO_PARAMS",
-    "Params",
-    "as_params",
     "check_text",
-    "header_params",
     "is_token",
     "leading_quoted",
     "parse_quality",
@@ -50,7 +46,6 @@ TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]++"  # noqa: S105 - no secret
 _TOKEN = re.compile(TOKEN)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
-_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]")
 # The possessive quantifier and the end of text as closing quote keep an unbalanced quote linear: it ends the scan.
 _QUOTED = r'"(?:[^"\\]|\\.?)*+(?:"|\Z)'
 _QUOTED_STRING = re.compile(_QUOTED, re.DOTALL)
@@ -59,11 +54,6 @@ _LIST_MARKS = re.compile(_QUOTED + r"|<[^<>]*>|,", re.DOTALL)
 _PARAM_MARKS = re.compile(_QUOTED + r"|<[^<>]*>|;", re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _NEEDS_ESCAPE = re.compile(r'(["\\])')
-# The feature parameters of RFC 3840 section 9 that have no plus sign.
-_FEATURES: Final = frozenset({
-    "audio", "automata", "class", "duplex", "data", "control", "mobility", "description", "events", "priority",
-    "methods", "schemes", "application", "video", "language", "type", "isfocus", "actor", "text", "extensions",
-})  # fmt: skip
 _COMMENT_MARKS = re.compile(r"\\.|[()]", re.DOTALL)
 
 
@@ -219,154 +209,3 @@ def skip_comment(text: str) -> str:
             if depth == 0:
                 return text[match.end() :]
     raise ParseError(text, 0, f"a comment that ends and nests at most {MAX_COMMENT_DEPTH} deep")
-
-
-class Params(Mapping[str, str | None]):
-    """Header or URI parameters: an immutable mapping that ignores the case of names (MSG-3).
-
-    A parameter without ``=`` has the value ``None``, which differs from an empty one (GRM-12). Quotes are removed from
-    values. Of a header parameter that occurs twice the first counts. Names are iterated in lower case, in the order
-    they were sent. Two are equal when names and values are.
-    """
-
-    __slots__ = ("_known", "_text")
-
-    def __init__(self, values: Mapping[str, str | None] | None = None) -> None:
-        # Text is read when somebody asks for a parameter, because few do.
-        self._text = ""
-        self._known: dict[str, str | None] | None = None
-        if values:
-            self._known = {}
-            for name, value in values.items():
-                check_text(name, name if value is None else name + value)
-                self._known[name.lower()] = value
-
-    @classmethod
-    def parse(cls, text: str) -> Params:
-        """Read ``;name=value;flag="quoted"``.
-
-        Raises:
-            ParseError: A quoted string is not closed or has something behind it; a control character outside one.
-        """
-        return cls.read(tame(text))
-
-    @classmethod
-    def read(cls, text: str) -> Params:
-        """Read text that is known to have no control characters; otherwise as `parse`."""
-        if '"' in text:
-            return cls.of(_read_params(text))
-        # Nothing can be wrong with it, so it can wait.
-        self = cls()
-        self._text = text
-        return self
-
-    @classmethod
-    def of(cls, values: dict[str, str | None]) -> Params:
-        """Wrap a dictionary of received values, with names in lower case, that nobody else keeps."""
-        self = cls()
-        self._known = values
-        return self
-
-    @property
-    def _values(self) -> dict[str, str | None]:
-        if self._known is None:
-            self._known = _read_params(self._text)
-        return self._known
-
-    def __getitem__(self, name: str) -> str | None:
-        return self._values[name.lower()]
-
-    @overload
-    def get(self, name: str, /) -> str | None: ...
-    @overload
-    def get(self, name: str, /, default: str | _T | None) -> str | _T | None: ...
-    def get(self, name: str, /, default: object = None) -> object:
-        """The value, or ``default`` if there is no such parameter."""
-        # What is inherited finds out that a parameter is absent, as most are, by an exception.
-        known = self._known
-        return (self._values if known is None else known).get(name.lower(), default)
-
-    def items(self) -> ItemsView[str, str | None]:
-        """The names in lower case, with their values."""
-        return self._values.items()
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Params):
-            return self._values == other._values
-        return self._values == Params(other)._values if isinstance(other, Mapping) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._values.items()))
-
-    def __repr__(self) -> str:
-        return f"Params({self._values!r})"
-
-    def __str__(self) -> str:
-        """``;name=value;flag``, quoted where a token cannot carry the value."""
-        values = self._values
-        return "".join([f";{name}{_equals(name, value)}" for name, value in values.items()]) if values else ""
-
-
-NO_PARAMS: Final = Params()
-"""What most addresses have: one for all of them."""
-
-
-def as_params(values: Mapping[str, str | None]) -> Params:
-    """A mapping as parameters.
-
-    Raises:
-        ConfigError: There are control characters.
-    """
-    if isinstance(values, Params):
-        return values
-    return Params(values) if values else NO_PARAMS
-
-
-def header_params(values: Mapping[str, str | None]) -> Params:
-    """Parameters that were given for a header, whose names nothing can escape.
-
-    Raises:
-        ConfigError: A name is no token, or there are control characters.
-    """
-    params = as_params(values)
-    for name in params._values:
-        if not is_token(name):
-            raise ConfigError("params", name, "parameter names that are tokens")
-    return params
-
-
-def _read_params(text: str) -> dict[str, str | None]:
-    values: dict[str, str | None] = {}
-    for part in split_params(text):
-        name, equals, value = part.partition("=")
-        if equals:
-            name, value = name.rstrip(BLANKS), value.lstrip(BLANKS)
-            if value[:1] == '"':
-                value = _whole_quoted(value)
-        if name:
-            values.setdefault(name.lower(), value if equals else None)
-    return values
-
-
-def _whole_quoted(text: str) -> str:
-    if leading_quoted(text) != text:
-        raise ParseError(text, 0, "a closed quoted string with nothing behind it")
-    return unquote(text)
-
-
-def _equals(name: str, value: str | None) -> str:
-    if value is None:
-        return ""
-    # RFC 3840 section 9: the value of a feature parameter is quoted even when it would be a token.
-    feature = name.startswith("+") or name in _FEATURES
-    plain = not feature and (_TOKEN.fullmatch(value) or _ADDRESS.fullmatch(value))
-    return f"={value}" if plain else f"={quote(value)}"

@@ -9,10 +9,11 @@ from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.address import NameAddr, parse_address
 from aiosipreg.wire.challenge import MAX_CHALLENGES, Challenge, parse_auth_info, parse_challenges
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
-from aiosipreg.wire.grammar import NO_PARAMS, Params, check_text, is_token, parse_seconds
+from aiosipreg.wire.grammar import check_text, is_token, parse_seconds
 from aiosipreg.wire.head import content_length
 from aiosipreg.wire.headers import Headers, canonical_name
 from aiosipreg.wire.lazy import header, lazy
+from aiosipreg.wire.params import NO_PARAMS, Params
 from aiosipreg.wire.rows import entries, option_tag, single, top_via
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from urllib.parse import quote as percent_encode
 from urllib.parse import unquote as percent_decode
 
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire.grammar import NO_PARAMS, Params, as_params, check_text, trusted
+from aiosipreg.wire.grammar import check_text, trusted
 from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostport
+from aiosipreg.wire.params import NO_PARAMS, Params, as_params
 
 __all__ = ["OtherUri", "SipUri", "hide_password", "parse_uri"]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, _read_via, parse_retry_after
-from aiosipreg.wire.grammar import Params
+from aiosipreg.wire.params import Params
 from tests.wire.effort import LIMIT, PATTERNS, growth
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire.grammar import Params
+from aiosipreg.wire.params import Params
 from aiosipreg.wire.uri import OtherUri, SipUri, hide_password, parse_uri
 from tests.wire.effort import LIMIT, PATTERNS, growth
 
