@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench matrix clean
+.PHONY: help demo test compiled check docs bench matrix clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,12 @@ test: ## Run the whole suite, with coverage; as root, install the real peers fir
 	@echo "coverage: whole package" && $(BIN)/coverage report
 	@echo "coverage: wire and engine must be complete" && \
 	 $(BIN)/coverage report --include='aiosipreg/wire/*,aiosipreg/engine/*' --fail-under=100
+
+compiled: ## Compile the inner floors, and run the whole suite on a copy that has them
+	@.ci/venv $(VENV) dev $(PYTHON)
+	@.ci/compiled $(VENV)
+	@if .ci/peers; then export AIOSIPREG_REQUIRE_PEERS=1; fi; cd .compiled/tree && echo "compiled: run" && \
+	 AIOSIPREG_COMPILED=1 PYTHONPATH=$$PWD ../../$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 check: ## Lint, format, types, documentation
 	@.ci/venv $(VENV) dev $(PYTHON)
@@ -43,4 +49,4 @@ matrix: ## Run the suite on every Python from 3.11 on that this machine has, and
 	@.ci/matrix $(WORKERS)
 
 clean: ## Remove what the other targets made
-	@rm -rf $(VENV) .matrix docs/_build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .matrix .compiled docs/_build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -33,7 +33,6 @@ from aiosipreg.engine.effects import (
     Send,
     TargetFailed,
 )
-from aiosipreg.engine.lease import Lease
 from aiosipreg.engine.memory import Memory, recall, remember
 from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.regevent import ContactEvent, Notice
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.effects import Answer, Effect
     from aiosipreg.engine.keepalive import KeepAlive
+    from aiosipreg.engine.lease import Lease
     from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.engine.session import Session
 
@@ -153,20 +153,6 @@ class Sent:
         return "Authorization" in self.request.headers or "Proxy-Authorization" in self.request.headers
 
 
-class NotingLease(Lease):
-    """Notes the rows of the state table that are taken."""
-
-    __slots__ = ("moves",)
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.moves: list[str] = []
-
-    def move(self, name: str, *args: Any, **kwargs: Any) -> Changed:
-        self.moves.append(name)
-        return super().move(name, *args, **kwargs)
-
-
 class Driver:
     """One machine and its surroundings.
 
@@ -226,8 +212,7 @@ class Driver:
             flows=flows,
             reg_id=reg_id,
         )
-        self.machine.lease = lease = NotingLease(self.machine.session)
-        self.moves = lease.moves
+        self.moves: list[str] = []
         self._state = NONE
         self._cseq: dict[str, int] = {}
 
@@ -443,6 +428,7 @@ class Driver:
                 assert effect.old is self._state, "a silent change"
                 self._state = effect.state
                 self.events.append(effect)
+                self.moves.append(effect.transition.id)
             case TargetFailed():
                 assert effect.at == self.now
                 self.failures.append((effect.target, effect.row.id, effect.retry_after))

@@ -31,21 +31,19 @@ def target(number: int = 1, *, port: int = 5060, transport: Transport = Transpor
     return Target(f"192.0.2.{number}", port, transport, name)
 
 
-class Subject(Marks[str]):
+class Subject:
     """Marks, and what to do with them in short."""
 
-    __slots__ = ()
-
     def __init__(self, retry: RetryPolicy = STEADY) -> None:
-        super().__init__(retry, SipTimers(), Random(1))
+        self.marks = Marks[str](retry, SipTimers(), Random(1))
 
     def fail(
         self, at: float, who: str = "alice", row: Row = SILENCE, *, to: Target | None = None, wait: float | None = None
     ) -> None:
-        self.failed(TargetFailed(to or target(), row, wait, at), who, who)
+        self.marks.failed(TargetFailed(to or target(), row, wait, at), who, who)
 
     def ask(self, at: float, who: str = "alice", *, to: Target | None = None, **more: Any) -> Refusal | None:
-        return self.refusal(to or target(), who, at, **more)
+        return self.marks.refusal(to or target(), who, at, **more)
 
     def may(self, at: float, who: str = "alice", **more: Any) -> bool:
         return self.ask(at, who, **more) is None
@@ -68,25 +66,25 @@ class TestOrder:
     def test_nothing_is_known_in_the_beginning(self) -> None:
         subject = Subject()
         targets = (target(1), target(2))
-        assert subject.order(targets, 0.0) is targets
+        assert subject.marks.order(targets, 0.0) is targets
         assert subject.may(0.0)
-        assert subject.answered(target(), 0.0) == ()
-        subject.forget("alice")
-        assert len(subject) == 0
+        assert subject.marks.answered(target(), 0.0) == ()
+        subject.marks.forget("alice")
+        assert len(subject.marks) == 0
 
     @pytest.mark.parametrize("row", [SILENCE, REFUSED, CLOSED, HANDSHAKE, GAVE_UP, OVERLOADED])
     def test_DNS_16_a_target_that_failed_comes_after_the_others(self, row: Row) -> None:
         subject = Subject()
         subject.fail(0.0, row=row)
         targets = [target(1), target(2), target(3)]
-        assert subject.order(targets, 59.9) == [target(2), target(3), target(1)]
-        assert subject.order(targets, 60.0) == targets
+        assert subject.marks.order(targets, 59.9) == [target(2), target(3), target(1)]
+        assert subject.marks.order(targets, 60.0) == targets
 
     def test_DNS_16_of_marked_targets_the_least_recently_failed_is_tried(self) -> None:
         subject = Subject()
         for at, number in ((3.0, 1), (1.0, 2), (2.0, 3)):
             subject.fail(at, to=target(number))
-        assert subject.order([target(1), target(2), target(3)], 10.0) == [target(2), target(3), target(1)]
+        assert subject.marks.order([target(1), target(2), target(3)], 10.0) == [target(2), target(3), target(1)]
 
     def test_DNS_16_a_minute_doubles_up_to_ten(self) -> None:
         subject = Subject()
@@ -96,7 +94,7 @@ class TestOrder:
             # One account alone is nobody else's business, and so the target may be tried.
             assert subject.may(at)
             begun = at
-            while subject.order([target(1), target(2)], at)[0] != target(1):
+            while subject.marks.order([target(1), target(2)], at)[0] != target(1):
                 at += 1.0
             waits.append(at - begun)
         assert waits == [60, 120, 240, 480, 600, 600, 600]
@@ -105,34 +103,34 @@ class TestOrder:
         subject = Subject()
         for second in range(60):
             subject.fail(float(second), row=GAVE_UP)
-        assert subject.order([target(1), target(2)], 118.9)[0] == target(2)
-        assert subject.order([target(1), target(2)], 119.0)[0] == target(1)
+        assert subject.marks.order([target(1), target(2)], 118.9)[0] == target(2)
+        assert subject.marks.order([target(1), target(2)], 119.0)[0] == target(1)
 
     def test_DNS_16_an_answer_clears_the_mark(self) -> None:
         subject = Subject()
         subject.fail(0.0)
-        assert subject.answered(target(), 1.0) == ("alice",)
-        assert subject.order([target(1), target(2)], 1.0)[0] == target(1)
-        assert len(subject) == 0
+        assert subject.marks.answered(target(), 1.0) == ("alice",)
+        assert subject.marks.order([target(1), target(2)], 1.0)[0] == target(1)
+        assert len(subject.marks) == 0
 
     def test_a_mark_is_on_an_address_whatever_its_name(self) -> None:
         subject = Subject()
         subject.fail(0.0)
         others = [target(port=5070), target(transport=Transport.TCP)]
-        assert subject.order([target(name="b.test"), *others], 1.0) == [*others, target(name="b.test")]
+        assert subject.marks.order([target(name="b.test"), *others], 1.0) == [*others, target(name="b.test")]
 
     def test_a_certificate_for_another_name_is_not_held_against_the_address(self) -> None:
         subject = Subject()
         subject.fail(0.0, row=TROUBLES["TLS-1"])
-        assert len(subject) == 0
+        assert len(subject.marks) == 0
 
     def test_no_more_than_4096_marks_the_oldest_goes(self) -> None:
         subject = Subject()
         for port in range(MOST_MARKS + 1):
             subject.fail(0.0, to=target(port=port))
             subject.fail(1.0, to=target(port=1))
-        assert len(subject) == MOST_MARKS == 4096
-        marked = [port for port in range(MOST_MARKS + 1) if subject.answered(target(port=port), 2.0)]
+        assert len(subject.marks) == MOST_MARKS == 4096
+        marked = [port for port in range(MOST_MARKS + 1) if subject.marks.answered(target(port=port), 2.0)]
         # The first was forgotten; the second failed again all the time.
         assert marked == list(range(1, MOST_MARKS + 1))
 
@@ -148,7 +146,7 @@ class TestRetryAfter:
             # Never earlier than it said, and not all at once.
             assert 120.0 <= refusal.until <= 122.0
             assert subject.may(120.0, who)
-        assert subject.order([target(1), target(2)], 119.9)[0] == target(2)
+        assert subject.marks.order([target(1), target(2)], 119.9)[0] == target(2)
 
     def test_DNS_17_a_503_without_retry_after_blocks_nobody(self) -> None:
         subject = Subject()
@@ -167,13 +165,13 @@ class TestRetryAfter:
     def test_DNS_17_others_who_are_served_do_not_shorten_it(self) -> None:
         subject = Subject()
         subject.fail(0.0, row=OVERLOADED, wait=120.0)
-        assert subject.answered(target(), 1.0) == ()
+        assert subject.marks.answered(target(), 1.0) == ()
         assert not subject.may(119.0)
-        assert subject.order([target(1), target(2)], 119.0)[0] == target(2)
-        subject.network_changed(2.0)
+        assert subject.marks.order([target(1), target(2)], 119.0)[0] == target(2)
+        subject.marks.network_changed(2.0)
         assert not subject.may(119.0)
-        assert subject.answered(target(), 120.0) == ()
-        assert len(subject) == 0
+        assert subject.marks.answered(target(), 120.0) == ()
+        assert len(subject.marks) == 0
 
     def test_DNS_17_the_application_may_try_once_a_second(self) -> None:
         subject = Subject()
@@ -206,7 +204,7 @@ class TestDead:
     def test_OVL_7_an_answer_in_between_proves_that_it_lives(self) -> None:
         subject = Subject()
         subject.fail(0.0, "alice")
-        subject.answered(target(), 1.0)
+        subject.marks.answered(target(), 1.0)
         subject.fail(2.0, "bob")
         assert subject.may(3.0, "carol")
 
@@ -281,17 +279,17 @@ class TestDead:
             subject.fail(1.0, f"user{number}")
         assert subject.until(1.0, "carol") == 60.0
         # They wait for its recovery like all others.
-        assert len(subject.answered(target(), 2.0)) == 103
+        assert len(subject.marks.answered(target(), 2.0)) == 103
 
     def test_OVL_7_when_it_answers_all_who_waited_are_named_once(self) -> None:
         subject = dead()
         for who in ("carol", "dave", "carol"):
             subject.until(1.0, who)
         assert subject.may(60.0, "carol")
-        assert subject.answered(target(), 61.0) == ("alice", "bob", "carol", "dave")
-        assert subject.answered(target(), 61.0) == ()
+        assert subject.marks.answered(target(), 61.0) == ("alice", "bob", "carol", "dave")
+        assert subject.marks.answered(target(), 61.0) == ()
         assert subject.may(61.0, "dave")
-        assert subject._waiting == {}
+        assert subject.marks._waiting == {}
 
     def test_OVL_7_an_explicit_attempt_counts_as_a_probe_once_a_second(self) -> None:
         subject = dead()
@@ -318,20 +316,20 @@ class TestDead:
     def test_OVL_7_who_is_removed_is_replaced_at_once(self) -> None:
         subject = dead()
         subject.until(1.0, "carol")
-        subject.forget("carol")
+        subject.marks.forget("carol")
         assert subject.until(2.0, "dave") == 60.0
-        subject.forget("alice")
+        subject.marks.forget("alice")
         assert subject.may(60.0, "dave")
-        subject.forget("dave")
+        subject.marks.forget("dave")
         assert subject.may(60.5, "bob")
-        assert subject.answered(target(), 61.0) == ("bob",)
+        assert subject.marks.answered(target(), 61.0) == ("bob",)
 
     def test_OVL_7_another_network_is_another_chance(self) -> None:
         subject = dead()
-        subject.network_changed(1.0)
+        subject.marks.network_changed(1.0)
         assert subject.may(1.0)
-        assert len(subject) == 0
-        assert subject._waiting == {}
+        assert len(subject.marks) == 0
+        assert subject.marks._waiting == {}
 
     def test_OVL_7_several_targets_are_dead_by_themselves(self) -> None:
         subject = dead()
@@ -339,10 +337,10 @@ class TestDead:
         assert subject.may(1.0, to=target(2))
         subject.fail(2.0, "bob", to=target(2))
         assert not subject.may(3.0, to=target(2))
-        assert subject.answered(target(2), 4.0) == ("alice", "bob")
+        assert subject.marks.answered(target(2), 4.0) == ("alice", "bob")
         assert not subject.may(5.0)
-        subject.forget("alice")
-        assert subject.answered(target(), 6.0) == ("bob",)
+        subject.marks.forget("alice")
+        assert subject.marks.answered(target(), 6.0) == ("bob",)
 
 
 @given(
@@ -363,9 +361,9 @@ def test_OVL_7_whatever_happens_nobody_is_stuck(steps: list[tuple[str, str, floa
         happens: dict[str, Callable[[], object]] = {
             "silent": lambda: subject.fail(now, who),  # noqa: B023
             "503": lambda: subject.fail(now, who, OVERLOADED, wait=wait / 2),  # noqa: B023
-            "answer": lambda: subject.answered(target(), now),  # noqa: B023
-            "forget": lambda: subject.forget(who),  # noqa: B023
-            "network": lambda: subject.network_changed(now),  # noqa: B023
+            "answer": lambda: subject.marks.answered(target(), now),  # noqa: B023
+            "forget": lambda: subject.marks.forget(who),  # noqa: B023
+            "network": lambda: subject.marks.network_changed(now),  # noqa: B023
         }
         if what in happens:
             happens[what]()
@@ -373,7 +371,7 @@ def test_OVL_7_whatever_happens_nobody_is_stuck(steps: list[tuple[str, str, floa
             refusal = subject.ask(now, who, insist=what == "insist")
             # The longest interval, the time that a probe takes, the jitter; the Retry-After here is shorter.
             assert refusal is None or now <= refusal.until <= now + 1800.0 + TIMER_F + 2.0
-        assert all(subject._waiting.values())
+        assert all(subject.marks._waiting.values())
     refusal = subject.ask(now, "erin")
     for _ in range(3):
         if refusal is not None:
