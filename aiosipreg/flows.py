@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiosipreg.desk import Desk
+from aiosipreg.credentials import client_tls, inquire, known_credentials
+from aiosipreg.engine.change import Changed
 from aiosipreg.engine.edits import Edit, plan
 from aiosipreg.engine.lease import earliest
 from aiosipreg.engine.outbound import FlowSet
@@ -19,13 +20,14 @@ from aiosipreg.runner import Runner
 from aiosipreg.states import RegistrationState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
-    from aiosipreg.auth import AuthChallenge
-    from aiosipreg.engine.effects import Ask, Changed, Effect
+    from aiosipreg.auth import AuthInfo
+    from aiosipreg.engine.effects import Answer, Ask, Concluded, Connect, Effect
     from aiosipreg.engine.registration import Registration
     from aiosipreg.params import ProxyParams
-    from aiosipreg.ports import Applicant, Host, Owner
+    from aiosipreg.ports import Applicant
+    from aiosipreg.settings import TlsParams
 
 __all__ = ["Flows", "check_outbound"]
 
@@ -33,12 +35,13 @@ _SETTLED = (RegistrationState.NONE, RegistrationState.CLEARED, RegistrationState
 
 
 class Flows:
-    """The runners of one account.
+    """The runners of one account, and what they ask of it.
+
+    While a binding is removed the settings in force are those under which it was made (REG-38), so each runner brings
+    its own.
 
     Args:
         params: The account's settings.
-        owner: The core.
-        host: What runners need of it.
         account: Takes each change, and words a question for the auth provider.
 
     Attributes:
@@ -49,14 +52,9 @@ class Flows:
         ConfigError: Outbound without an instance-id.
     """
 
-    __slots__ = (
-        "_account", "_gathering", "_host", "_leaving", "_owner", "_reports", "_set", "_state", "runners",
-        "several",
-    )  # fmt: skip
+    __slots__ = ("_account", "_gathering", "_leaving", "_reports", "_set", "_state", "runners", "several")
 
-    def __init__(self, params: ProxyParams, owner: Owner, host: Host, account: Applicant) -> None:
-        self._owner = owner
-        self._host = host
+    def __init__(self, params: ProxyParams, account: Applicant) -> None:
         self._account = account
         self._set = FlowSet()
         self._reports: tuple[tuple[Registration, Changed, float], ...] = ()
@@ -94,14 +92,6 @@ class Flows:
         """When the first of those that failed tries again."""
         return earliest(*(runner.machine.lease.retry_at for runner in self.runners))
 
-    def desk(self, machine: Registration) -> Desk:
-        """What stands between a machine's runner and the account."""
-        return Desk(self._owner, machine, self)
-
-    def challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:
-        """A question for the auth provider, in words."""
-        return self._account._challenge(params, ask)
-
     def enter(self, make: Callable[[Registration, float], list[Effect]], *, insist: bool = False) -> None:
         """Give every machine of the account an input; see `Runner.enter`."""
         if not self.several:
@@ -136,22 +126,11 @@ class Flows:
         for runner in (*self.runners, *self._leaving):
             runner.close()
 
-    # How it is done.
+    # For the runners.
 
-    def _runner(self, params: ProxyParams, reg_id: int) -> Runner[Registration]:
-        machine = self._owner._start_registration(params, self._set, reg_id)
-        self._owner._keeper.add(machine)
-        return Runner(machine, self.desk(machine), self._host)
-
-    def _have(self, runners: Iterable[Runner[Registration]], leaving: Iterable[Runner[Registration]]) -> None:
-        self.runners = tuple(runners)
-        # Flows to proxies that were taken out of the settings, until their bindings are removed.
-        self._leaving = tuple(leaving)
-        self.several = len(self.runners) + len(self._leaving) > 1
-        self._set.flows = tuple([runner.machine for runner in self.runners])
-
-    def report(self, machine: Registration, changed: Changed, now: float) -> None:
+    def report(self, machine: Registration, changed: Changed | Concluded, now: float) -> None:
         """A machine changed: so did the account, or it has to be seen what that means for it."""
+        assert isinstance(changed, Changed)  # noqa: S101 - only queries conclude
         if not self.several:
             self._state = changed.state
             self._account._tell(changed, now)
@@ -160,6 +139,44 @@ class Flows:
         if not self._gathering:
             self._gathering = True
             self._settle()
+
+    def tls(self, params: ProxyParams, connect: Connect) -> TlsParams:
+        """Whom the account trusts on the way to a target, and how it proves who it is."""
+        core = self._account._core
+        if not connect.target.transport.secure:
+            return params.tls or core._tls
+        return client_tls(params, core._keyring, core._tls, foreign=connect.foreign)
+
+    def known(self, params: ProxyParams, ask: Ask) -> AuthInfo | None:
+        """Credentials that are at hand; none while a provider of the account's own is to be asked before them."""
+        if callable(params.auth) and not ask.foreign:
+            return None
+        return known_credentials(params, self._account._core._keyring.infos, ask)
+
+    def inquiry(self, params: ProxyParams, ask: Ask) -> Coroutine[None, None, Answer] | None:
+        """The question to the auth provider, not yet asked; ``None`` when nobody is to be asked."""
+        core = self._account._core
+        provider = params.auth if callable(params.auth) else core._keyring.provider
+        if provider is None or ask.foreign:
+            return None
+        challenge = self._account._challenge(params, ask)
+        otherwise = known_credentials(params, core._keyring.infos, ask)
+        return inquire(provider, challenge, ask.token, core._auth_timeout, otherwise=otherwise)
+
+    # How it is done.
+
+    def _runner(self, params: ProxyParams, reg_id: int) -> Runner[Registration]:
+        core = self._account._core
+        machine = core._start_registration(params, self._set, reg_id)
+        core._keeper.add(machine)
+        return Runner(machine, self, self._account._host)
+
+    def _have(self, runners: Iterable[Runner[Registration]], leaving: Iterable[Runner[Registration]]) -> None:
+        self.runners = tuple(runners)
+        # Flows to proxies that were taken out of the settings, until their bindings are removed.
+        self._leaving = tuple(leaving)
+        self.several = len(self.runners) + len(self._leaving) > 1
+        self._set.flows = tuple([runner.machine for runner in self.runners])
 
     def _settle(self) -> None:
         """After all that an input caused: let other flows begin or end, then tell what happened to each."""
@@ -189,7 +206,7 @@ class Flows:
         self._have(self.runners, [runner for runner in self._leaving if runner not in gone])
         for runner in gone:
             runner.close()
-            self._owner._keeper.drop(runner.machine)
+            self._account._core._keeper.drop(runner.machine)
 
     def _public(self, changed: Changed, old: RegistrationState, reg_id: int) -> Changed:
         """What the change of a flow is to the account."""

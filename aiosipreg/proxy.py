@@ -70,7 +70,7 @@ class ProxyConfig(Standing):
         put("_broadcast", None)
         put("_waiters", None)
         put("_fetches", ())
-        put("_flows", Flows(params, core, host, self))
+        put("_flows", Flows(params, self))
 
     def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
         """Subscribe, now, to what happens to this account.
@@ -173,7 +173,7 @@ class ProxyConfig(Standing):
         """
         self._check(_Phase.OPEN)
         machine = self._core._start_registration(self._params.flows()[0])
-        fetch = Fetch(self._flows.desk(machine), machine.session, self._host)
+        fetch = Fetch(self._flows, machine.session, self._host)
         self._fetches = (*self._fetches, fetch)
         try:
             outcome = await fetch.run(timeout)
