@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from aiosipreg.engine.targets import Target
     from aiosipreg.params import ProxyParams
     from aiosipreg.settings import TlsParams
-    from aiosipreg.states import Told
     from aiosipreg.users import Users
     from aiosipreg.wire import Response, SipUri
 
@@ -337,5 +336,5 @@ class Owner(Protocol):
         """A new machine with the core's timers and policies."""
         ...
 
-    def _publish(self, told: Told) -> None:
-        """Tell the core's readers."""
+    def _publish(self, proxy: Any) -> None:
+        """Something happened to an account: tell all whom it concerns beyond the account itself."""

@@ -53,15 +53,19 @@ _NO_FLOWS: frozenset[Flow] = frozenset()
 
 
 class Runner(Generic[M]):
-    """Drives one machine."""
+    """Drives one machine.
+
+    Attributes:
+        machine: What is driven.
+    """
 
     __slots__ = (
-        "_account", "_branch", "_host", "_insists", "_machine", "_question", "_queued", "_sent_on", "_tls",
-        "_upkeep", "_used",
+        "_account", "_branch", "_host", "_insists", "_question", "_queued", "_sent_on", "_tls", "_upkeep", "_used",
+        "machine",
     )  # fmt: skip
 
     def __init__(self, machine: M, account: Account[M], host: Host) -> None:
-        self._machine = machine
+        self.machine = machine
         self._account = account
         self._host = host
         self._branch: str | None = None
@@ -74,19 +78,14 @@ class Runner(Generic[M]):
         self._upkeep: Upkeep | None = None
 
     @property
-    def machine(self) -> M:
-        """What is driven."""
-        return self._machine
-
-    @property
     def session(self) -> Session:
         """Call-ID and CSeq of what is driven."""
-        return self._machine.session
+        return self.machine.session
 
     @property
     def identity(self) -> str:
         """The account."""
-        return str(self._machine.session.params.aor)
+        return str(self.machine.session.params.aor)
 
     def enter(self, make: Callable[[M, float], list[Effect]], *, insist: bool = False) -> None:
         """Give the machine an input and perform what it causes; never raises (ROB-8).
@@ -98,7 +97,7 @@ class Runner(Generic[M]):
         self._insists = self._insists or insist
         try:
             now = self._host.now()
-            self._perform(make(self._machine, now), now)
+            self._perform(make(self.machine, now), now)
         except Exception:
             self._crashed()
 
@@ -110,7 +109,7 @@ class Runner(Generic[M]):
         """An answer to our request; `enter` without its detour, for this is what comes most."""
         try:
             now = self._host.now()
-            self._perform(self._machine.received(response, now), now)
+            self._perform(self.machine.received(response, now), now)
         except Exception:
             self._crashed()
 
@@ -164,7 +163,7 @@ class Runner(Generic[M]):
     def _crashed(self) -> None:
         """Give the account up, visibly, after an error that is ours (called from an ``except`` block)."""
         logger.exception("%s: unexpected error, the account is given up", self.identity)
-        self._perform(self._machine.crash(), self._host.now())
+        self._perform(self.machine.crash(), self._host.now())
 
     def _perform(self, effects: list[Effect], now: float) -> None:
         """Carry out what the machine wants; what it wants because of that comes after what it wanted before."""
@@ -173,7 +172,7 @@ class Runner(Generic[M]):
                 case Send():
                     effects += self._send(effect, now)
                 case Changed() | Concluded():
-                    self._account.report(self._machine, effect, now)
+                    self._account.report(self.machine, effect, now)
                 case Connect():
                     effects += self._connect(effect, now)
                 case Ask():
@@ -196,7 +195,7 @@ class Runner(Generic[M]):
 
     def _follow(self, now: float) -> None:
         """Tell what the machine waits for and holds by now."""
-        machine, host = self._machine, self._host
+        machine, host = self.machine, self._host
         branch, flow, upkeep = machine.branch, machine.flow, machine.upkeep
         if branch != self._branch:
             self._expect(branch, now)
@@ -238,22 +237,22 @@ class Runner(Generic[M]):
         try:
             self._host.send(self, send)
         except OSError as error:
-            return self._machine.failed(str(error), now, _row(error))
+            return self.machine.failed(str(error), now, _row(error))
         return []
 
     def _locate(self, locate: Locate, now: float) -> list[Effect]:
         try:
             targets = self._host.located(locate.uri)
         except (ResolutionFailed, NoTransport) as error:
-            return self._machine.take(_not_located(locate, error), now)
+            return self.machine.take(_not_located(locate, error), now)
         if targets is None:
             self._inquire(self._resolve(locate))
             return []
-        return self._machine.take(Located(locate.token, targets), now)
+        return self.machine.take(Located(locate.token, targets), now)
 
     def _connect(self, connect: Connect, now: float, *, admitted: bool = False) -> list[Effect]:
         """Begin toward a target, unless other attempts have shown that it is no use, or once it is our turn."""
-        machine, host, target = self._machine, self._host, connect.target
+        machine, host, target = self.machine, self._host, connect.target
         refusal = host.refusal(self, target, now, insist=self._insists)
         if refusal is not None:
             return machine.take(NotConnected(connect.token, refusal.cause, refusal.row, refusal.until), now)
@@ -275,13 +274,13 @@ class Runner(Generic[M]):
         return machine.take(Connected(connect.token, flow), now)
 
     def _ask(self, ask: Ask, now: float) -> list[Effect]:
-        params = self._machine.session.params
+        params = self.machine.session.params
         info = self._account.known(params, ask)
         inquiry = self._account.inquiry(params, ask) if info is None else None
         if inquiry is not None:
             self._inquire(inquiry)
             return []
-        return self._machine.take(Answered(ask.token, info), now)
+        return self.machine.take(Answered(ask.token, info), now)
 
     def _inquire(self, inquiry: Coroutine[None, None, Answer]) -> None:
         if self._question is not None:
