@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from aiosipreg.hub import RequestHandler
     from aiosipreg.params import AuthSource
     from aiosipreg.runner import Runner
-    from aiosipreg.states import RegistrationEvent, Told
+    from aiosipreg.states import RegistrationEvent
     from aiosipreg.store import Store
 
 __all__ = ["Core"]
@@ -98,7 +98,7 @@ class Core:
             raise ConfigError("user_agent", user_agent, "text without control characters")
         if on_request is not None and not iscoroutinefunction(on_request):
             raise TypeError("on_request: expected an `async` function")
-        self._user_agent = user_agent
+        self._user_agent, self._on_request, self._pacing = user_agent, on_request, pacing
         self._transports = transports or TransportParams()
         self._tls = tls or TlsParams()
         self._dns = dns or DnsParams()
@@ -108,8 +108,6 @@ class Core:
         self._keepalive = keepalive or KeepAlive()
         self._auth_timeout = positive("auth_timeout", auth_timeout)
         self._stop_timeout = self._shutdown_timeout = positive("shutdown_timeout", shutdown_timeout)
-        self._on_request = on_request
-        self._pacing = pacing
         # RFC 3261 19.3, SEC-14: branches, tags and Call-IDs must not be guessed.
         self._random = Chance()
         self._keeper = Keeper(store, self._random)
@@ -198,14 +196,14 @@ class Core:
         id_ = params.id or f"proxy_config_{self._random.randbytes(8).hex()}"
         if id_ in self._proxies:
             raise ConfigError("id", id_, "an id that no other account has")
-        proxy = ProxyConfig(self._keeper.look_up(params), id_, self, hub)
-        self._proxies[id_] = proxy
-        self._users.add(proxy.params.aor.user)
+        params = self._keeper.look_up(params)
+        proxy = self._proxies[id_] = ProxyConfig(params, id_, self, hub)
+        self._users.add(params.aor.user)
         if not self._reachable:
             proxy._enter(lambda machine, now: machine.network(now, reachable=False))
-        may_register = self._dependents.add(proxy, self._proxies.get(params.depends_on or ""))
-        if params.register and may_register:
-            proxy._enter(lambda machine, now: machine.register(now))
+        master = params.depends_on
+        if (master is None or self._dependents.add(proxy, self._proxies.get(master))) and params.register:
+            proxy._enter(Registration.register)
         return proxy
 
     async def remove_proxy_config(self, proxy: ProxyConfig) -> None:
@@ -257,7 +255,7 @@ class Core:
     async def refresh_registers(self) -> None:
         """Renew every registration now; what becomes of it is told by events."""
         self._running()
-        self._enter_all(lambda machine, now: machine.refresh(now), insist=True)
+        self._enter_all(Registration.refresh, insist=True)
 
     # Credentials.
 
@@ -325,12 +323,14 @@ class Core:
             user_agent=self._user_agent, keepalive=self._keepalive, flows=flows, reg_id=reg_id,
         )  # fmt: skip
 
-    def _publish(self, told: Told) -> None:
+    def _publish(self, proxy: ProxyConfig) -> None:
         """Tell the readers, the store and those that depend on the account."""
-        if self._broadcast.readers:
-            self._broadcast.publish(told.event)
-        self._keeper.touch(told.account)
-        self._dependents.follow(told.account)
+        if self._broadcast.readers and (event := proxy.last_event) is not None:
+            self._broadcast.publish(event)
+        if self._keeper.stores:
+            self._keeper.touch(proxy)
+        if self._dependents.followers:
+            self._dependents.follow(proxy)
 
     # How it is done.
 

@@ -18,10 +18,14 @@ _OVER = (RegistrationState.FAILED, RegistrationState.CLEARED, RegistrationState.
 
 
 class Dependents:
-    """Who follows whom."""
+    """Who follows whom.
+
+    Attributes:
+        followers: Those of each account that has some, by its id.
+    """
 
     def __init__(self) -> None:
-        self._of: dict[str, dict[ProxyConfig, None]] = {}
+        self.followers: dict[str, dict[ProxyConfig, None]] = {}
 
     def add(self, proxy: ProxyConfig, master: ProxyConfig | None) -> bool:
         """Take an account; return whether it may register now.
@@ -33,7 +37,7 @@ class Dependents:
         name = proxy.params.depends_on
         if name is None or master is proxy:
             return True  # One that names itself would wait for ever.
-        self._of.setdefault(name, {})[proxy] = None
+        self.followers.setdefault(name, {})[proxy] = None
         if master is None or master.contact is None:
             return False
         proxy._enter(lambda machine, _: _share(machine, master.contact))
@@ -41,12 +45,12 @@ class Dependents:
 
     def leave(self, proxy: ProxyConfig) -> None:
         """The account is going to be removed: whatever the other one does, it does not follow any more."""
-        self._of.get(proxy.params.depends_on or "", {}).pop(proxy, None)
+        self.followers.get(proxy.params.depends_on or "", {}).pop(proxy, None)
 
     def remove(self, proxy: ProxyConfig) -> tuple[ProxyConfig, ...]:
         """Forget an account; return those that depended on it, which are independent from now on."""
         self.leave(proxy)
-        return tuple(self._of.pop(proxy.id, ()))
+        return tuple(self.followers.pop(proxy.id, ()))
 
     def free(self, orphan: ProxyConfig) -> None:
         """Let an account register by itself, because the one that it depended on was removed."""
@@ -55,9 +59,7 @@ class Dependents:
 
     def follow(self, master: ProxyConfig) -> None:
         """The state of an account changed: those that depend on it do what it did."""
-        if not self._of:
-            return
-        for proxy in tuple(self._of.get(master.id, ())):
+        for proxy in tuple(self.followers.get(master.id, ())):
             # One that has failed keeps to its own back-off, or to its refusal: each refresh of the other one would
             # be another knock at the door.
             failing = proxy.state in (RegistrationState.FAILED, RegistrationState.REFRESHING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 from aiosipreg.engine.effects import Concluded
 from aiosipreg.engine.query import Query
@@ -17,38 +17,24 @@ if TYPE_CHECKING:
     from aiosipreg.engine.effects import Answer, Ask, Changed, Connect
     from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.session import Session
-    from aiosipreg.ports import Host
+    from aiosipreg.params import ProxyParams
+    from aiosipreg.ports import Account, Host
     from aiosipreg.settings import TlsParams
 
 __all__ = ["Fetch"]
 
 
-class Asker(Protocol):
-    """The account on whose behalf is asked."""
-
-    @property
-    def identity(self) -> str:
-        """The account in log lines."""
-        ...
-
-    def tls(self, connect: Connect) -> TlsParams:
-        """Whom the account trusts on the way to a target, and how it proves who it is."""
-        ...
-
-    def known(self, ask: Ask) -> AuthInfo | None:
-        """Credentials that are at hand."""
-        ...
-
-    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
-        """The question to the auth provider."""
-        ...
-
-
 class Fetch:
-    """Asks, and holds the result for whoever waits."""
+    """Asks, and holds the result for whoever waits.
 
-    def __init__(self, asker: Asker, session: Session, host: Host) -> None:
-        self._asker = asker
+    Args:
+        account: On whose behalf is asked.
+        session: For this question alone.
+        host: What runners need.
+    """
+
+    def __init__(self, account: Account[Any], session: Session, host: Host) -> None:
+        self._account = account
         self._result: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._runner = Runner(Query(session, host.now()), self, host)
 
@@ -72,26 +58,21 @@ class Fetch:
     def end(self) -> None:
         """The account is gone."""
         if not self._result.done():
-            self._result.set_exception(CoreClosedError(f"{self.identity} was removed while it was asked"))
+            self._result.set_exception(CoreClosedError(f"{self._runner.identity} was removed while it was asked"))
 
-    @property
-    def identity(self) -> str:
-        """The account in log lines."""
-        return self._asker.identity
-
-    def tls(self, connect: Connect) -> TlsParams:
+    def tls(self, params: ProxyParams, connect: Connect) -> TlsParams:
         """Whom the account trusts on the way to a target, and how it proves who it is."""
-        return self._asker.tls(connect)
+        return self._account.tls(params, connect)
 
-    def known(self, ask: Ask) -> AuthInfo | None:
+    def known(self, params: ProxyParams, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand."""
-        return self._asker.known(ask)
+        return self._account.known(params, ask)
 
-    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
+    def inquiry(self, params: ProxyParams, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """The question to the auth provider."""
-        return self._asker.inquiry(ask)
+        return self._account.inquiry(params, ask)
 
-    def report(self, report: Changed | Concluded, _now: float) -> None:
+    def report(self, _machine: Query, report: Changed | Concluded, _now: float) -> None:
         """The attempt ended."""
         if not self._result.done() and isinstance(report, Concluded):
             self._result.set_result(report.outcome)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiosipreg.desk import Desk
+from aiosipreg.credentials import client_tls, inquire, known_credentials
+from aiosipreg.engine.change import Changed
 from aiosipreg.engine.edits import Edit, plan
 from aiosipreg.engine.lease import earliest
 from aiosipreg.engine.outbound import FlowSet
@@ -19,13 +20,14 @@ from aiosipreg.runner import Runner
 from aiosipreg.states import RegistrationState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
-    from aiosipreg.auth import AuthChallenge
-    from aiosipreg.engine.effects import Ask, Changed, Effect
+    from aiosipreg.auth import AuthInfo
+    from aiosipreg.engine.effects import Answer, Ask, Concluded, Connect, Effect
     from aiosipreg.engine.registration import Registration
     from aiosipreg.params import ProxyParams
-    from aiosipreg.ports import Applicant, Host, Owner
+    from aiosipreg.ports import Applicant
+    from aiosipreg.settings import TlsParams
 
 __all__ = ["Flows", "check_outbound"]
 
@@ -33,49 +35,51 @@ _SETTLED = (RegistrationState.NONE, RegistrationState.CLEARED, RegistrationState
 
 
 class Flows:
-    """The runners of one account.
+    """The runners of one account, and what they ask of it.
+
+    While a binding is removed the settings in force are those under which it was made (REG-38), so each runner brings
+    its own.
 
     Args:
         params: The account's settings.
-        owner: The core.
-        host: What runners need of it.
         account: Takes each change, and words a question for the auth provider.
 
     Attributes:
-        runners: In the order of their reg-ids.
-        several: Whether there is more than one, those that are leaving included.
+        first: The runner of the first flow, or of the only one.
 
     Raises:
         ConfigError: Outbound without an instance-id.
     """
 
-    __slots__ = (
-        "_account", "_gathering", "_host", "_leaving", "_owner", "_reports", "_set", "_state", "runners",
-        "several",
-    )  # fmt: skip
+    __slots__ = ("_account", "_company", "_set", "first")
 
-    def __init__(self, params: ProxyParams, owner: Owner, host: Host, account: Applicant) -> None:
-        self._owner = owner
-        self._host = host
+    def __init__(self, params: ProxyParams, account: Applicant) -> None:
+        check_outbound(params)
         self._account = account
         self._set = FlowSet()
-        self._reports: tuple[tuple[Registration, Changed, float], ...] = ()
-        self._gathering = False
-        self._state = RegistrationState.NONE
-        check_outbound(params)
-        self._have([self._runner(own, number) for number, own in enumerate(params.flows(), 1)], [])
+        # What there is besides the first flow; for nearly every account nothing.
+        self._company: _Company | None = None
+        own, *others = params.flows()
+        self.first = self._runner(own, 1)
+        self._have([self._runner(other, number) for number, other in enumerate(others, 2)], ())
+
+    @property
+    def runners(self) -> tuple[Runner[Registration], ...]:
+        """In the order of their reg-ids."""
+        return (self.first,) if self._company is None else (self.first, *self._company.runners)
 
     @property
     def state(self) -> RegistrationState:
         """The best of their states."""
-        runners = self.runners
-        return runners[0].machine.state if len(runners) == 1 else combined([one.machine.state for one in runners])
+        if self._company is None:
+            return self.first.machine.state
+        return combined([runner.machine.state for runner in self.runners])
 
     @property
     def best(self) -> Registration:
         """The machine that is in that state."""
-        if len(self.runners) == 1:
-            return self.runners[0].machine
+        if self._company is None:
+            return self.first.machine
         state = self.state
         return next(runner.machine for runner in self.runners if runner.machine.state is state)
 
@@ -87,41 +91,39 @@ class Flows:
     @property
     def trying(self) -> bool:
         """Whether another flow may still bring what one of several did not."""
-        return self.several and any(runner.machine.trying for runner in self.runners)
+        return self._company is not None and any(runner.machine.trying for runner in self.runners)
 
     @property
     def retry_at(self) -> float | None:
         """When the first of those that failed tries again."""
         return earliest(*(runner.machine.lease.retry_at for runner in self.runners))
 
-    def desk(self, machine: Registration) -> Desk:
-        """What stands between a machine's runner and the account."""
-        return Desk(self._owner, machine, self)
-
-    def challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:
-        """A question for the auth provider, in words."""
-        return self._account._challenge(params, ask)
-
     def enter(self, make: Callable[[Registration, float], list[Effect]], *, insist: bool = False) -> None:
         """Give every machine of the account an input; see `Runner.enter`."""
-        if not self.several:
-            self.runners[0].enter(make, insist=insist)
+        company = self._company
+        if company is None:
+            self.first.enter(make, insist=insist)
             return
-        self._gathering = True
+        company.gathering = True
         for runner in self.runners:
             runner.enter(make, insist=insist)
-        self._settle()
+        self._settle(company)
 
     def edit(self, old: ProxyParams, new: ProxyParams) -> None:
         """Commit changed settings: flows come, go, or change."""
         before, after = old.flows(), new.flows()
-        self._gathering = True
+        if self._company is None and len(after) == 1:
+            _commit(self.first, after[0], plan(before[0], after[0]))
+            return
+        company = self._company = self._company or _Company(self.state)
+        company.gathering = True
         there = self.runners
-        known = {runner.machine.session.reg_id: runner for runner in (*there, *self._leaving)}
-        runners = [
-            known.pop(number) if number in known else self._runner(own, number) for number, own in enumerate(after, 1)
+        known = {runner.machine.session.reg_id: runner for runner in (*company.runners, *company.leaving)}
+        others = [
+            known.pop(number) if number in known else self._runner(own, number)
+            for number, own in enumerate(after[1:], 2)
         ]
-        self._have(runners, known.values())
+        self._have(others, known.values())
         for number, (runner, own) in enumerate(zip(self.runners, after, strict=True)):
             # One that was about to leave comes back: its reg-id must not be bound anew before it is removed.
             begins = Edit.START if own.register else Edit.NOTHING
@@ -129,46 +131,80 @@ class Flows:
         for runner in self._leaving:
             if runner in there:
                 _commit(runner, runner.machine.session.params, Edit.STOP)
-        self._settle()
+        self._settle(company)
 
     def close(self) -> None:
         """Let go of everything that outlives a call."""
         for runner in (*self.runners, *self._leaving):
             runner.close()
 
+    # For the runners.
+
+    def report(self, machine: Registration, changed: Changed | Concluded, now: float) -> None:
+        """A machine changed: so did the account, or it has to be seen what that means for it."""
+        assert isinstance(changed, Changed)  # noqa: S101 - only queries conclude
+        company = self._company
+        if company is None:
+            self._account._tell(changed, now)
+            return
+        company.reports.append((machine, changed, now))
+        if not company.gathering:
+            company.gathering = True
+            self._settle(company)
+
+    def tls(self, params: ProxyParams, connect: Connect) -> TlsParams:
+        """Whom the account trusts on the way to a target, and how it proves who it is."""
+        core = self._account._core
+        if not connect.target.transport.secure:
+            return params.tls or core._tls
+        return client_tls(params, core._keyring, core._tls, foreign=connect.foreign)
+
+    def known(self, params: ProxyParams, ask: Ask) -> AuthInfo | None:
+        """Credentials that are at hand; none while a provider of the account's own is to be asked before them."""
+        if callable(params.auth) and not ask.foreign:
+            return None
+        return known_credentials(params, self._account._core._keyring.infos, ask)
+
+    def inquiry(self, params: ProxyParams, ask: Ask) -> Coroutine[None, None, Answer] | None:
+        """The question to the auth provider, not yet asked; ``None`` when nobody is to be asked."""
+        core = self._account._core
+        provider = params.auth if callable(params.auth) else core._keyring.provider
+        if provider is None or ask.foreign:
+            return None
+        challenge = self._account._challenge(params, ask)
+        otherwise = known_credentials(params, core._keyring.infos, ask)
+        return inquire(provider, challenge, ask.token, core._auth_timeout, otherwise=otherwise)
+
     # How it is done.
 
     def _runner(self, params: ProxyParams, reg_id: int) -> Runner[Registration]:
-        machine = self._owner._start_registration(params, self._set, reg_id)
-        self._owner._keeper.add(machine)
-        return Runner(machine, self.desk(machine), self._host)
+        core = self._account._core
+        machine = core._start_registration(params, self._set, reg_id)
+        core._keeper.add(machine)
+        return Runner(machine, self, self._account._host)
 
-    def _have(self, runners: Iterable[Runner[Registration]], leaving: Iterable[Runner[Registration]]) -> None:
-        self.runners = tuple(runners)
-        # Flows to proxies that were taken out of the settings, until their bindings are removed.
-        self._leaving = tuple(leaving)
-        self.several = len(self.runners) + len(self._leaving) > 1
-        self._set.flows = tuple([runner.machine for runner in self.runners])
+    @property
+    def _leaving(self) -> tuple[Runner[Registration], ...]:
+        return () if self._company is None else self._company.leaving
 
-    def report(self, machine: Registration, changed: Changed, now: float) -> None:
-        """A machine changed: so did the account, or it has to be seen what that means for it."""
-        if not self.several:
-            self._state = changed.state
-            self._account._tell(changed, now)
-            return
-        self._reports = (*self._reports, (machine, changed, now))
-        if not self._gathering:
-            self._gathering = True
-            self._settle()
+    def _have(self, others: Iterable[Runner[Registration]], leaving: Iterable[Runner[Registration]]) -> None:
+        """Have these flows besides the first."""
+        runners, gone = tuple(others), tuple(leaving)
+        if runners or gone:
+            company = self._company = self._company or _Company(self.state)
+            company.runners, company.leaving = runners, gone
+        else:
+            self._company = None
+        self._set.flows = (self.first.machine, *(runner.machine for runner in runners))
 
-    def _settle(self) -> None:
+    def _settle(self, company: _Company) -> None:
         """After all that an input caused: let other flows begin or end, then tell what happened to each."""
         self._review()
-        reports, self._reports = self._reports, ()
-        self._gathering = False
-        self._dismiss()
+        reports, company.reports = company.reports, []
+        company.gathering = False
+        self._dismiss(company)
         for machine, changed, now in reports:
-            old, self._state = self._state, self.state
+            old, company.state = company.state, self.state
             self._account._tell(self._public(changed, old, machine.session.reg_id), now)
 
     def _review(self) -> None:
@@ -183,19 +219,40 @@ class Flows:
                 elif runner.machine in end:
                     runner.enter(lambda machine, now: machine.unregister(now))
 
-    def _dismiss(self) -> None:
+    def _dismiss(self, company: _Company) -> None:
         """Let those go that were leaving and are done."""
-        gone = [runner for runner in self._leaving if runner.machine.state in _SETTLED]
-        self._have(self.runners, [runner for runner in self._leaving if runner not in gone])
+        gone = [runner for runner in company.leaving if runner.machine.state in _SETTLED]
+        self._have(company.runners, [runner for runner in company.leaving if runner not in gone])
         for runner in gone:
             runner.close()
-            self._owner._keeper.drop(runner.machine)
+            self._account._core._keeper.drop(runner.machine)
 
     def _public(self, changed: Changed, old: RegistrationState, reg_id: int) -> Changed:
         """What the change of a flow is to the account."""
         lease = self.best.lease
         retry_at = None if lease.paused else self.retry_at
-        return changed._replace(old=old, state=self._state, binding=lease.binding, retry_at=retry_at, flow=reg_id)
+        return changed._replace(old=old, state=self.state, binding=lease.binding, retry_at=retry_at, flow=reg_id)
+
+
+class _Company:
+    """What an account with several flows has besides the first.
+
+    Attributes:
+        runners: The other flows, in the order of their reg-ids.
+        leaving: Flows to proxies that were taken out of the settings, until their bindings are removed.
+        reports: What is to be told when all have got the input that is being given.
+        gathering: An input is being given.
+        state: The state of the account that was told last.
+    """
+
+    __slots__ = ("gathering", "leaving", "reports", "runners", "state")
+
+    def __init__(self, state: RegistrationState) -> None:
+        self.runners: tuple[Runner[Registration], ...] = ()
+        self.leaving: tuple[Runner[Registration], ...] = ()
+        self.reports: list[tuple[Registration, Changed, float]] = []
+        self.gathering = False
+        self.state = state
 
 
 def _commit(runner: Runner[Registration], params: ProxyParams, edit: Edit) -> None:

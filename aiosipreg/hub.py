@@ -102,6 +102,7 @@ class Hub:
         self._group = group
         self._carriers = _carriers(transports, timers, self, stats)
         self._usual = tuple(each for each in self._carriers if not each.websocket)
+        self._usual_names = [each.value for each in self._usual]
         self._resolver = Resolver(dns, random=random, stats=self.stats)
         self._timetable: Timetable[Timed] = Timetable(loop, lambda item: item.due())
         # Who is to be called at which time instead of any earlier wish.
@@ -112,8 +113,12 @@ class Hub:
         self._keep = keep
         self._random = random
         self._lanes = Lanes(pacing, self._timetable, random)
+        # Whose attempt waits for no answer any more.
+        self.release: Callable[[Expectant, float], None] = self._lanes.release
         self._marks: Marks[Expectant] = Marks(retry, timers, random)
         self._table: TransactionTable[tuple[Expectant, Flow]] = TransactionTable(timers)
+        # Which branch needs no answer any more.
+        self.done: Callable[[str, float], None] = self._table.close
         self._users: dict[int, set[tuple[Expectant, Flow]]] = {}
         self._uas = UserAgentServer(timers, is_ours, accounts, random)
         self._on_request = on_request
@@ -160,15 +165,15 @@ class Hub:
         wanted = (uri.params.get("transport") or "").upper()
         if uri.secure:
             wanted = _SECURED.get(wanted, wanted)
-        transports = self._usual
-        if wanted in ("WS", "WSS"):
-            # It has to be asked for: no phone tries it just because DNS offers it.
-            transports += tuple(each for each in self._carriers if each.value == wanted)
-        if wanted and wanted not in (names := [transport.value for transport in transports]):
-            raise NoTransport(f"{uri} wants {wanted}, and there is only {', '.join(names)}")
-        if wanted in ("WS", "WSS") and find_spec("websockets") is None:
+        if not wanted or wanted in self._usual_names:
+            return self._usual
+        # It has to be asked for: no phone tries WebSocket just because DNS offers it.
+        chosen = tuple(each for each in self._carriers if each.value == wanted)
+        if not chosen:
+            raise NoTransport(f"{uri} wants {wanted}, and there is only {', '.join(self._usual_names)}")
+        if find_spec("websockets") is None:
             raise NoTransport(f"{uri} wants {wanted}: install aiosipreg with the extra `ws`, which brings `websockets`")
-        return transports
+        return self._usual + chosen
 
     def _ordered(self, located: Located) -> Sequence[Target]:
         if len(located.targets) == 1:
@@ -178,7 +183,7 @@ class Hub:
 
     def refusal(self, runner: Expectant, target: Target, now: float, *, insist: bool) -> Refusal | None:
         """Why nothing is to be sent to a target now, as far as attempts of any account have shown (DNS-17, OVL-7)."""
-        return self._marks.refusal(target, runner, now, insist=insist)
+        return self._marks.refusal(target, runner, now, insist=insist) if self._marks.held else None
 
     def target_failed(self, runner: Expectant, failure: TargetFailed, flow: Flow | None) -> None:
         """An attempt of the runner at a target came to nothing; its last request went out on that flow."""
@@ -202,10 +207,6 @@ class Hub:
             return True
         return self._lanes.admit(runner, target, now)
 
-    def release(self, runner: Expectant, now: float) -> None:
-        """The runner's attempt waits for no answer any more."""
-        self._lanes.release(runner, now)
-
     async def keep(self, session: Session) -> None:
         """Have what must outlive the process written down; never raises."""
         await self._keep(session)
@@ -222,13 +223,9 @@ class Hub:
         """Send a request whose answers go to the runner; raises `OSError`."""
         self._carriers[send.flow.target.transport].send(send.flow, send.data)
         # Not before: what the system refused waits for no answer, and nobody would ever take it out of the table.
-        self._table.open(send.branch, "REGISTER", (runner, send.flow))
+        self._table.open(send.branch, (runner, send.flow))
         self.stats.sent += 1
         self.stats.retransmitted += send.again
-
-    def done(self, branch: str, now: float) -> None:
-        """No answer to this request is expected any more."""
-        self._table.close(branch, now)
 
     def use(self, runner: Expectant, flow: Flow) -> None:
         """Keep the connection, and call ``runner.flow_lost()`` when it is gone all the same."""
@@ -259,32 +256,32 @@ class Hub:
 
     def response_received(self, response: Response, source: tuple[str, int], serial: int) -> None:
         """Hand an answer to the runner that waits for it, or count why not (TXN-9, TXN-10, MSG-22, SEC-15, SEC-16)."""
-        dropped = self.stats.dropped
+        stats = self.stats
         via, cseq = response.via, response.cseq
         branch = via.branch if via is not None else None
         if via is None or cseq is None or branch is None:
-            dropped["malformed"] += 1
+            stats.dropped["malformed"] += 1
             return
         owner = self._table.match(branch, cseq.method)
         if owner is None:
-            dropped["repeated" if self._table.is_repeat(branch) else "unmatched"] += 1
+            stats.dropped["repeated" if self._table.is_repeat(branch) else "unmatched"] += 1
             return
         runner, flow = owner
         if source[0] != flow.target.host or serial != flow.serial:
             # SEC-15, SEC-16: it counts only from the address and on the connection that the request went to,
-            dropped["foreign source"] += 1
+            stats.dropped["foreign source"] += 1
             return
         if (via.host, via.port) != (flow.host, flow.port):
             # and only with the address that we wrote (TRA-9).
-            dropped["foreign sent-by"] += 1
+            stats.dropped["foreign sent-by"] += 1
             return
         mismatch = runner.session.mismatch(response)
         if mismatch is not None:
-            dropped[f"mismatch: {mismatch}"] += 1
+            stats.dropped[f"mismatch: {mismatch}"] += 1
             return
-        self.stats.received += 1
+        stats.received += 1
         runner.received(response)
-        if self._marks and decide(response.status).then is not Then.NEXT_TARGET:
+        if self._marks.held and decide(response.status).then is not Then.NEXT_TARGET:
             for waiting in self._marks.answered(flow.target, self.now()):
                 waiting.recovered()
         response.pack()  # The newest answer of each account is kept (`last_response`).

@@ -45,6 +45,9 @@ class Keeper:
         store: Where to; ``None`` for nowhere.
         random: Secure randomness, for instance-ids.
 
+    Attributes:
+        stores: Whether there is a store; without one there is nothing to do.
+
     Raises:
         TypeError: ``store`` is a path.
     """
@@ -53,6 +56,7 @@ class Keeper:
         if store is not None and not hasattr(store, "load"):
             raise TypeError(f"store: expected FileStore(path), got {type(store).__name__}")
         self._store = store
+        self.stores = store is not None
         self._random = random
         self._machines: dict[str, Registration] = {}
         self._keys: dict[Session, str] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from aiosipreg.engine.targets import Target
     from aiosipreg.params import ProxyParams
     from aiosipreg.settings import TlsParams
-    from aiosipreg.states import Told
     from aiosipreg.users import Users
     from aiosipreg.wire import Response, SipUri
 
@@ -47,6 +46,9 @@ __all__ = [
     "Records",
     "Timed",
 ]
+
+
+M_contra = TypeVar("M_contra", contravariant=True)
 
 
 class NoTransport(Exception):
@@ -208,26 +210,21 @@ class Host(Protocol):
         """Keep the flow of its binding alive, and tell it when the flow is found dead; ``None`` for none any more."""
 
 
-class Account(Protocol):
-    """What a runner needs of its account."""
+class Account(Protocol[M_contra]):
+    """What the runners of an account need of it; ``params`` are the settings in force for the one that asks."""
 
-    @property
-    def identity(self) -> str:
-        """The account in log lines."""
-        ...
+    def report(self, machine: M_contra, report: Changed | Concluded, now: float, /) -> None:
+        """The state of a machine changed, or the query has ended."""
 
-    def tls(self, connect: Connect) -> TlsParams:
+    def tls(self, params: ProxyParams, connect: Connect) -> TlsParams:
         """Whom the account trusts on the way to a target, and how it proves who it is."""
         ...
 
-    def report(self, report: Changed | Concluded, now: float, /) -> None:
-        """The state changed, or the query has ended."""
-
-    def known(self, ask: Ask) -> AuthInfo | None:
+    def known(self, params: ProxyParams, ask: Ask) -> AuthInfo | None:
         """Credentials that are at hand."""
         ...
 
-    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
+    def inquiry(self, params: ProxyParams, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """Ask the auth provider; ``None`` when there is none."""
         ...
 
@@ -311,6 +308,9 @@ class Records(Protocol):
 class Applicant(Protocol):
     """What the flows of an account need of it."""
 
+    _core: Owner
+    _host: Host
+
     def _tell(self, changed: Changed, now: float) -> None:
         """Report a change to whoever listens."""
 
@@ -336,5 +336,5 @@ class Owner(Protocol):
         """A new machine with the core's timers and policies."""
         ...
 
-    def _publish(self, told: Told) -> None:
-        """Tell the core's readers."""
+    def _publish(self, proxy: Any) -> None:
+        """Something happened to an account: tell all whom it concerns beyond the account itself."""

@@ -15,7 +15,7 @@ from aiosipreg.fetch import Fetch
 from aiosipreg.flows import Flows, check_outbound
 from aiosipreg.outcomes import Waiters, decided, error_of, event_about, final
 from aiosipreg.standing import Standing
-from aiosipreg.states import Reason, RegistrationEvent, RegistrationState, Told
+from aiosipreg.states import Reason, RegistrationEvent, RegistrationState
 from aiosipreg.streams import Broadcast
 
 if TYPE_CHECKING:
@@ -66,11 +66,12 @@ class ProxyConfig(Standing):
         put("_host", host)
         put("_phase", _Phase.OPEN)
         put("_cautioned", False)
-        put("_told", None)
+        put("_changed", None)
+        put("_event", None)
         put("_broadcast", None)
         put("_waiters", None)
         put("_fetches", ())
-        put("_flows", Flows(params, core, host, self))
+        put("_flows", Flows(params, self))
 
     def events(self, buffer: int = 1024) -> AsyncGenerator[RegistrationEvent, None]:
         """Subscribe, now, to what happens to this account.
@@ -85,7 +86,8 @@ class ProxyConfig(Standing):
             self._broadcast = Broadcast()
             if self._phase is _Phase.ENDED:
                 self._broadcast.close()
-        return self._broadcast.subscribe([self._told.event] if self._told is not None else [], buffer)
+        newest = self.last_event
+        return self._broadcast.subscribe([newest] if newest is not None else [], buffer)
 
     def pause(self) -> None:
         """Begin nothing by itself any more: no refresh, no further attempt. The binding stays until it runs out.
@@ -173,7 +175,7 @@ class ProxyConfig(Standing):
         """
         self._check(_Phase.OPEN)
         machine = self._core._start_registration(self._params.flows()[0])
-        fetch = Fetch(self._flows.desk(machine), machine.session, self._host)
+        fetch = Fetch(self._flows, machine.session, self._host)
         self._fetches = (*self._fetches, fetch)
         try:
             outcome = await fetch.run(timeout)
@@ -222,16 +224,22 @@ class ProxyConfig(Standing):
         """Report a change to whoever listens."""
         if changed.state is OK and not self._cautioned:
             best = self._flows.best
-            self._cautioned = caution(changed.params, best.session.authenticator, best.lease.flow)
-        told = Told(self, changed, now)
-        object.__setattr__(self, "_told", told)  # Often, and what guards the settings costs more than all this.
+            if caution(changed.params, best.session.authenticator, best.lease.flow):
+                self._cautioned = True
+        # Often, and what guards the settings costs more than all this.
+        object.__setattr__(self, "_changed", changed)
+        object.__setattr__(self, "_changed_at", now)
+        object.__setattr__(self, "_event", None)
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s -> %s: %s", changed.identity, changed.old, changed.state, changed.message)
-        if self._broadcast is not None:
-            self._broadcast.publish(told.event)
-        self._core._publish(told)
-        if self._waiters is not None:
-            self._waiters.tell(told.event)
+        waiters = self._waiters
+        # The event is made for those who want to see it, before others do anything because of it.
+        event = self.last_event if waiters is not None or self._broadcast is not None else None
+        if event is not None and self._broadcast is not None:
+            self._broadcast.publish(event)
+        self._core._publish(self)
+        if event is not None and waiters is not None:
+            waiters.tell(event)
 
     def _challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:
         who = params.sender

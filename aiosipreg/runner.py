@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
-    from aiosipreg.engine.effects import Answer, Effect
+    from aiosipreg.engine.effects import Answer, CloseFlow, Effect
     from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.session import Session
     from aiosipreg.ports import Account, Host
@@ -53,15 +53,19 @@ _NO_FLOWS: frozenset[Flow] = frozenset()
 
 
 class Runner(Generic[M]):
-    """Drives one machine."""
+    """Drives one machine.
+
+    Attributes:
+        machine: What is driven.
+    """
 
     __slots__ = (
-        "_account", "_branch", "_host", "_insists", "_machine", "_question", "_queued", "_sent_on", "_tls",
-        "_upkeep", "_used",
+        "_account", "_branch", "_host", "_insists", "_question", "_queued", "_sent_on", "_tls", "_upkeep", "_used",
+        "machine",
     )  # fmt: skip
 
-    def __init__(self, machine: M, account: Account, host: Host) -> None:
-        self._machine = machine
+    def __init__(self, machine: M, account: Account[M], host: Host) -> None:
+        self.machine = machine
         self._account = account
         self._host = host
         self._branch: str | None = None
@@ -74,19 +78,14 @@ class Runner(Generic[M]):
         self._upkeep: Upkeep | None = None
 
     @property
-    def machine(self) -> M:
-        """What is driven."""
-        return self._machine
-
-    @property
     def session(self) -> Session:
         """Call-ID and CSeq of what is driven."""
-        return self._machine.session
+        return self.machine.session
 
     @property
     def identity(self) -> str:
         """The account."""
-        return self._account.identity
+        return str(self.machine.session.params.aor)
 
     def enter(self, make: Callable[[M, float], list[Effect]], *, insist: bool = False) -> None:
         """Give the machine an input and perform what it causes; never raises (ROB-8).
@@ -98,7 +97,7 @@ class Runner(Generic[M]):
         self._insists = self._insists or insist
         try:
             now = self._host.now()
-            self._perform(make(self._machine, now), now)
+            self._perform(make(self.machine, now), now)
         except Exception:
             self._crashed()
 
@@ -107,8 +106,12 @@ class Runner(Generic[M]):
         self.enter(lambda machine, now: machine.tick(now))
 
     def received(self, response: Response) -> None:
-        """An answer to our request."""
-        self.enter(lambda machine, now: machine.received(response, now))
+        """An answer to our request; `enter` without its detour, for this is what comes most."""
+        try:
+            now = self._host.now()
+            self._perform(self.machine.received(response, now), now)
+        except Exception:
+            self._crashed()
 
     def failed(self, cause: str, row: str = "RSP-REF") -> None:
         """Our request did not arrive, or the connection under it was lost."""
@@ -141,7 +144,8 @@ class Runner(Generic[M]):
             self._question.cancel()
         self._host.wake(self, None)
         self._expect(None, now)
-        self._use(None, None)
+        self._sent_on = None
+        self._use(None)
         self._maintain(None)
 
     async def run(self, inquiry: Coroutine[None, None, Answer]) -> None:
@@ -158,15 +162,41 @@ class Runner(Generic[M]):
 
     def _crashed(self) -> None:
         """Give the account up, visibly, after an error that is ours (called from an ``except`` block)."""
-        logger.exception("%s: unexpected error, the account is given up", self._account.identity)
-        self._perform(self._machine.crash(), self._host.now())
+        logger.exception("%s: unexpected error, the account is given up", self.identity)
+        self._perform(self.machine.crash(), self._host.now())
 
     def _perform(self, effects: list[Effect], now: float) -> None:
+        """Carry out what the machine wants; what it wants because of that comes after what it wanted before."""
         for effect in effects:
-            # What the machine wants because of that comes after what it wanted before.
-            effects += self._do(effect, now)
-        machine, host = self._machine, self._host
-        branch, upkeep = machine.branch, machine.upkeep
+            match effect:
+                case Send():
+                    effects += self._send(effect, now)
+                case Changed() | Concluded():
+                    self._account.report(self.machine, effect, now)
+                case Connect():
+                    effects += self._connect(effect, now)
+                case Ask():
+                    effects += self._ask(effect, now)
+                case Locate():
+                    effects += self._locate(effect, now)
+                case _:
+                    self._do(effect)
+        self._follow(now)
+
+    def _do(self, effect: Keep | TargetFailed | CloseFlow) -> None:
+        """Carry out what comes seldom, and causes nothing at once."""
+        match effect:
+            case Keep():
+                self._inquire(self._keep(effect))
+            case TargetFailed():
+                self._host.target_failed(self, effect, self._sent_on)
+            case _:
+                self._host.close_flow(effect)
+
+    def _follow(self, now: float) -> None:
+        """Tell what the machine waits for and holds by now."""
+        machine, host = self.machine, self._host
+        branch, flow, upkeep = machine.branch, machine.flow, machine.upkeep
         if branch != self._branch:
             self._expect(branch, now)
         if self._queued is not None and self._queued.token != machine.question:
@@ -175,46 +205,25 @@ class Runner(Generic[M]):
             host.release(self, now)
             self._insists = False
             self._sent_on = None
-        self._use(machine.flow, self._sent_on)
+        if self._used or self._sent_on is not None or (flow is not None and flow.serial):
+            self._use(flow)
         if upkeep is not self._upkeep:
             self._maintain(upkeep)
         host.wake(self, machine.deadline)
-
-    def _do(self, effect: Effect, now: float) -> list[Effect]:
-        """Perform one effect; return what the machine wants at once because of that."""
-        match effect:
-            case Send():
-                return self._send(effect, now)
-            case Changed() | Concluded():
-                self._account.report(effect, now)
-            case Connect():
-                return self._connect(effect, now)
-            case Ask():
-                return self._ask(effect, now)
-            case Locate():
-                return self._locate(effect, now)
-            case Keep():
-                self._inquire(self._keep(effect))
-            case TargetFailed():
-                self._host.target_failed(self, effect, self._sent_on)
-            case _:
-                self._host.close_flow(effect)
-        return []
 
     def _expect(self, branch: str | None, now: float) -> None:
         if self._branch is not None:
             self._host.done(self._branch, now)
         self._branch = branch
 
-    def _use(self, bound: Flow | None, sent_on: Flow | None) -> None:
+    def _use(self, bound: Flow | None) -> None:
         """Tell which connections are needed, in case that they get lost, or idle (TRA-11, TRA-13)."""
-        if self._used or (bound is not None and bound.serial) or (sent_on is not None and sent_on.serial):
-            flows = frozenset([flow for flow in (bound, sent_on) if flow is not None and flow.serial])
-            for flow in self._used - flows:
-                self._host.leave(self, flow)
-            for flow in flows - self._used:
-                self._host.use(self, flow)
-            self._used = flows
+        flows = frozenset([flow for flow in (bound, self._sent_on) if flow is not None and flow.serial])
+        for flow in self._used - flows:
+            self._host.leave(self, flow)
+        for flow in flows - self._used:
+            self._host.use(self, flow)
+        self._used = flows
 
     def _maintain(self, upkeep: Upkeep | None) -> None:
         """Tell how the flow of the binding is to be kept alive."""
@@ -223,55 +232,55 @@ class Runner(Generic[M]):
         self._upkeep = upkeep
 
     def _send(self, send: Send, now: float) -> list[Effect]:
-        self._sent_on = send.flow
+        # A datagram leaves by the socket of all, which nobody can lose.
+        self._sent_on = send.flow if send.flow.serial else None
         try:
             self._host.send(self, send)
         except OSError as error:
-            return self._machine.failed(str(error), now, _row(error))
+            return self.machine.failed(str(error), now, _row(error))
         return []
 
     def _locate(self, locate: Locate, now: float) -> list[Effect]:
         try:
             targets = self._host.located(locate.uri)
         except (ResolutionFailed, NoTransport) as error:
-            return self._machine.take(_not_located(locate, error), now)
+            return self.machine.take(_not_located(locate, error), now)
         if targets is None:
             self._inquire(self._resolve(locate))
             return []
-        return self._machine.take(Located(locate.token, targets), now)
+        return self.machine.take(Located(locate.token, targets), now)
 
     def _connect(self, connect: Connect, now: float, *, admitted: bool = False) -> list[Effect]:
         """Begin toward a target, unless other attempts have shown that it is no use, or once it is our turn."""
-        refusal = self._host.refusal(self, connect.target, now, insist=self._insists)
+        machine, host, target = self.machine, self._host, connect.target
+        refusal = host.refusal(self, target, now, insist=self._insists)
         if refusal is not None:
-            answer = NotConnected(connect.token, refusal.cause, refusal.row, refusal.until)
-            return self._machine.take(answer, now)
-        if admitted or self._host.admit(self, connect.target, now):
-            return self._reach(connect, now)
-        self._queued = connect
-        return []
-
-    def _reach(self, connect: Connect, now: float) -> list[Effect]:
-        tls = self._account.tls(connect)
+            return machine.take(NotConnected(connect.token, refusal.cause, refusal.row, refusal.until), now)
+        if not admitted and not host.admit(self, target, now):
+            self._queued = connect
+            return []
+        flow, tls = connect.flow, self._account.tls(machine.session.params, connect)
+        # A flow is of no use any more to who trusts others by now, or shows another certificate (TLS-7).
+        renewed = flow is not None and tls != self._tls
+        self._tls = tls
         try:
-            # A flow is of no use any more to who trusts others by now, or shows another certificate (TLS-7).
-            named = connect.flow if tls is self._tls or tls == self._tls else None
-            self._tls = tls
-            flow = named or self._host.flow(connect.target, tls)
+            if flow is None or renewed:
+                flow = host.flow(target, tls)
         except OSError as error:
-            return self._machine.take(NotConnected(connect.token, str(error), _row(error)), now)
+            return machine.take(NotConnected(connect.token, str(error), _row(error)), now)
         if flow is None:
             self._inquire(self._open(connect, tls))
             return []
-        return self._machine.take(Connected(connect.token, flow), now)
+        return machine.take(Connected(connect.token, flow), now)
 
     def _ask(self, ask: Ask, now: float) -> list[Effect]:
-        info = self._account.known(ask)
-        inquiry = self._account.inquiry(ask) if info is None else None
+        params = self.machine.session.params
+        info = self._account.known(params, ask)
+        inquiry = self._account.inquiry(params, ask) if info is None else None
         if inquiry is not None:
             self._inquire(inquiry)
             return []
-        return self._machine.take(Answered(ask.token, info), now)
+        return self.machine.take(Answered(ask.token, info), now)
 
     def _inquire(self, inquiry: Coroutine[None, None, Answer]) -> None:
         if self._question is not None:

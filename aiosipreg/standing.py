@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from aiosipreg.engine.requests import request_contact, route_set
 from aiosipreg.errors import RegistrationError
-from aiosipreg.states import OutboundFlow, RegistrationEvent
+from aiosipreg.states import OutboundFlow, RegistrationEvent, worded
 from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
     from aiosipreg.core import Core
     from aiosipreg.engine.binding import Binding
+    from aiosipreg.engine.change import Changed
     from aiosipreg.engine.gruu import Gruus
     from aiosipreg.engine.lease import Lease
     from aiosipreg.engine.registration import Registration
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Host, Owner
     from aiosipreg.runner import Runner
-    from aiosipreg.states import RegistrationState, Told
+    from aiosipreg.states import RegistrationState
     from aiosipreg.wire import NameAddr, ParamValue, Response
 
 __all__ = ["Standing"]
@@ -28,14 +29,16 @@ __all__ = ["Standing"]
 class Standing:
     """Read-only views of a running account."""
 
-    __slots__ = ("_core", "_flows", "_host", "_id", "_params", "_told")
+    __slots__ = ("_changed", "_changed_at", "_core", "_event", "_flows", "_host", "_id", "_params")
 
+    _changed: Changed | None
+    _changed_at: float
     _core: Owner
+    _event: RegistrationEvent | None
     _flows: Flows
     _host: Host
     _id: str
     _params: ProxyParams
-    _told: Told | None
 
     def __setattr__(self, name: str, value: object) -> None:
         if not name.startswith("_"):
@@ -209,7 +212,9 @@ class Standing:
     @property
     def last_event(self) -> RegistrationEvent | None:
         """The newest event, ``None`` before the first."""
-        return None if self._told is None else self._told.event
+        if self._event is None and self._changed is not None:
+            self._event = worded(cast("Any", self), self._changed, self._changed_at)
+        return self._event
 
     @property
     def _standing(self) -> RegistrationEvent:

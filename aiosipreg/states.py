@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.change import Changed
     from aiosipreg.proxy import ProxyConfig
 
-__all__ = ["OutboundFlow", "Reason", "RegistrationEvent", "RegistrationState", "Told"]
+__all__ = ["OutboundFlow", "Reason", "RegistrationEvent", "RegistrationState", "worded"]
 
 
 class RegistrationState(enum.Enum):
@@ -257,30 +257,16 @@ class OutboundFlow:
     failures: int
 
 
-class Told:
-    """One change of an account; the event that shows it is made when somebody wants to see it.
+def worded(account: ProxyConfig, changed: Changed, at: float) -> RegistrationEvent:
+    """The event that shows a change; made when somebody wants to see it.
 
-    Attributes:
+    Args:
         account: The account.
         changed: What happened.
         at: When, in ``loop.time()``.
     """
-
-    __slots__ = ("_event", "account", "at", "changed")
-
-    def __init__(self, account: ProxyConfig, changed: Changed, at: float) -> None:
-        self.account = account
-        self.changed = changed
-        self.at = at
-        self._event: RegistrationEvent | None = None
-
-    @property
-    def event(self) -> RegistrationEvent:
-        """The event, always the same one."""
-        if self._event is None:
-            told = {name: getattr(self.changed, name) for name in _TOLD}
-            self._event = RegistrationEvent(proxy_config=self.account, at=self.at, **told)
-        return self._event
+    told = {name: getattr(changed, name) for name in _TOLD}
+    return RegistrationEvent(proxy_config=account, at=at, **told)
 
 
 # All but what the change does not know.

@@ -41,7 +41,7 @@ class Timetable(Generic[Item]):
         self._queued: dict[Item, float] = {}
         self._order = itertools.count()
         # Kept beside the handle: that of uvloop does not know its time when it is due at once.
-        self._armed_for = 0.0
+        self._armed_for = math.inf
         self._handle: asyncio.TimerHandle | None = None
 
     def set(self, item: Item, at: float | None) -> None:
@@ -55,7 +55,8 @@ class Timetable(Generic[Item]):
         self._wanted[item] = at
         if at < queued:
             self._push(item, at)
-            self._arm()
+            if at < self._armed_for:
+                self._arm()
         elif at > queued:
             self._queued[item] = queued
         else:
@@ -66,6 +67,7 @@ class Timetable(Generic[Item]):
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+        self._armed_for = math.inf
         self._heap.clear()
         self._wanted.clear()
         self._queued.clear()
@@ -83,17 +85,15 @@ class Timetable(Generic[Item]):
             heapq.heapify(self._heap)
 
     def _arm(self) -> None:
-        at = self._heap[0][0]
         if self._handle is not None:
-            if self._armed_for <= at:
-                return
             self._handle.cancel()
-        self._armed_for = at
+        at = self._armed_for = self._heap[0][0]
         now = self._loop.time()
         self._handle = self._loop.call_at(at if at <= now else max(at, now + _TICK), self._run)
 
     def _run(self) -> None:
         self._handle = None
+        self._armed_for = math.inf
         now = self._loop.time()
         due = []
         while self._heap and self._heap[0][0] <= now:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 __all__ = ["Users"]
 
 
@@ -17,14 +15,14 @@ class Users:
     __slots__ = ("_accounts",)
 
     def __init__(self) -> None:
-        self._accounts: Counter[str | None] = Counter()
+        self._accounts: dict[str | None, int] = {}
 
     def __contains__(self, user: str) -> bool:
         return user in self._accounts
 
     def add(self, user: str | None) -> None:
         """An account has this user."""
-        self._accounts[user] += 1
+        self._accounts[user] = self._accounts.get(user, 0) + 1
 
     def remove(self, user: str | None) -> None:
         """An account has this user no more."""

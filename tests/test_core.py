@@ -623,7 +623,7 @@ class TestAccounts:
             gc.collect()
             # At most what the timetable has room for until it is tidied up.
             assert len([one for one in gone if one() is not None]) < 70
-            assert (len(hub._table), len(hub._lanes), hub._lanes._lane_of, core._dependents._of) == (0, 0, {}, {})
+            assert (len(hub._table), len(hub._lanes), hub._lanes._lane_of, core._dependents.followers) == (0, 0, {}, {})
             assert (hub._timetable._wanted, hub._timetable._queued) == ({}, {})
 
     async def test_several_may_ask_for_the_same(self, sip_registrar: Registrar) -> None:

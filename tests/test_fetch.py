@@ -123,9 +123,9 @@ async def test_the_end_of_the_account_ends_it(sip_registrar: Registrar) -> None:
 async def test_what_comes_after_the_end_changes_nothing(sip_registrar: Registrar) -> None:
     async with registered(sip_registrar) as proxy:
         machine = proxy._core._start_registration(proxy.params)
-        fetch = Fetch(proxy._flows.desk(machine), machine.session, proxy._host)
+        fetch = Fetch(proxy._flows, machine.session, proxy._host)
         outcome = await fetch.run(timeout=5)
         assert outcome.grant is not None
-        fetch.report(Concluded(Outcome(TROUBLES["INTERNAL"])), 0.0)
+        fetch.report(fetch._runner.machine, Concluded(Outcome(TROUBLES["INTERNAL"])), 0.0)
         fetch.end()
         assert await fetch._result is outcome

@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.cycle import Cycle
     from aiosipreg.engine.effects import Flow, Send
-    from aiosipreg.states import Told
     from aiosipreg.testing import VirtualClockLoop
     from aiosipreg.wire import SipUri
 
@@ -326,9 +325,10 @@ class LedgerCore(Core):
         self._ledger = ledger
         self._random = random.Random(SEED)  # type: ignore[assignment]
 
-    def _publish(self, told: Told) -> None:
-        self._ledger.told(told.event)
-        super()._publish(told)
+    def _publish(self, proxy: ProxyConfig) -> None:
+        assert proxy.last_event is not None
+        self._ledger.told(proxy.last_event)
+        super()._publish(proxy)
 
 
 class World:

@@ -23,7 +23,7 @@ from aiosipreg import (
     RegistrationTimeout,
     ServerUnreachable,
 )
-from aiosipreg.states import Told
+from aiosipreg.states import worded
 from aiosipreg.testing import Faults, Registrar
 from aiosipreg.wire import NameAddr, Request, Response, SipUri
 from tests.accounts import (
@@ -145,18 +145,18 @@ class TestEvents:
         self, sip_registrar: Registrar, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         made: list[RegistrationEvent] = []
-        event = Told.event
 
-        def seen(told: Told) -> RegistrationEvent:
-            made.append(event.__get__(told))
+        def seen(*about: Any) -> RegistrationEvent:
+            made.append(worded(*about))
             return made[-1]
 
         async with Core(auth=TOTO) as core:
-            monkeypatch.setattr(Told, "event", property(seen))
+            monkeypatch.setattr("aiosipreg.standing.worded", seen)
             proxy = core.add_proxy_config(account(sip_registrar))
             await asyncio.sleep(1)
             assert (proxy.state, made) == (OK, [])
-            assert (proxy.last_event, proxy.last_event) == (made[0], made[0])
+            assert proxy.last_event is proxy.last_event is made[0]
+            assert len(made) == 1
             assert made[0].at == sip_registrar.requests[-1].at + 0.01
 
     async def test_the_states_of_a_life_in_their_order(self, sip_registrar: Registrar) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.effects import Changed
     from aiosipreg.engine.session import Session
+    from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Expectant
 
 URI = SipUri.parse("sip:titi.com")
@@ -57,7 +59,7 @@ class Machine:
     """Says what it was told to say, and notes what it was given."""
 
     def __init__(self) -> None:
-        self.session = cast("Session", object())
+        self.session = cast("Session", SimpleNamespace(params=SimpleNamespace(aor=World.identity)))
         self.deadline: float | None = None
         self.branch: str | None = None
         self.question: int | None = 2
@@ -122,7 +124,7 @@ class World:
     def now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def tls(self, connect: Connect) -> TlsParams:
+    def tls(self, params: ProxyParams, connect: Connect) -> TlsParams:
         self.log.append(("tls", connect))
         return self.trust
 
@@ -199,13 +201,13 @@ class World:
     def maintain(self, runner: Expectant, upkeep: Upkeep | None) -> None:
         self.log.append(("maintain", upkeep))
 
-    def report(self, report: Changed | Concluded, _now: float) -> None:
+    def report(self, machine: Machine, report: Changed | Concluded, _now: float) -> None:
         self.log.append(("report", report))
 
-    def known(self, ask: Ask) -> AuthInfo | None:
+    def known(self, params: ProxyParams, ask: Ask) -> AuthInfo | None:
         return self.info
 
-    def inquiry(self, ask: Ask) -> Coroutine[None, None, Answer] | None:
+    def inquiry(self, params: ProxyParams, ask: Ask) -> Coroutine[None, None, Answer] | None:
         provider: Coroutine[None, None, Answer] | None = self.provider
         return provider
 

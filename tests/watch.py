@@ -15,7 +15,6 @@ from tests.accounts import FAILED, NONE, OK, REFRESHING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiosipreg.states import Told
     from aiosipreg.testing import Registrar
 
 __all__ = ["REFUSALS", "Watch", "Watched", "now"]
@@ -149,6 +148,7 @@ class Watched(Core):
 
     watch: Watch
 
-    def _publish(self, told: Told) -> None:
-        self.watch.told(told.event)
-        super()._publish(told)
+    def _publish(self, proxy: ProxyConfig) -> None:
+        assert proxy.last_event is not None
+        self.watch.told(proxy.last_event)
+        super()._publish(proxy)

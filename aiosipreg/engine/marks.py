@@ -83,32 +83,32 @@ class _Mark(Generic[Item]):
 class Marks(Generic[Item]):
     """The marks on targets; an ``Item`` is whoever makes attempts.
 
+    Attributes:
+        held: What is held against which target; empty nearly always.
+
     Args:
         retry: Gives the intervals between the probes of a dead target.
         timers: Say how long a probe takes.
         random: Spreads those who wait.
     """
 
-    __slots__ = ("_marks", "_patience", "_random", "_retry", "_waiting")
+    __slots__ = ("_patience", "_random", "_retry", "_waiting", "held")
 
     def __init__(self, retry: RetryPolicy, timers: SipTimers, random: Random) -> None:
         self._retry = retry
         self._patience = timers.timer_f
         self._random = random
-        self._marks: dict[_Key, _Mark[Item]] = {}
+        self.held: dict[_Key, _Mark[Item]] = {}
         self._waiting: dict[Item, tuple[_Key, ...]] = {}
-
-    def __len__(self) -> int:
-        return len(self._marks)
 
     def order(self, targets: Sequence[Target], now: float) -> Sequence[Target]:
         """The same targets, those that failed lately behind the others, the least recently failed first (DNS-16)."""
 
         def failed_at(target: Target) -> float:
-            mark = self._marks.get(_key(target))
+            mark = self.held.get(_key(target))
             return mark.failed_at if mark is not None and now < mark.shunned_until else -math.inf
 
-        return sorted(targets, key=failed_at) if self._marks else targets
+        return sorted(targets, key=failed_at) if self.held else targets
 
     def refusal(self, target: Target, who: Item, now: float, *, insist: bool = False) -> Refusal | None:
         """Why nothing is to be sent to a target now; ``None`` when it may be tried.
@@ -119,10 +119,8 @@ class Marks(Generic[Item]):
             now: The time.
             insist: The application asks for this attempt: that may probe at any time, once a second for each target.
         """
-        if not self._marks:
-            return None
         key = _key(target)
-        mark = self._marks.get(key)
+        mark = self.held.get(key)
         blocked = mark is not None and now < mark.blocked_until
         if mark is None or (mark.turn_at is None and not blocked):
             return None
@@ -155,9 +153,9 @@ class Marks(Generic[Item]):
         if failure.row.then is not Then.NEXT_TARGET:
             return  # A certificate for another name is no fault of the address.
         key, now = _key(failure.target), failure.at
-        mark = self._marks[key] = self._marks.pop(key, _Mark())
-        if len(self._marks) > MOST_MARKS:
-            self._drop(next(iter(self._marks)))
+        mark = self.held[key] = self.held.pop(key, _Mark())
+        if len(self.held) > MOST_MARKS:
+            self._drop(next(iter(self.held)))
         dead, probed, others = mark.turn_at is not None, mark.turn is who, mark.silent_to not in (None, account)
         silent, wait = failure.row.silent, failure.retry_after
         # Attempts that ran side by side fail side by side, and count once.
@@ -177,17 +175,17 @@ class Marks(Generic[Item]):
     def answered(self, target: Target, now: float) -> Sequence[Item]:
         """A target answered, so that nothing is held against it any more; return who may have waited for this."""
         key = _key(target)
-        return self._lift(key, now) if key in self._marks else ()
+        return self._lift(key, now) if key in self.held else ()
 
     def network_changed(self, now: float) -> None:
         """What was silent in another network may answer in this one."""
-        for key in tuple(self._marks):
+        for key in tuple(self.held):
             self._lift(key, now)
 
     def forget(self, who: Item) -> None:
         """Somebody makes no more attempts."""
         for key in self._waiting.pop(who, ()):
-            mark = self._marks[key]
+            mark = self.held[key]
             del mark.waiting[who]
             if mark.turn is who:
                 mark.turn = None
@@ -196,7 +194,7 @@ class Marks(Generic[Item]):
         """Hold nothing against a target any more, except what it asked for itself; return who waited."""
         mark = self._drop(key)
         if now < mark.blocked_until:
-            left = self._marks[key] = _Mark()
+            left = self.held[key] = _Mark()
             left.failed_at = mark.failed_at
             left.blocked_until = left.shunned_until = mark.blocked_until
         return tuple(mark.waiting)
@@ -207,7 +205,7 @@ class Marks(Generic[Item]):
             self._waiting[who] = (*self._waiting.get(who, ()), key)
 
     def _drop(self, key: _Key) -> _Mark[Item]:
-        mark = self._marks.pop(key)
+        mark = self.held.pop(key)
         for who in mark.waiting:
             keys = tuple(other for other in self._waiting.pop(who) if other != key)
             if keys:

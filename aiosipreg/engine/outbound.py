@@ -25,15 +25,26 @@ class FlowSet:
     """The machines of one account.
 
     Attributes:
-        flows: In the order of their reg-ids.
         gruus: The GRUUs of the instance.
     """
 
-    __slots__ = ("flows", "gruus")
+    __slots__ = ("_first", "_others", "gruus")
 
     def __init__(self) -> None:
-        self.flows: tuple[Course, ...] = ()
+        # Nearly every account has one flow, and no tuple for it.
+        self._first: Course | None = None
+        self._others: tuple[Course, ...] = ()
         self.gruus = NO_GRUUS
+
+    @property
+    def flows(self) -> tuple[Course, ...]:
+        """In the order of their reg-ids."""
+        return () if self._first is None else (self._first, *self._others)
+
+    @flows.setter
+    def flows(self, flows: tuple[Course, ...]) -> None:
+        self._first, *others = flows
+        self._others = tuple(others)
 
     def alive(self) -> bool:
         """Whether any flow is known to work, so that an attempt to have another may wait longer (F-55)."""
@@ -50,9 +61,11 @@ class FlowSet:
 
     def waits(self, flow: Course) -> bool:
         """Whether a flow that is idle may not begin yet, whoever wishes it to (F-56)."""
+        if not self._others:
+            return False
         if any(other.intent is Intent.REGISTER for other in self.flows):
             return flow not in self.review()[0]
-        return flow is not self.flows[0]
+        return flow is not self._first
 
     def review(self) -> tuple[tuple[Course, ...], tuple[Course, ...]]:
         """Those that are to begin now and those that are to end, after something happened to one of them."""

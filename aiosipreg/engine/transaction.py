@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from random import Random
@@ -16,9 +16,18 @@ __all__ = ["ClientTransaction", "TransactionState", "TransactionTable", "new_bra
 Owner = TypeVar("Owner")
 
 
+_COOKIE: Final = "z9hG4bK"
+
+
 def new_branch(random: Random) -> str:
     """A branch that was never used before: the cookie and 64 random bits in lower case (TXN-11, GRM-17)."""
-    return f"z9hG4bK{random.randbytes(8).hex()}"
+    return _COOKIE + random.randbytes(8).hex()
+
+
+def _as_written(branch: str) -> str:
+    """A branch in our letters, whatever a server made of them (GRM-17)."""
+    cookie, rest = branch[: len(_COOKIE)], branch[len(_COOKIE) :]
+    return _COOKIE + rest.lower() if cookie.lower() == _COOKIE.lower() else branch
 
 
 class TransactionState(enum.Enum):
@@ -95,7 +104,7 @@ class ClientTransaction:
 
 
 class TransactionTable(Generic[Owner]):
-    """Which owner waits for which answer: branch and method, nothing weaker (TXN-9).
+    """Which owner waits for which answer: branch and method, nothing weaker (TXN-9). All requests are REGISTERs.
 
     A transaction that got its final answer stays known for Timer K at least, and hardly longer than twice that, so that
     repeats are told apart from strangers (TXN-6). Two dicts that take turns do that without a timer or a time for each.
@@ -103,7 +112,8 @@ class TransactionTable(Generic[Owner]):
 
     def __init__(self, timers: SipTimers) -> None:
         self._timers = timers
-        self._open: dict[str, tuple[str, Owner]] = {}
+        # By branches as we wrote them.
+        self._open: dict[str, Owner] = {}
         # Not sets, of which at worst one place in eight is taken.
         self._closed: dict[str, None] = {}
         self._closed_before: dict[str, None] = {}
@@ -112,28 +122,29 @@ class TransactionTable(Generic[Owner]):
     def __len__(self) -> int:
         return len(self._open)
 
-    def open(self, branch: str, method: str, owner: Owner) -> None:
+    def open(self, branch: str, owner: Owner) -> None:
         """Expect answers to the request with this branch."""
-        self._open[branch.lower()] = (method, owner)
+        self._open[branch] = owner
 
     def close(self, branch: str, now: float) -> None:
         """The final answer came, or the transaction was given up: absorb what still arrives, for Timer K."""
-        key = branch.lower()
-        if self._open.pop(key, None) is None:
+        if self._open.pop(branch, None) is None:
             return
         if now >= self._turn_at:
             long_ago = now >= self._turn_at + self._timers.timer_k
             self._closed_before = {} if long_ago else self._closed
             self._closed = {}
             self._turn_at = now + self._timers.timer_k
-        self._closed[key] = None
+        self._closed[branch] = None
 
     def match(self, branch: str, method: str) -> Owner | None:
         """The owner of the transaction that an answer belongs to, ``None`` if there is none."""
-        entry = self._open.get(branch.lower())
-        return entry[1] if entry is not None and entry[0] == method else None
+        if method != "REGISTER":
+            return None
+        owner = self._open.get(branch)
+        return self._open.get(_as_written(branch)) if owner is None else owner
 
     def is_repeat(self, branch: str) -> bool:
         """Whether an answer without owner repeats one that was already taken."""
-        key = branch.lower()
+        key = _as_written(branch)
         return key in self._closed or key in self._closed_before

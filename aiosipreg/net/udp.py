@@ -110,7 +110,7 @@ class UdpTransport:
     async def close(self) -> None:
         """Close the sockets."""
         for endpoint in self._endpoints.values():
-            endpoint.transport.close()
+            endpoint.close()
         self._endpoints.clear()
 
     async def _bind(self, version: int) -> _Endpoint:
@@ -136,6 +136,7 @@ class _Endpoint(asyncio.DatagramProtocol):
 
     def __init__(self, version: int, params: TransportParams, handler: MessageHandler, stats: Stats) -> None:
         self._version = version
+        self._unbroken = _UNBROKEN[version]
         self._bound = params.local_address(version)
         self._dscp = params.dscp
         self._handler = handler
@@ -178,9 +179,7 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._routes_until = 0.0
 
     def send(self, data: bytes, address: Address) -> None:
-        if self.transport.is_closing():
-            raise OSError(_CLOSED)
-        if len(data) > _UNBROKEN[self._version]:
+        if len(data) > self._unbroken:
             logger.info("%d octets to %s go in fragments, which get lost easily", len(data), address)
         if self._socket is None:
             self._send_by_transport(data, address)
@@ -197,6 +196,8 @@ class _Endpoint(asyncio.DatagramProtocol):
             self._send_by_transport(data, address)
 
     def _send_by_transport(self, data: bytes, address: Address) -> None:
+        if self.transport.is_closing():
+            raise OSError(_CLOSED)
         # asyncio reports what sendto() raised through error_received, within the call.
         self._refusal = None
         self.transport.sendto(data, address)
@@ -219,10 +220,14 @@ class _Endpoint(asyncio.DatagramProtocol):
                 self._loop.call_soon(self._handler.request_lost, branch[1].decode(), report.cause)
         return bool(reports)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.close()
         if self._errors is not None:
             self._errors.close()
 
@@ -230,7 +235,7 @@ class _Endpoint(asyncio.DatagramProtocol):
         """Take a datagram, and those that came with it; after some the other sockets have their turn."""
         self._take(data, addr)
         for _ in range(_MOST_AT_ONCE):
-            if self._socket is None or self.transport.is_closing():
+            if self._socket is None:
                 return
             try:
                 data, addr = self._socket.recvfrom(_LONGEST)

@@ -70,7 +70,7 @@ class TestOrder:
         assert subject.may(0.0)
         assert subject.marks.answered(target(), 0.0) == ()
         subject.marks.forget("alice")
-        assert len(subject.marks) == 0
+        assert len(subject.marks.held) == 0
 
     @pytest.mark.parametrize("row", [SILENCE, REFUSED, CLOSED, HANDSHAKE, GAVE_UP, OVERLOADED])
     def test_DNS_16_a_target_that_failed_comes_after_the_others(self, row: Row) -> None:
@@ -111,7 +111,7 @@ class TestOrder:
         subject.fail(0.0)
         assert subject.marks.answered(target(), 1.0) == ("alice",)
         assert subject.marks.order([target(1), target(2)], 1.0)[0] == target(1)
-        assert len(subject.marks) == 0
+        assert len(subject.marks.held) == 0
 
     def test_a_mark_is_on_an_address_whatever_its_name(self) -> None:
         subject = Subject()
@@ -122,14 +122,14 @@ class TestOrder:
     def test_a_certificate_for_another_name_is_not_held_against_the_address(self) -> None:
         subject = Subject()
         subject.fail(0.0, row=TROUBLES["TLS-1"])
-        assert len(subject.marks) == 0
+        assert len(subject.marks.held) == 0
 
     def test_no_more_than_4096_marks_the_oldest_goes(self) -> None:
         subject = Subject()
         for port in range(MOST_MARKS + 1):
             subject.fail(0.0, to=target(port=port))
             subject.fail(1.0, to=target(port=1))
-        assert len(subject.marks) == MOST_MARKS == 4096
+        assert len(subject.marks.held) == MOST_MARKS == 4096
         marked = [port for port in range(MOST_MARKS + 1) if subject.marks.answered(target(port=port), 2.0)]
         # The first was forgotten; the second failed again all the time.
         assert marked == list(range(1, MOST_MARKS + 1))
@@ -171,7 +171,7 @@ class TestRetryAfter:
         subject.marks.network_changed(2.0)
         assert not subject.may(119.0)
         assert subject.marks.answered(target(), 120.0) == ()
-        assert len(subject.marks) == 0
+        assert len(subject.marks.held) == 0
 
     def test_DNS_17_the_application_may_try_once_a_second(self) -> None:
         subject = Subject()
@@ -328,7 +328,7 @@ class TestDead:
         subject = dead()
         subject.marks.network_changed(1.0)
         assert subject.may(1.0)
-        assert len(subject.marks) == 0
+        assert len(subject.marks.held) == 0
         assert subject.marks._waiting == {}
 
     def test_OVL_7_several_targets_are_dead_by_themselves(self) -> None:

@@ -480,7 +480,7 @@ async def test_nothing_is_taken_after_the_end(
     (endpoint,) = udp._endpoints.values()
 
     def take(*seen: object) -> None:
-        endpoint.transport.close()
+        endpoint.close()
         handler.seen.put_nowait(seen)
 
     monkeypatch.setattr(handler, "_take", take)
