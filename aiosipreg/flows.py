@@ -7,6 +7,7 @@ state of the account stays what it was.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from aiosipreg.desk import Desk
@@ -92,7 +93,7 @@ class Flows:
     @property
     def retry_at(self) -> float | None:
         """When the first of those that failed tries again."""
-        return earliest(*(runner.machine.lease.retry_at for runner in self.runners))
+        return reduce(earliest, (runner.machine.lease.retry_at for runner in self.runners), None)
 
     def desk(self, machine: Registration) -> Desk:
         """What stands between a machine's runner and the account."""

@@ -117,7 +117,10 @@ class Authenticator:
         Args:
             server: Domain that the request goes to.
         """
-        mine = tuple([realm for realm in self._known if realm.recalled and realm.server == server])
+        mine: tuple[Realm, ...] = ()
+        for realm in self._known:
+            if realm.recalled and realm.server == server:
+                mine = (*mine, realm)
         if not mine:
             return None
         self._server, self._open = server, mine
@@ -133,11 +136,12 @@ class Authenticator:
             server: Domain it goes to; a secret goes nowhere but where it was asked for (AUTH-34).
         """
         self._server = server
-        return [
-            answer
-            for realm in self._known
-            if realm.server == server and (answer := realm.authorization(method, uri, self._random)) is not None
-        ]
+        answers = []
+        for realm in self._known:
+            answer = realm.authorization(method, uri, self._random) if realm.server == server else None
+            if answer is not None:
+                answers.append(answer)
+        return answers
 
     def challenged(self, response: Response, server: str, names: tuple[str, ...] = ()) -> Verdict | Question:
         """Take a 401 or 407.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.auth import AuthInfo
     from aiosipreg.engine.outcome import Outcome
+    from aiosipreg.engine.register import Binding
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.targets import Target
     from aiosipreg.wire import SipUri
@@ -148,9 +149,10 @@ class CloseFlow(NamedTuple):
 
 
 class Concluded(NamedTuple):
-    """A query has ended."""
+    """A query has ended; ``bindings`` is what the registrar listed, ``None`` if it listed nothing."""
 
     outcome: Outcome
+    bindings: tuple[Binding, ...] | None = None
 
 
 Effect: TypeAlias = Locate | Connect | Send | Ask | Keep | Changed | TargetFailed | CloseFlow | Concluded

@@ -50,6 +50,8 @@ class FlowSet:
 
     def waits(self, flow: Course) -> bool:
         """Whether a flow that is idle may not begin yet, whoever wishes it to (F-56)."""
+        if len(self.flows) == 1:
+            return False
         if any(other.intent is Intent.REGISTER for other in self.flows):
             return flow not in self.review()[0]
         return flow is not self.flows[0]
