@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from aiosipreg.auth import AuthInfo
     from aiosipreg.engine.effects import Answer, Ask, Changed, Connect
-    from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.session import Session
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Account, Host
@@ -35,10 +34,10 @@ class Fetch:
 
     def __init__(self, account: Account[Any], session: Session, host: Host) -> None:
         self._account = account
-        self._result: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._result: asyncio.Future[Concluded] = asyncio.get_running_loop().create_future()
         self._runner = Runner(Query(session, host.now()), self, host)
 
-    async def run(self, timeout: float | None) -> Outcome:
+    async def run(self, timeout: float | None) -> Concluded:
         """Ask, and wait for what comes of it.
 
         Args:
@@ -75,4 +74,4 @@ class Fetch:
     def report(self, _machine: Query, report: Changed | Concluded, _now: float) -> None:
         """The attempt ended."""
         if not self._result.done() and isinstance(report, Concluded):
-            self._result.set_result(report.outcome)
+            self._result.set_result(report)

@@ -7,6 +7,7 @@ state of the account stays what it was.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from aiosipreg.credentials import client_tls, inquire, known_credentials
@@ -96,7 +97,7 @@ class Flows:
     @property
     def retry_at(self) -> float | None:
         """When the first of those that failed tries again."""
-        return earliest(*(runner.machine.lease.retry_at for runner in self.runners))
+        return reduce(earliest, (runner.machine.lease.retry_at for runner in self.runners), None)
 
     def enter(self, make: Callable[[Registration, float], list[Effect]], *, insist: bool = False) -> None:
         """Give every machine of the account an input; see `Runner.enter`."""

@@ -178,12 +178,13 @@ class ProxyConfig(Standing):
         fetch = Fetch(self._flows, machine.session, self._host)
         self._fetches = (*self._fetches, fetch)
         try:
-            outcome = await fetch.run(timeout)
+            concluded = await fetch.run(timeout)
         finally:
             self._fetches = tuple(other for other in self._fetches if other is not fetch)
-        if outcome.grant is None:
+        outcome = concluded.outcome
+        if concluded.bindings is None:
             raise error_of(event_about(self._standing, outcome), outcome.tried)
-        return outcome.grant.bindings
+        return concluded.bindings
 
     async def wait_for(self, *states: RegistrationState, timeout: float | None = None) -> RegistrationEvent:
         """Wait until the account is in one of these states; if it is in one now, return its newest event at once.

@@ -18,7 +18,7 @@ from aiosipreg.engine.realm import Nonce
 from aiosipreg.engine.repairs import Concessions
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.errors import ConfigError
-from aiosipreg.wire import Challenge, Params
+from aiosipreg.wire import Challenge
 
 if TYPE_CHECKING:
     import sqlite3
@@ -314,7 +314,7 @@ def _decoded(record: bytes, offset: float) -> Memory:
         backup=kept["backup"],
         public=None if public is None else (public[0], public[1]),
         nonces=tuple(
-            Nonce(server, Challenge(header, scheme, Params.of(params)), count, (proven[0], proven[1]))
+            Nonce(server, Challenge.of(header, scheme, params), count, (proven[0], proven[1]))
             for server, count, proven, header, scheme, params in kept["nonces"]
         ),
         concessions=Concessions(

@@ -6,7 +6,7 @@ import hashlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.digest import DigestSession, offers
+from aiosipreg.engine.digest import DigestSession, answer, offers
 from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.wire import Challenge
 from benchmarks.measure import Figure, compare, looped
@@ -51,7 +51,7 @@ def _measured(algorithm: str, name: str, effort: Effort) -> list[Figure]:
 
 
 def _session(challenge: Challenge) -> DigestSession:
-    return DigestSession(offers((challenge,), _POLICY)[0], SECRET, _POLICY)
+    return answer(offers((challenge,), _POLICY)[0], SECRET)
 
 
 def bare_response(name: str) -> str:

@@ -6,7 +6,7 @@ from random import Random
 
 from aiosipreg import AuthInfo, ProxyParams
 from aiosipreg.engine.contacts import Purpose, contact_address
-from aiosipreg.engine.digest import DigestSession, offers
+from aiosipreg.engine.digest import answer, offers
 from aiosipreg.engine.effects import Flow
 from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.register import RegisterSeries
@@ -42,7 +42,7 @@ UNAUTHORIZED = answered(REQUEST, SEEN)
 CHALLENGE = _challenge(UNAUTHORIZED).challenges[0]
 NONCE = CHALLENGE.nonce
 _policy = DigestPolicy()
-AUTHORIZATION = DigestSession(offers([CHALLENGE], _policy)[0], SECRET, _policy).authorization(
+AUTHORIZATION = answer(offers([CHALLENGE], _policy)[0], SECRET).authorization(
     "REGISTER", _series.request_uri, 1, CNONCE
 )
 AUTHORIZED = _series.render(

@@ -124,8 +124,8 @@ async def test_what_comes_after_the_end_changes_nothing(sip_registrar: Registrar
     async with registered(sip_registrar) as proxy:
         machine = proxy._core._start_registration(proxy.params)
         fetch = Fetch(proxy._flows, machine.session, proxy._host)
-        outcome = await fetch.run(timeout=5)
-        assert outcome.grant is not None
+        concluded = await fetch.run(timeout=5)
+        assert concluded.bindings is not None
         fetch.report(fetch._runner.machine, Concluded(Outcome(TROUBLES["INTERNAL"])), 0.0)
         fetch.end()
-        assert await fetch._result is outcome
+        assert await fetch._result is concluded

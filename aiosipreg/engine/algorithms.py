@@ -1,13 +1,24 @@
-"""The hash functions of SIP digest (floor 2): RFC 8760 2.1, RFC 7616 3.3."""
+"""The hash functions and the qualities of protection of SIP digest (floor 2): RFC 8760 2.1, RFC 7616 3.3."""
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ALGORITHMS", "TRUNCATED", "Algorithm"]
+__all__ = ["ALGORITHMS", "TRUNCATED", "Algorithm", "Qop"]
+
+
+class Qop(enum.StrEnum):
+    """Quality of protection of an answer."""
+
+    NONE = ""
+    """The challenge names none: the form of RFC 2069, without qop, nc and cnonce (AUTH-13)."""
+    AUTH = "auth"
+    AUTH_INT = "auth-int"
+    """The body is hashed too."""
 
 
 def _md5(data: bytes) -> str:

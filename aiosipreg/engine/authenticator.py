@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from aiosipreg.engine.digest import DigestSession, choose, offers
-from aiosipreg.engine.realm import Nonce, Realm, Sent, is_less, is_related, worth
+from aiosipreg.engine.digest import answer, choose, offers
+from aiosipreg.engine.realm import Nonce, Realm, Sent, is_less, is_related
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
 
@@ -78,7 +78,7 @@ class Authenticator:
     @property
     def algorithm(self) -> str | None:
         """The digest algorithm in use; of several realms that of the one met last, ``None`` for none."""
-        names = [realm.session.algorithm.name for realm in self._known if realm.session is not None]
+        names = [realm.session.terms.algorithm.name for realm in self._known if realm.session is not None]
         return names[-1] if names else None
 
     def begin(self) -> None:
@@ -108,7 +108,7 @@ class Authenticator:
             challenge = nonce.challenge
             rows = offers((challenge,), self._policy)
             if rows:
-                realm = Realm(challenge.header, challenge.realm, nonce.server, nonce.proven)
+                realm = Realm(rows[0].terms.key, nonce.server, nonce.proven)
                 self._know(realm)
                 realm.rows, realm.nonce, realm.count, realm.recalled = rows, challenge.nonce, nonce.count, True
 
@@ -118,7 +118,10 @@ class Authenticator:
         Args:
             server: Domain that the request goes to.
         """
-        mine = tuple([realm for realm in self._known if realm.recalled and realm.server == server])
+        mine: tuple[Realm, ...] = ()
+        for realm in self._known:
+            if realm.recalled and realm.server == server:
+                mine = (*mine, realm)
         if not mine:
             return None
         self._server, self._open = server, mine
@@ -134,11 +137,12 @@ class Authenticator:
             server: Domain it goes to; a secret goes nowhere but where it was asked for (AUTH-34).
         """
         self._server = server
-        return [
-            answer
-            for realm in self._known
-            if realm.server == server and (answer := realm.authorization(method, uri, self._random)) is not None
-        ]
+        answers = []
+        for realm in self._known:
+            answer = realm.authorization(method, uri, self._random) if realm.server == server else None
+            if answer is not None:
+                answers.append(answer)
+        return answers
 
     def challenged(self, response: Response, server: str, names: tuple[str, ...] = ()) -> Verdict | Question:
         """Take a 401 or 407.
@@ -220,26 +224,29 @@ class Authenticator:
         """The rows of a realm that may be answered (SEC-1)."""
         if not self._policy.refuse_downgrade:
             return realm.rows
-        return tuple(row for row in realm.rows if not is_less(worth(row), realm.proven))
+        return tuple(row for row in realm.rows if not is_less(row.terms.worth, realm.proven))
 
     def _groups(self, challenges: Iterable[Challenge]) -> dict[tuple[str, str], tuple[Offer, ...]]:
         """The rows that we could answer, by kind of server and realm, in the order of the answer."""
         groups: dict[tuple[str, str], tuple[Offer, ...]] = {}
         for offer in offers(challenges, self._policy):
-            key = (offer.challenge.header, offer.challenge.realm)
+            key = offer.terms.key
             if key in groups or len(groups) < _MOST_REALMS:
                 groups[key] = (*groups.get(key, ()), offer)
         return groups
 
     def _realm(self, key: tuple[str, str], asking: Container[tuple[str, str]]) -> Realm:
         """What is known of a realm that asks now; the oldest of those that do not ask makes room for it."""
-        known = next((realm for realm in self._known if realm.key == key), None)
+        known = None
+        for realm in self._known:
+            if realm.key == key:
+                known = realm
         if known is not None and known.server == self._server:
             return known
         if known is None and len(self._known) >= _MOST_REALMS:
             oldest = next(realm for realm in self._known if realm.key not in asking)
             self._known = tuple([realm for realm in self._known if realm is not oldest])
-        realm = Realm(*key, self._server, known.proven if known is not None else (0, 0))
+        realm = Realm(key, self._server, known.proven if known is not None else (0, 0))
         self._know(realm)
         return realm
 
@@ -276,14 +283,15 @@ class Authenticator:
             if info is not None and offer is None:
                 offer = choose(self._strong_enough(realm), self._policy, info)
             if info is None or offer is None:
-                challenges = [row.challenge for row in realm.rows]
-                algorithms = tuple([challenge.algorithm or "MD5" for challenge in challenges])
-                return Question(realm.name, algorithms, realm.refusals + 1, challenges[0].stale)
+                forms = [row.terms.form for row in realm.rows]
+                algorithms = tuple([form.algorithm or "MD5" for form in forms])
+                return Question(realm.key[1], algorithms, realm.refusals + 1, forms[0].stale)
             realm.doubtful = realm.unrelated and info.realm is None
             if realm.doubtful and self._policy.refuse_realm_mismatch:
                 realm.session = None
                 return Verdict.UNRELATED
-            realm.answer(offer.challenge, DigestSession(offer, info, self._policy))
+            realm.rows = ()
+            realm.adopt(answer(offer, info))
             offer = None
             # A nonce from before a restart may have died since, so its refusal says nothing of the secret.
             realm.sent = Sent.VOUCHED if realm.recalled else Sent.FRESH

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.keepalive import KeepAlive
     from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.engine.policy import DigestPolicy
+    from aiosipreg.engine.register import Grant
     from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.params import ProxyParams
 
@@ -131,27 +132,32 @@ class Course:
         if outcome.row.id == "RSP-430" and cycle.flow is not None:
             # RFC 5626 11.5. The bindings of others hang on this flow too, and calls to them get lost like ours.
             effects = [*effects, CloseFlow(cycle.flow, outcome.row.advice)]
-        granted = outcome.grant is not None
+        grant = cycle.grant
         if self.intent is not Intent.UNREGISTER:
-            return effects + (self._granted(outcome, now, cycle.waited) if granted else self._failed(outcome, now))
+            ends = (
+                self._failed(outcome, now, cycle.sent_at)
+                if grant is None
+                else self._granted(cycle, outcome, grant, now)
+            )
+            return effects + ends
         if cycle.purpose is Purpose.REGISTER or (self._everything and cycle.purpose is Purpose.REMOVE):
-            return effects + self._overtaken(outcome, now)
-        return effects + (self._removed(outcome, now) if granted else self._settled("F-34", now, outcome))
+            return effects + self._overtaken(outcome, grant, now)
+        return effects + (self._settled("F-34", now, outcome) if grant is None else self._removed(outcome, grant, now))
 
-    def _granted(self, outcome: Outcome, now: float, waited: float) -> list[Effect]:
+    def _granted(self, cycle: Cycle, outcome: Outcome, grant: Grant, now: float) -> list[Effect]:
         """A 2xx (F-05, F-25), which may still grant nothing (F-08)."""
-        grant, session, lease = outcome.grant, self.session, self.lease
-        if grant is None or grant.binding is None or grant.binding.expires_at <= now:
-            return self._failed(outcome._replace(row=TROUBLES["RSP-200C"], grant=None), now)
+        session, lease = self.session, self.lease
+        if grant.binding is None or grant.binding.expires_at <= now:
+            return self._failed(outcome._replace(row=TROUBLES["RSP-200C"]), now)
         if session.params.strict_binding and grant.doubt is Reason.CONTACT_MISMATCH:
-            return self._failed(outcome._replace(row=TROUBLES["RSP-200A"], grant=None), now)
+            return self._failed(outcome._replace(row=TROUBLES["RSP-200A"]), now)
         # Not so refreshes: where these have to wait there are too many already, and early ones would be more.
-        crowded = lease.state is PROGRESS and waited > CROWD_WAIT
+        crowded = lease.state is PROGRESS and cycle.waited > CROWD_WAIT
         delay = refresh_delay(
             grant.binding.expires, session.series.lifetime, session.random, timers=session.timers,
             window=session.params.refresh_window, crowded=crowded,
         )  # fmt: skip
-        refresh_at = max(outcome.sent_at + delay, now + SHORTEST_CYCLE)
+        refresh_at = max(cycle.sent_at + delay, now + SHORTEST_CYCLE)
         return [lease.grant(grant, outcome, refresh_at), *self._take_pending(now)]
 
     def _take_pending(self, now: float) -> list[Effect]:
@@ -179,8 +185,8 @@ class Course:
             return [] if self._held else self._start(Purpose.REGISTER, now)
         return self._begin("F-38" if self.state is FAILED else "F-01", now)
 
-    def _failed(self, outcome: Outcome, now: float) -> list[Effect]:
-        """The attempt came to nothing (F-06 to F-08, F-26 to F-28)."""
+    def _failed(self, outcome: Outcome, now: float, sent_at: float = 0.0) -> list[Effect]:
+        """The attempt, whose last request was first sent then, came to nothing (F-06 to F-08, F-26 to F-28)."""
         row, session, lease = outcome.row, self.session, self.lease
         wait = None
         if not self._held:
@@ -196,7 +202,7 @@ class Course:
         changed = lease.fail(outcome, now, wait, final=wait is None and not self._held)
         if row.id in _MAYBE_TAKEN and self.state is FAILED:
             # Only the answer may have been lost: unregister() asks to be sure (F-41).
-            lease.residual_until = max(lease.residual_until or 0.0, outcome.sent_at + session.lifetime)
+            lease.residual_until = max(lease.residual_until or 0.0, sent_at + session.lifetime)
         if row.elsewhere and (outcome.response is None or not session.holds_on(session.flow, outcome.response)):
             session.leave(outcome.target)
         if row.new_call_id:
@@ -310,20 +316,19 @@ class Course:
         """Whether the registrar may hold a binding from before the running attempt."""
         return self.session.bound is not None or self.lease.lingers(now)
 
-    def _overtaken(self, outcome: Outcome, now: float) -> list[Effect]:
+    def _overtaken(self, outcome: Outcome, grant: Grant | None, now: float) -> list[Effect]:
         """What ended was not what is wanted by now (F-10, F-11, F-32)."""
-        if outcome.grant is not None and outcome.grant.binding is not None:
-            self.lease.store(outcome.grant)
+        if grant is not None and grant.binding is not None:
+            self.lease.store(grant)
         elif outcome.response is not None and not self._everything and not self._may_be_held(now):
             return self._settled("F-11", now)
         return self._remove(now)
 
-    def _removed(self, outcome: Outcome, now: float) -> list[Effect]:
+    def _removed(self, outcome: Outcome, grant: Grant, now: float) -> list[Effect]:
         """The registrar agreed; if it still lists us, that is reported and nothing more is done (F-33, REG-24)."""
-        grant = outcome.grant
-        remains = grant is not None and grant.listed and grant.binding is not None
+        remains = grant.listed and grant.binding is not None
         self.lease.residual_until = None
-        if grant is not None and remains:
+        if remains:
             self.lease.store(grant)
         return self._settled("F-33", now, outcome, reason=Reason.UNCONFIRMED if remains else Reason.NONE)
 

@@ -32,14 +32,13 @@ from aiosipreg.engine.register import mapped_address
 from aiosipreg.engine.repairs import repair
 from aiosipreg.engine.replies import TROUBLES, Then, decide, warned
 from aiosipreg.engine.report import all_realms
+from aiosipreg.engine.size import LARGEST_DATAGRAM
 from aiosipreg.engine.transaction import TransactionState
 from aiosipreg.engine.walk import Walk
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from aiosipreg.engine.effects import Answer, Effect, Flow
     from aiosipreg.engine.register import Grant
     from aiosipreg.engine.replies import Row
@@ -72,7 +71,8 @@ class Cycle:
         step: What it waits for.
         token: Of the question that was put last.
         outcome: Set when it is over.
-        started_at: When it began.
+        grant: What the 2xx said that ended it.
+        sent_at: When the newest request was first sent; before there is one, when it began.
         flow: Where its requests go, ``None`` before that is known.
         requests: How many requests it has sent, retransmissions not counted.
         waited: Seconds until the first of them could be sent.
@@ -81,14 +81,15 @@ class Cycle:
 
     __slots__ = (
         "_challenge", "_contact", "_detour", "_ends_at", "_last", "_repaired", "_session", "_target", "_transaction",
-        "flow", "outcome", "purpose", "requests", "started_at", "step", "token", "waited", "walk",
+        "flow", "grant", "outcome", "purpose", "requests", "sent_at", "step", "token", "waited", "walk",
     )  # fmt: skip
 
     def __init__(self, session: Session, purpose: Purpose, now: float) -> None:
         self.purpose = purpose
         self.step = Step.LOCATING
         self.outcome: Outcome | None = None
-        self.started_at = now
+        self.grant: Grant | None = None
+        self.sent_at = now
         self.requests = 0
         self.waited = 0.0
         self.walk = Walk()
@@ -139,17 +140,18 @@ class Cycle:
         if answer.token != self.token or self.step in (Step.TRYING, Step.OVER):
             return []
         match answer:
-            case Located(targets=targets):
-                return self._located(targets, now)
-            case NotLocated():
-                return self._not_located(answer, now)
             case Connected(flow=flow):
                 self.flow, self._target = flow, flow.target
                 return self._transmit(now)
-            case NotConnected():
-                return self._not_connected(answer, now)
             case Answered(info=info):
                 return self._authenticate(self._session.authenticator.supply(info), now)
+            case Located(targets=targets):
+                self.walk.offer(targets, self._session.reluctance, self._detour.allows)
+                return self._next_target(now)
+            case NotLocated():
+                return self._not_located(answer, now)
+            case NotConnected():
+                return self._not_connected(answer, now)
             case Kept():
                 return self._transmit(now, kept=True)
             case _:
@@ -186,18 +188,17 @@ class Cycle:
             return []
         self._session.answer = response
         row = decide(response.status)
-        if row.then is not Then.SUCCEED:
-            self._session.offered = ()
         if row.then is not Then.CHALLENGE:
             self._session.authenticator.passed()
-        if self._last and row.then is not Then.SUCCEED:
-            return self._end(row, response)
-        return self._proceed(row, response, now)
+        if row.then is Then.SUCCEED:
+            return self._succeed(row, response, now)
+        self._session.offered = ()
+        return self._refused(row, response, now)
 
-    def _proceed(self, row: Row, response: Response, now: float) -> list[Effect]:
+    def _refused(self, row: Row, response: Response, now: float) -> list[Effect]:
+        if self._last:
+            return self._end(row, response)
         match row.then:
-            case Then.SUCCEED:
-                return self._succeed(row, response, now)
             case Then.CHALLENGE:
                 return self._challenged(response, now)
             case Then.REPAIR:
@@ -240,10 +241,6 @@ class Cycle:
 
     def _locate(self) -> list[Effect]:
         return [Locate(self._put(Step.LOCATING), self._detour.next_hop)]
-
-    def _located(self, targets: Sequence[Target], now: float) -> list[Effect]:
-        self.walk.offer(targets, self._session.reluctance, self._detour.allows)
-        return self._next_target(now)
 
     def _not_located(self, answer: NotLocated, now: float) -> list[Effect]:
         cause = self.walk.unlocated(self._detour.next_hop, answer.cause)
@@ -305,28 +302,29 @@ class Cycle:
             return [Keep(self._put(Step.KEEPING))]
         session.series.ask(self._detour.registrar)
         transaction = session.request(self.purpose, flow, contact, now)
-        stream = self.walk.widen(flow.target, len(transaction.data), self._detour.next_hop, session.params)
-        if stream is not None:
-            session.unsent()
-            return [Connect(self._put(Step.CONNECTING), stream)]
+        if len(transaction.data) > LARGEST_DATAGRAM:
+            stream = self.walk.widen(flow.target, self._detour.next_hop, session.params)
+            if stream is not None:
+                session.unsent()
+                return [Connect(self._put(Step.CONNECTING), stream)]
         if self.requests == 0:
-            self.waited = now - self.started_at
+            self.waited = now - self.sent_at
             # 128 s with the default timers (DNS-19).
             self._ends_at = now + 4 * session.timers.timer_f
         self.requests += 1
-        self.step = Step.TRYING
+        self.step, self.sent_at = Step.TRYING, now
         self._contact, self._transaction = contact, transaction
         return [Send(flow, transaction.data, transaction.branch)]
 
     def _succeed(self, row: Row, response: Response, now: float) -> list[Effect]:
-        session, transaction, flow, contact = self._session, self._transaction, self.flow, self._contact
-        assert transaction is not None and flow is not None and contact is not None  # noqa: S101, PT018
+        session, flow, contact = self._session, self.flow, self._contact
+        assert flow is not None and contact is not None  # noqa: S101, PT018
         doubt = session.authenticator.accepted(response)
         if doubt is Reason.SERVER_NOT_AUTHENTICATED and session.policy.require_server_proof:
             return self._end(TROUBLES["RSP-200F"], response)
         session.flow, session.hop = flow, self._detour.hop
         try:
-            grant = session.accept(self.purpose, response, contact, transaction.started_at, flow)
+            grant = session.accept(self.purpose, response, contact, self.sent_at, flow)
         except ParseError as error:
             return self._end(TROUBLES["RSP-200C"], response, cause=str(error))
         follows = self.purpose is Purpose.REGISTER and not self._last
@@ -393,8 +391,8 @@ class Cycle:
         if grant is None and self._detour.hop is not None:
             # RDR-7: where a redirect led counts for one attempt only, unless we are accepted there.
             self._session.leave(self._target)
-        sent_at = self._transaction.started_at if self._transaction is not None else self.started_at
         tried = {str(place): why for place, why in self.walk.tried.items()} if self.walk.tried else NOTHING_TRIED
         until = self.walk.until if row is self.walk.why[0] else None
-        self.outcome = Outcome(row, response, grant, sent_at, cause, self._target, tried, until)
+        self.grant = grant
+        self.outcome = Outcome(row, response, cause, self._target, tried, until)
         return []

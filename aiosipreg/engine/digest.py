@@ -4,7 +4,7 @@
 
     offers(challenges, policy)                  -> the challenges that may be answered, each with the way to do it
     choose(offers, policy, info)                -> the one to answer with these credentials, or None
-    DigestSession(offer, info, policy)          -> these credentials on this nonce: keeps HA1 and HA2
+    answer(offer, info)                         -> these credentials on this nonce, a DigestSession: keeps HA1
         .authorization(method, uri, nc, cnonce) -> value of an Authorization header
         .verify(authentication_info, ...)       -> did the server prove that it knows the secret
         .renewed(nextnonce)                     -> the session on the server's next nonce
@@ -23,8 +23,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote as percent_encode
 
-from aiosipreg.engine.algorithms import ALGORITHMS, Algorithm
-from aiosipreg.engine.policy import DigestPolicy, Qop
+from aiosipreg.engine.algorithms import ALGORITHMS, Algorithm, Qop
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.errors import ParseError
 from aiosipreg.wire import Challenge
 from aiosipreg.wire.grammar import quote
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from aiosipreg.auth import AuthInfo
+    from aiosipreg.wire.challenge import ChallengeForm
 
-__all__ = ["DigestSession", "Offer", "choose", "digest_response", "offers"]
+__all__ = ["DigestSession", "Offer", "Terms", "answer", "choose", "digest_response", "offers"]
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _QUOTED: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
@@ -45,14 +46,48 @@ _MAX_ROWS: Final = 20
 _MAX_REALM: Final = 1024
 _MAX_NONCE: Final = 4096
 _MAX_OPAQUE: Final = 4096
+_TERMS: Final = 256
+
+
+class Terms:
+    """On what terms challenges are answered that differ by their nonce: the same for all accounts of a registrar.
+
+    Attributes:
+        form: What they say but for the nonce.
+        algorithm: The algorithm to use.
+        qop: The quality of protection to use.
+        worth: The strength of both, which `realm.is_less` compares.
+        key: What tells realms apart: the header that asks, and the realm.
+        header: Where the answer goes: ``Authorization`` or ``Proxy-Authorization`` (AUTH-2).
+        utf8: Whether the server promised to compare in NFC (RFC 7616 4, AUTH-32).
+        hidden: Whether the user name is hashed.
+        realm: The realm as it is sent back.
+        tail: What is echoed as received, in letter case too (AUTH-7).
+    """
+
+    __slots__ = ("algorithm", "form", "header", "hidden", "key", "qop", "realm", "tail", "utf8", "worth")
+
+    def __init__(self, form: ChallengeForm, algorithm: Algorithm, qop: Qop, *, hidden: bool) -> None:
+        self.form = form
+        self.algorithm = algorithm
+        self.qop = qop
+        self.worth = algorithm.strength, tuple(Qop).index(qop)
+        self.key = form.header, form.realm
+        self.header = "Authorization" if form.header.lower() == "www-authenticate" else "Proxy-Authorization"
+        self.utf8 = (form.charset or "").lower() == "utf-8"
+        self.hidden = hidden
+        self.realm = _echo(form.params.get("realm"), form.realm)
+        named = "" if form.algorithm is None else f", algorithm={form.algorithm}"
+        # Absent stays absent, an empty opaque stays empty (AUTH-18).
+        seen = "" if form.opaque is None else f", opaque={_echo(form.params.get('opaque'), form.opaque)}"
+        self.tail = f"{named}{seen}{', userhash=true' if hidden else ''}"
 
 
 class Offer(NamedTuple):
     """A challenge that may be answered, and how."""
 
     challenge: Challenge
-    algorithm: Algorithm
-    qop: Qop
+    terms: Terms
 
 
 def offers(challenges: Iterable[Challenge], policy: DigestPolicy) -> tuple[Offer, ...]:
@@ -66,19 +101,25 @@ def offers(challenges: Iterable[Challenge], policy: DigestPolicy) -> tuple[Offer
         challenges: The rows in their order.
         policy: What is allowed.
     """
-    found = [_offer(challenge, policy) for challenge in islice(challenges, _MAX_ROWS)]
-    return tuple([offer for offer in found if offer is not None])
+    found: tuple[Offer, ...] = ()
+    for challenge in islice(challenges, _MAX_ROWS):
+        terms = _terms(challenge.form, policy) if _echoable(challenge.nonce, _MAX_NONCE) else None
+        if terms is not None:
+            found = (*found, Offer(challenge, terms))
+    return found
 
 
-def _offer(challenge: Challenge, policy: DigestPolicy) -> Offer | None:
-    algorithm = policy.algorithm(challenge.algorithm)
-    if challenge.scheme.lower() != "digest" or algorithm is None or not _echoable(challenge):
+@lru_cache(_TERMS)
+def _terms(form: ChallengeForm, policy: DigestPolicy) -> Terms | None:
+    algorithm = policy.algorithm(form.algorithm)
+    safe = _echoable(form.realm, _MAX_REALM) and _echoable(form.opaque or "", _MAX_OPAQUE)
+    if form.scheme.lower() != "digest" or algorithm is None or not safe:
         return None
-    qop = policy.qop(challenge.qop)
+    qop = policy.qop(form.qop)
     # A -sess key is made with the cnonce, which an answer without qop does not carry: no server could check it.
     if qop is None or (qop is Qop.NONE and algorithm.session):
         return None
-    return Offer(challenge, algorithm, qop)
+    return Terms(form, algorithm, qop, hidden=policy.userhash and form.userhash)
 
 
 def choose(found: Iterable[Offer], policy: DigestPolicy, info: AuthInfo) -> Offer | None:
@@ -90,12 +131,27 @@ def choose(found: Iterable[Offer], policy: DigestPolicy, info: AuthInfo) -> Offe
         info: The credentials; a row is for them if it has the right realm, and an HA1 or a named algorithm is good for
             its own algorithm only (AUTH-33).
     """
-    rows = [offer for offer in found if _answers(info, offer.challenge.realm, offer.algorithm)]
+    rows = [offer for offer in found if _answers(info, offer.terms.form.realm, offer.terms.algorithm)]
     if len(rows) < 2 or not policy.strongest_first:
         return rows[0] if rows else None
-    realm = rows[0].challenge.header, rows[0].challenge.realm
-    of_realm = (offer for offer in rows if (offer.challenge.header, offer.challenge.realm) == realm)
-    return max(of_realm, key=lambda offer: offer.algorithm.strength)
+    of_realm = (offer for offer in rows if offer.terms.key == rows[0].terms.key)
+    return max(of_realm, key=lambda offer: offer.terms.algorithm.strength)
+
+
+def answer(offer: Offer, info: AuthInfo) -> DigestSession:
+    """Answer a challenge with the credentials that `choose` found it for."""
+    challenge, terms = offer
+    algorithm, realm = terms.algorithm, terms.form.realm
+    name, password = info.digest_username, info.password or ""
+    if terms.utf8:
+        name, password = unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", password)
+    stored = info.ha1.lower() if info.ha1 is not None else None
+    base = stored or algorithm.hash(_octets(f"{name}:{realm}:{password}"))
+    user = algorithm.hash(_octets(f"{name}:{realm}")) if terms.hidden else name
+    # A nonce whose quoted string can be made from it needs no other copy.
+    usual = challenge.sent_nonce == quote(challenge.nonce)
+    quoted_nonce = None if usual else _echo(challenge.sent_nonce, challenge.nonce)
+    return DigestSession(terms, user, base, challenge.nonce, quoted_nonce)
 
 
 def digest_response(
@@ -123,47 +179,25 @@ class DigestSession:
     would be the largest thing that an account has.
 
     Attributes:
-        realm: Realm of the challenge.
+        terms: How it answers, which is the same for all accounts of a registrar.
         nonce: The nonce that is answered.
-        algorithm: The algorithm in use.
-        qop: The quality of protection in use.
-        header: Where the answer goes: ``Authorization`` or ``Proxy-Authorization`` (AUTH-2).
 
     Args:
-        offer: What is answered.
-        info: The credentials that `choose` found it for.
-        policy: What is allowed.
+        user: The user name as it is sent.
+        base: H(user:realm:password).
+        quoted_nonce: The nonce as it is sent back, if that is not the usual form.
     """
 
-    __slots__ = (
-        "_base", "_cnonce", "_ha1", "_identity", "_odd_nonce", "_tail", "algorithm", "header", "nonce", "qop", "realm",
-    )  # fmt: skip
-    algorithm: Algorithm
-    header: str
-    nonce: str
-    qop: Qop
-    realm: str
-    _cnonce: str
-    _odd_nonce: str | None
+    __slots__ = ("_base", "_cnonce", "_ha1", "_odd_nonce", "_user", "nonce", "terms")
 
-    def __init__(self, offer: Offer, info: AuthInfo, policy: DigestPolicy) -> None:
-        challenge, algorithm, self.qop = offer
-        self.algorithm = algorithm
-        self.header = "Authorization" if challenge.header.lower() == "www-authenticate" else "Proxy-Authorization"
-        self.realm = realm = challenge.realm
-        name, password = info.digest_username, info.password or ""
-        # Only a server that says charset=UTF-8 has promised to compare in NFC (RFC 7616 4, AUTH-32).
-        utf8 = (challenge.charset or "").lower() == "utf-8"
-        if utf8:
-            name, password = unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", password)
-        hidden = policy.userhash and challenge.userhash
-        username = f'username="{algorithm.hash(_octets(f"{name}:{realm}"))}"' if hidden else _username(name, utf8=utf8)
-        stored = info.ha1.lower() if info.ha1 is not None else None
-        self._base = stored or algorithm.hash(_octets(f"{name}:{realm}:{password}"))
-        self._identity = f"Digest {username}, realm={_echo(challenge, 'realm', realm)}"
-        opaque = None if challenge.opaque is None else _echo(challenge, "opaque", challenge.opaque)
-        self._tail = _tail(challenge.algorithm, opaque, hidden)
-        self._start(challenge.nonce, _echo(challenge, "nonce", challenge.nonce))
+    def __init__(self, terms: Terms, user: str, base: str, nonce: str, quoted_nonce: str | None = None) -> None:
+        self.terms = terms
+        self.nonce = nonce
+        self._user = user
+        self._base = base
+        self._odd_nonce = quoted_nonce
+        self._cnonce = ""
+        self._ha1 = "" if terms.algorithm.session else base
 
     @property
     def quoted_nonce(self) -> str:
@@ -171,7 +205,8 @@ class DigestSession:
         return self._odd_nonce or quote(self.nonce)
 
     def __repr__(self) -> str:
-        return f"DigestSession(realm={self.realm!r}, algorithm={self.algorithm.name}, qop={self.qop.value!r})"
+        terms = self.terms
+        return f"DigestSession(realm={terms.form.realm!r}, algorithm={terms.algorithm.name}, qop={terms.qop.value!r})"
 
     def authorization(self, method: str, uri: str, nc: int, cnonce: str, body: bytes = b"") -> str:
         """The value of the header that answers the challenge.
@@ -184,14 +219,16 @@ class DigestSession:
                 for all (AUTH-10).
             body: The body, which ``auth-int`` covers.
         """
-        if self.algorithm.session:
+        terms, algorithm, qop = self.terms, self.terms.algorithm, self.terms.qop
+        if algorithm.session:
             cnonce = self._cnonce = self._cnonce or cnonce
-        head = f"{self._identity}, nonce={self.quoted_nonce}, uri={_quoted(uri)}{self._tail}"
-        ha1, qop, count = self._ha1 or self._key(cnonce), self.qop, f"{nc:08x}"
-        ha2 = _ha2(self.algorithm.hash, method, uri, body if self.qop is Qop.AUTH_INT else None)
+        user = _username(self._user, utf8=terms.utf8)
+        head = f"Digest {user}, realm={terms.realm}, nonce={self.quoted_nonce}, uri={_quoted(uri)}{terms.tail}"
+        ha1, count = self._ha1 or self._key(cnonce), f"{nc:08x}"
+        ha2 = _ha2(algorithm.hash, method, uri, body if qop is Qop.AUTH_INT else None)
         if not qop:
-            return f'{head}, response="{digest_response(self.algorithm, ha1, ha2, nonce=self.nonce)}"'
-        response = digest_response(self.algorithm, ha1, ha2, nonce=self.nonce, qop=qop, nc=count, cnonce=cnonce)
+            return f'{head}, response="{digest_response(algorithm, ha1, ha2, nonce=self.nonce)}"'
+        response = digest_response(algorithm, ha1, ha2, nonce=self.nonce, qop=qop, nc=count, cnonce=cnonce)
         return f'{head}, response="{response}", qop={qop}, nc={count}, cnonce="{cnonce}"'
 
     def verify(
@@ -212,19 +249,20 @@ class DigestSession:
         claimed = authentication_info.get("rspauth")
         if not claimed:
             return None
-        if self.algorithm.session:
+        algorithm, ours = self.terms.algorithm, self.terms.qop
+        if algorithm.session:
             cnonce = self._cnonce or cnonce
         count = f"{nc:08x}"
         if authentication_info.get("cnonce", cnonce) != cnonce or authentication_info.get("nc", count).lower() != count:
             return False
         # The server may protect its answer by the other qop (RFC 7616 3.5), but not without the cnonce: that could be
         # an old answer played again.
-        qop = authentication_info.get("qop", self.qop.value).lower()
-        if qop not in (("",) if self.qop is Qop.NONE else ("auth", "auth-int")):
+        qop = authentication_info.get("qop", ours.value).lower()
+        if qop not in (("",) if ours is Qop.NONE else ("auth", "auth-int")):
             return False
-        a2 = f":{uri}:{self.algorithm.hash(body)}" if qop == "auth-int" else f":{uri}"
+        a2 = f":{uri}:{algorithm.hash(body)}" if qop == "auth-int" else f":{uri}"
         expected = digest_response(
-            self.algorithm, self._key(cnonce), self.algorithm.hash(_octets(a2)),
+            algorithm, self._key(cnonce), algorithm.hash(_octets(a2)),
             nonce=self.nonce, qop=qop, nc=count, cnonce=cnonce,
         )  # fmt: skip
         return hmac.compare_digest(_octets(expected), _octets(claimed.lower()))
@@ -242,37 +280,15 @@ class DigestSession:
         """
         if not nonce or len(nonce) > _MAX_NONCE or _CONTROL.search(nonce):
             raise ParseError(nonce, 0, f"a nonce of 1 to {_MAX_NONCE} characters without control characters")
-        other = DigestSession.__new__(DigestSession)
-        for name in ("algorithm", "header", "qop", "realm", "_base", "_identity", "_tail"):
-            setattr(other, name, getattr(self, name))
-        other._start(nonce)
-        return other
-
-    def _start(self, nonce: str, as_received: str | None = None) -> None:
-        self.nonce = nonce
-        # One whose quoted string can be made from it needs no other copy.
-        self._odd_nonce = None if as_received == quote(nonce) else as_received
-        self._cnonce = ""
-        self._ha1 = "" if self.algorithm.session else self._base
+        return DigestSession(self.terms, self._user, self._base, nonce)
 
     def _key(self, cnonce: str) -> str:
         if not self._ha1:
-            self._ha1 = self.algorithm.hash(_octets(f"{self._base}:{self.nonce}:{cnonce}"))
+            self._ha1 = self.terms.algorithm.hash(_octets(f"{self._base}:{self.nonce}:{cnonce}"))
         return self._ha1
 
 
 _quoted = lru_cache(quote)
-
-
-@lru_cache
-def _tail(algorithm: str | None, opaque: str | None, hidden: bool) -> str:
-    """What is echoed as received, in letter case too (AUTH-7); it is the same for all accounts of most registrars.
-
-    Absent stays absent, an empty opaque stays empty (AUTH-18).
-    """
-    named = "" if algorithm is None else f", algorithm={algorithm}"
-    seen = "" if opaque is None else f", opaque={opaque}"
-    return f"{named}{seen}{', userhash=true' if hidden else ''}"
 
 
 @lru_cache
@@ -287,18 +303,13 @@ def _octets(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _echoable(challenge: Challenge) -> bool:
-    realm, nonce, opaque = challenge.realm, challenge.nonce, challenge.opaque or ""
-    if len(realm) > _MAX_REALM or len(nonce) > _MAX_NONCE or len(opaque) > _MAX_OPAQUE:
-        return False
-    echoed = realm + nonce + opaque
-    return echoed.isprintable() or not _CONTROL.search(echoed)
+def _echoable(text: str, longest: int) -> bool:
+    return len(text) <= longest and (text.isprintable() or not _CONTROL.search(text))
 
 
-def _echo(challenge: Challenge, name: str, value: str) -> str:
+def _echo(sent: str | None, value: str) -> str:
     """The quoted form of a value to send back: octet by octet as received, unless that was no quoted string."""
-    raw = challenge.params.get(name) or ""
-    return raw if _QUOTED.fullmatch(raw) else quote(value)
+    return sent if sent is not None and _QUOTED.fullmatch(sent) else quote(value)
 
 
 def _answers(info: AuthInfo, realm: str, algorithm: Algorithm) -> bool:

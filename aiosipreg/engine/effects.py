@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from aiosipreg.auth import AuthInfo
+from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.change import Changed
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.replies import Row
@@ -145,9 +146,10 @@ class CloseFlow(NamedTuple):
 
 
 class Concluded(NamedTuple):
-    """A query has ended."""
+    """A query has ended; ``bindings`` is what the registrar listed, ``None`` if it listed nothing."""
 
     outcome: Outcome
+    bindings: tuple[Binding, ...] | None = None
 
 
 Effect: TypeAlias = Locate | Connect | Send | Ask | Keep | Changed | TargetFailed | CloseFlow | Concluded

@@ -121,7 +121,7 @@ class Lease:
         # While a binding is being removed its end is of no interest any more.
         binding = None if self.state is RegistrationState.PROGRESS else self.binding
         expires_at = binding.expires_at if binding is not None else None
-        return expires_at if self.paused else earliest(self.refresh_at, self.retry_at, expires_at)
+        return expires_at if self.paused else earliest(earliest(expires_at, self.refresh_at), self.retry_at)
 
     def failed_for(self, reasons: tuple[Reason, ...]) -> bool:
         """Whether the last attempt failed for one of these reasons."""
@@ -287,8 +287,6 @@ class Lease:
         if outcome is not None:
             self.cause = None if outcome.row.then is Then.SUCCEED else outcome.row
             self.tried = outcome.tried
-            # What was granted, and when, is kept here, and a report may be kept for as long.
-            outcome = outcome._replace(grant=None, sent_at=0.0)
         if reason is None:
             reason = outcome.row.reason if outcome is not None else Reason.NONE
         retry_at = None if self.paused else self.retry_at
@@ -306,10 +304,8 @@ class Lease:
         )
 
 
-def earliest(*times: float | None) -> float | None:
-    """The first of some times, ``None`` if there is none."""
-    first = None
-    for time in times:
-        if time is not None and (first is None or time < first):
-            first = time
-    return first
+def earliest(one: float | None, other: float | None) -> float | None:
+    """The first of two times, ``None`` if there is none."""
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from aiosipreg.engine.register import Grant
 from aiosipreg.engine.replies import Row
 from aiosipreg.engine.targets import Target
 from aiosipreg.engine.timers import LONGEST_RETRY_AFTER, LONGEST_SECURE_RETRY_AFTER
@@ -38,8 +37,6 @@ class Outcome(NamedTuple):
     Attributes:
         row: The row of section 8 that decided it.
         response: The last answer, if one decided.
-        grant: What a 2xx said.
-        sent_at: When the decisive request was first sent.
         cause: What the transport, the resolver or the provider said, for people.
         target: Where the last request went, or was to go.
         tried: Targets that failed, or the server that could not be resolved, with the cause of each.
@@ -49,8 +46,6 @@ class Outcome(NamedTuple):
 
     row: Row
     response: Response | None = None
-    grant: Grant | None = None
-    sent_at: float = 0.0
     cause: str = ""
     target: Target | None = None
     tried: Mapping[str, str] = NOTHING_TRIED

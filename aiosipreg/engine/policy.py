@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
-from aiosipreg.engine.algorithms import ALGORITHMS, TRUNCATED, Algorithm
+from aiosipreg.engine.algorithms import ALGORITHMS, TRUNCATED, Algorithm, Qop
 from aiosipreg.errors import ConfigError
 
-__all__ = ["DigestPolicy", "Qop"]
-
-
-class Qop(enum.StrEnum):
-    """Quality of protection of an answer."""
-
-    NONE = ""
-    """The challenge names none: the form of RFC 2069, without qop, nc and cnonce (AUTH-13)."""
-    AUTH = "auth"
-    AUTH_INT = "auth-int"
-    """The body is hashed too."""
+__all__ = ["DigestPolicy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,5 +99,7 @@ class Query:
         """Give the attempt its input, and conclude when it ends with that: once."""
         if self._cycle.step is Step.OVER:
             return []
-        effects, outcome = enter(self._cycle), self._cycle.outcome
-        return effects if outcome is None else [*effects, Concluded(outcome)]
+        effects, outcome, grant = enter(self._cycle), self._cycle.outcome, self._cycle.grant
+        if outcome is None:
+            return effects
+        return [*effects, Concluded(outcome, None if grant is None else grant.bindings)]

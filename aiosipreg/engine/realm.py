@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from aiosipreg.engine.algorithms import Algorithm
-from aiosipreg.engine.policy import Qop
 from aiosipreg.errors import ParseError
-from aiosipreg.wire import Challenge, Params
+from aiosipreg.wire import Challenge
 from aiosipreg.wire.host import plain_name
 
 if TYPE_CHECKING:
@@ -21,14 +19,10 @@ if TYPE_CHECKING:
     from aiosipreg.auth import AuthInfo
     from aiosipreg.engine.digest import DigestSession, Offer
 
-__all__ = ["Nonce", "Realm", "Sent", "is_less", "is_related", "worth"]
-
-# The weakest first.
-_PROTECTION: Final = (Qop.NONE, Qop.AUTH, Qop.AUTH_INT)
+__all__ = ["Nonce", "Realm", "Sent", "is_less", "is_related"]
 
 # What an answer is made from beside the nonce: of a challenge that is kept nothing else is.
 _DIRECTIVES: Final = frozenset({"realm", "opaque", "algorithm", "qop", "charset", "userhash"})
-_FORMS: Final = 256
 _LONGEST_NONCE: Final = 4096
 
 
@@ -64,20 +58,18 @@ class Realm:
     """What is known of one realm of one kind of server.
 
     Attributes:
-        header: Where it asks: ``WWW-Authenticate`` or ``Proxy-Authenticate``.
-        name: The realm.
+        key: What tells it apart from others: where it asks, ``WWW-Authenticate`` or ``Proxy-Authenticate``, and its
+            name.
         rows: What it asks, until that is answered.
-        form: What was answered last, without its nonce: the same for all accounts of a registrar.
     """
 
     __slots__ = (
-        "cnonce", "count", "doubtful", "form", "header", "info", "name", "nonce", "proven", "recalled", "refusals",
+        "cnonce", "count", "doubtful", "info", "key", "nonce", "proven", "recalled", "refusals",
         "rows", "sent", "server", "session", "stales", "unrelated", "uri",
     )  # fmt: skip
 
-    def __init__(self, header: str, name: str, server: str, proven: tuple[int, int] = (0, 0)) -> None:
-        self.header = header
-        self.name = name
+    def __init__(self, key: tuple[str, str], server: str, proven: tuple[int, int] = (0, 0)) -> None:
+        self.key = key
         self.server = server
         # The strongest algorithm and the best protection that ever succeeded here (SEC-1).
         self.proven = proven
@@ -85,7 +77,6 @@ class Realm:
         self.info: AuthInfo | None = None
         self.session: DigestSession | None = None
         self.rows: tuple[Offer, ...] = ()
-        self.form: Challenge | None = None
         self.nonce = ""
         self.count = 0
         self.refusals = 0
@@ -96,16 +87,9 @@ class Realm:
         self.unrelated = self.doubtful = False
 
     @property
-    def key(self) -> tuple[str, str]:
-        """What tells it apart from others."""
-        return self.header, self.name
-
-    def answer(self, challenge: Challenge, session: DigestSession) -> None:
-        """Answer a challenge with this session."""
-        directives = [item for item in challenge.params.items() if item[0] in _DIRECTIVES]
-        self.form = _form(challenge.header, challenge.scheme, tuple(directives))
-        self.rows = ()
-        self.adopt(session)
+    def header(self) -> str:
+        """Where it asks."""
+        return self.key[0]
 
     def adopt(self, session: DigestSession) -> None:
         """Answer with this session; a nonce that comes back is counted on (AUTH-16)."""
@@ -120,13 +104,13 @@ class Realm:
             return None
         self.count += 1
         self.uri, self.cnonce = uri, random.randbytes(8).hex()
-        return self.session.header, self.session.authorization(method, uri, self.count, self.cnonce)
+        return self.session.terms.header, self.session.authorization(method, uri, self.count, self.cnonce)
 
     def succeeded(self) -> bool:
         """Take a 2xx; return whether what it accepted is less than what succeeded before."""
         self.refusals = 0
         proven = self.proven
-        shown = worth(self.session) if self.session is not None else proven
+        shown = self.session.terms.worth if self.session is not None else proven
         if shown == proven:
             return False
         self.proven = _both(shown, proven)
@@ -149,21 +133,16 @@ class Realm:
         """The challenge that is answered, with the nonce in use."""
         session = self.session
         # The key of a -sess algorithm was made with a cnonce that is not kept.
-        if session is None or session.algorithm.session:
+        if session is None or session.terms.algorithm.session:
             return self.rows[0].challenge if self.recalled else None
-        form = self.form
-        assert form is not None  # noqa: S101
-        if self.rows and session.algorithm not in [row.algorithm for row in self.rows]:
+        form = session.terms.form
+        if self.rows and session.terms.algorithm not in [row.terms.algorithm for row in self.rows]:
             return None
-        params = dict(form.params) | {"nonce": session.quoted_nonce}
+        params = {name: value for name, value in form.params.items() if name in _DIRECTIVES}
+        params["nonce"] = session.quoted_nonce
         if sum(len(value or "") for value in params.values()) > _LONGEST_NONCE:
             return None
-        return Challenge(form.header, form.scheme, Params.of(params))
-
-
-@lru_cache(_FORMS)
-def _form(header: str, scheme: str, directives: tuple[tuple[str, str | None], ...]) -> Challenge:
-    return Challenge(header, scheme, Params.of(dict(directives)))
+        return Challenge.of(form.header, form.scheme, params)
 
 
 def is_less(offered: tuple[int, int], proven: tuple[int, int]) -> bool:
@@ -189,17 +168,7 @@ def _domain(name: str) -> str:
     return plain_name(name).removeprefix("*.")
 
 
-def worth(answer: Offer | DigestSession) -> tuple[int, int]:
-    """The strength of an algorithm and its protection, which `is_less` compares."""
-    return _worth(answer.algorithm, answer.qop)
-
-
 # Each account keeps one of these pairs, and there are not many.
-@lru_cache
-def _worth(algorithm: Algorithm, qop: Qop) -> tuple[int, int]:
-    return algorithm.strength, _PROTECTION.index(qop)
-
-
 @lru_cache
 def _both(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
     """The stronger of two, in each respect."""

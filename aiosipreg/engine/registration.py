@@ -44,8 +44,10 @@ class Registration(Course):
     @property
     def deadline(self) -> float | None:
         """When `tick` is wanted next; ``None`` when nothing is due by itself."""
-        cycle_at = self._cycle.deadline if self._cycle is not None else None
-        return earliest(cycle_at, self._removal_ends_at, self.lease.deadline)
+        due_at = self.lease.deadline
+        if self._cycle is not None:
+            due_at = earliest(due_at, self._cycle.deadline)
+        return due_at if self._removal_ends_at is None else earliest(due_at, self._removal_ends_at)
 
     @property
     def branch(self) -> str | None:

@@ -44,6 +44,8 @@ class Concessions(NamedTuple):
     def tags(self, params: ProxyParams) -> tuple[str, ...]:
         """The option tags of Supported."""
         wished = () if self.bare else _usual(params) if params.supported is None else params.supported
+        if not (params.outbound or self.without_tags or self.with_tags):
+            return wished
         if params.outbound:
             named = {tag.lower() for tag in wished}
             wished = (*wished, *(tag for tag in ("path", "outbound") if tag not in named))

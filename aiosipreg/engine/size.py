@@ -17,17 +17,15 @@ LARGEST_DATAGRAM: Final = 1300
 """Octets of a request that may go in a datagram while nobody knows the path's MTU (TRA-2)."""
 
 
-def stream_for(target: Target, size: int, hop: SipUri, params: ProxyParams) -> Target | None:
-    """Where a request of this size goes instead, ``None`` if it may stay where it is (TRA-2, TRA-4).
+def stream_for(target: Target, hop: SipUri, params: ProxyParams) -> Target | None:
+    """Where a request goes instead that is too large for a datagram, ``None`` if it may stay (TRA-2, TRA-4).
 
     Args:
         target: Where it would go.
-        size: Its octets.
         hop: What was resolved to the target: a transport that stands there is what was asked for.
         params: The account's settings.
     """
-    fits = target.transport is not Transport.UDP or size <= LARGEST_DATAGRAM
-    if fits or params.udp_only or hop.params.get("transport"):
+    if target.transport is not Transport.UDP or params.udp_only or hop.params.get("transport"):
         return None
     return target._replace(transport=Transport.TCP)
 

@@ -54,17 +54,15 @@ class ClientTransaction:
     Attributes:
         branch: Identifies the transaction, together with the method.
         data: The request as sent; a retransmission is identical to the octet (TXN-3).
-        started_at: When the request was first sent.
         state: One of `TransactionState`.
         deadline: When `tick` is wanted next, while the transaction runs.
     """
 
-    __slots__ = ("_interval", "_timers", "_times_out_at", "branch", "data", "deadline", "started_at", "state")
+    __slots__ = ("_interval", "_timers", "_times_out_at", "branch", "data", "deadline", "state")
 
     def __init__(self, branch: str, data: bytes, *, reliable: bool, timers: SipTimers, now: float) -> None:
         self.branch = branch
         self.data = data
-        self.started_at = now
         self.state = TransactionState.TRYING
         self._timers = timers
         self._times_out_at = now + timers.timer_f

@@ -74,9 +74,9 @@ class Walk:
         """The target to try now, ``None`` when none is left."""
         return self._left.pop(0) if self._left else None
 
-    def widen(self, target: Target, size: int, hop: SipUri, params: ProxyParams) -> Target | None:
+    def widen(self, target: Target, hop: SipUri, params: ProxyParams) -> Target | None:
         """Where a request goes that is too large for a datagram, once; see `stream_for`."""
-        stream = stream_for(target, size, hop, params)
+        stream = stream_for(target, hop, params)
         if stream is None or target in self.widened:
             return None
         self.widened.add(target)

@@ -20,7 +20,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from aiosipreg.engine.digest import DigestSession, choose, offers
+from aiosipreg.engine.digest import answer, choose, offers
 from aiosipreg.engine.effects import Flow
 from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.errors import ParseError
@@ -119,7 +119,7 @@ class Handshake:
             return ""
         chosen = choose(offers(challenges, policy), policy, info)
         if chosen is not None:
-            return DigestSession(chosen, info, policy).authorization("GET", self.params.path, 1, secrets.token_hex(8))
+            return answer(chosen, info).authorization("GET", self.params.path, 1, secrets.token_hex(8))
         asked = any(challenge.scheme.lower() == "basic" for challenge in challenges)
         if asked and self.params.allow_basic and self.target.transport.secure and info.password is not None:
             return f"Basic {b64encode(f'{info.digest_username}:{info.password}'.encode()).decode()}"

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ParseError
-from aiosipreg.wire.grammar import BLANKS, TOKEN, is_token, leading_quoted, split_list, trusted, unquote
+from aiosipreg.wire.grammar import BLANKS, TOKEN, is_token, leading_quoted, split_list, unquote
 from aiosipreg.wire.params import Params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Challenge", "parse_auth_info", "parse_challenges"]
+__all__ = ["Challenge", "ChallengeForm", "parse_auth_info", "parse_challenges"]
 
 # SEC-23: what a challenge may cost us.
 MAX_CHALLENGES: Final = 20
@@ -38,56 +37,58 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)
 _DIRECTIVE = re.compile(r'([^ \t,="]++)[ \t]*+=[ \t]*+("(?:[^"\\]|\\.?)*+(?:"|\Z)|[^ \t,"]*+)', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    r"""A server's question for credentials.
+class ChallengeForm:
+    """What a challenge says but for its nonce: the same for all whom a server asks, and one for all of them.
 
     Attributes:
-        header: ``WWW-Authenticate`` or ``Proxy-Authenticate``.
-        scheme: ``Digest`` or another scheme, as sent.
-        params: Every directive by its name in lower case, in the form it was sent: quoted strings with their quotes
-            and backslashes, so that they can be echoed octet by octet (AUTH-18).
-        realm: The realm without quotes and backslashes; empty if absent, as in Bearer challenges.
+        params: As those of `Challenge`, with an empty nonce where there is one.
+
+    The others are those of `Challenge`.
+    """
+
+    __slots__ = (
+        "algorithm", "charset", "domain", "header", "opaque", "params", "qop", "realm", "scheme", "stale", "userhash",
+    )  # fmt: skip
+
+    def __init__(self, header: str, scheme: str, params: dict[str, str | None]) -> None:
+        text = {name: unquote(value) for name, value in params.items() if value is not None}
+        self.header = header
+        self.scheme = scheme
+        self.params = params
+        self.realm = text.get("realm", "")
+        self.algorithm = text.get("algorithm") or None
+        self.qop = tuple(split_list(text.get("qop", "").lower()))
+        self.opaque = text.get("opaque")
+        self.stale = text.get("stale", "").lower() == "true"
+        self.domain = text.get("domain")
+        self.charset = text.get("charset")
+        self.userhash = text.get("userhash", "").lower() == "true"
+
+
+class Challenge:
+    """A server's question for credentials.
+
+    Attributes:
+        form: All that it says but for the nonce.
         nonce: The nonce without quotes and backslashes; empty if absent.
-        algorithm: The algorithm as sent, ``None`` if absent or empty, which means MD5.
-        qop: Qualities of protection in lower case, known and unknown ones; empty if absent or empty (GRM-23).
-        opaque: The opaque text; ``None`` if absent. An empty one is kept, since it is echoed (GRM-25).
-        stale: Whether only the nonce was too old.
-        domain: The protection space as sent, or ``None``.
-        charset: The character set of user name and password, or ``None``.
-        userhash: Whether the server accepts a hashed user name (RFC 7616 section 3.4.4).
+        sent_nonce: The nonce as sent, ``None`` if absent.
 
     Of a directive that occurs twice the first counts.
     """
 
-    header: str
-    scheme: str
-    params: Mapping[str, str | None]
-    realm: str = field(init=False, repr=False, compare=False)
-    nonce: str = field(init=False, repr=False, compare=False)
-    algorithm: str | None = field(init=False, repr=False, compare=False)
-    qop: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    opaque: str | None = field(init=False, repr=False, compare=False)
-    stale: bool = field(init=False, repr=False, compare=False)
-    domain: str | None = field(init=False, repr=False, compare=False)
-    charset: str | None = field(init=False, repr=False, compare=False)
-    userhash: bool = field(init=False, repr=False, compare=False)
+    __slots__ = ("form", "nonce", "sent_nonce")
 
-    def __post_init__(self) -> None:
-        text = {name: unquote(value) for name, value in self.params.items() if value is not None}.get
-        read = {
-            "realm": text("realm", ""),
-            "nonce": text("nonce", ""),
-            "algorithm": text("algorithm") or None,
-            "qop": tuple(split_list(text("qop", "").lower())),
-            "opaque": text("opaque"),
-            "stale": text("stale", "").lower() == "true",
-            "domain": text("domain"),
-            "charset": text("charset"),
-            "userhash": text("userhash", "").lower() == "true",
-        }
-        for name, value in read.items():
-            object.__setattr__(self, name, value)
+    def __init__(self, form: ChallengeForm, nonce: str, sent_nonce: str | None) -> None:
+        self.form = form
+        self.nonce = nonce
+        self.sent_nonce = sent_nonce
+
+    @classmethod
+    def of(cls, header: str, scheme: str, params: Mapping[str, str | None]) -> Challenge:
+        """The challenge with these directives, as `params` gives them."""
+        sent = params.get("nonce")
+        directives = params.items() if sent is None else {**params, "nonce": ""}.items()
+        return cls(_form(header, scheme, tuple(directives)), unquote(sent or ""), sent)
 
     @classmethod
     def parse(cls, text: str, header: str = "WWW-Authenticate") -> Challenge:
@@ -101,8 +102,80 @@ class Challenge:
             raise ParseError(text, 0, "exactly one challenge, with realm and nonce")
         return found[0]
 
+    @property
+    def header(self) -> str:
+        """``WWW-Authenticate`` or ``Proxy-Authenticate``."""
+        return self.form.header
 
-_trusted = trusted(Challenge)
+    @property
+    def scheme(self) -> str:
+        """``Digest`` or another scheme, as sent."""
+        return self.form.scheme
+
+    @property
+    def params(self) -> Params:
+        """Every directive by its name in lower case, in the form it was sent.
+
+        Quoted strings have their quotes and backslashes, so that they can be echoed octet by octet (AUTH-18).
+        """
+        params = self.form.params
+        return Params.of(params if self.sent_nonce is None else {**params, "nonce": self.sent_nonce})
+
+    @property
+    def realm(self) -> str:
+        """The realm without quotes and backslashes; empty if absent, as in Bearer challenges."""
+        return self.form.realm
+
+    @property
+    def algorithm(self) -> str | None:
+        """The algorithm as sent, ``None`` if absent or empty, which means MD5."""
+        return self.form.algorithm
+
+    @property
+    def qop(self) -> tuple[str, ...]:
+        """Qualities of protection in lower case, known and unknown ones; empty if absent or empty (GRM-23)."""
+        return self.form.qop
+
+    @property
+    def opaque(self) -> str | None:
+        """The opaque text; ``None`` if absent. An empty one is kept, since it is echoed (GRM-25)."""
+        return self.form.opaque
+
+    @property
+    def stale(self) -> bool:
+        """Whether only the nonce was too old."""
+        return self.form.stale
+
+    @property
+    def domain(self) -> str | None:
+        """The protection space as sent, or ``None``."""
+        return self.form.domain
+
+    @property
+    def charset(self) -> str | None:
+        """The character set of user name and password, or ``None``."""
+        return self.form.charset
+
+    @property
+    def userhash(self) -> bool:
+        """Whether the server accepts a hashed user name (RFC 7616 section 3.4.4)."""
+        return self.form.userhash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Challenge):
+            return NotImplemented
+        return (self.header, self.scheme, self.params) == (other.header, other.scheme, other.params)
+
+    def __hash__(self) -> int:
+        return hash((self.header, self.scheme, self.sent_nonce))
+
+    def __repr__(self) -> str:
+        return f"Challenge(header={self.header!r}, scheme={self.scheme!r}, params={self.params!r})"
+
+
+@lru_cache(_FORMS)
+def _form(header: str, scheme: str, directives: tuple[tuple[str, str | None], ...]) -> ChallengeForm:
+    return ChallengeForm(header, scheme, dict(directives))
 
 
 def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int]:
@@ -136,19 +209,12 @@ def _usual(header: str, text: str) -> Challenge | None:
     if not closed or len(text) > _USUAL_LENGTH or "\\" in nonce or not nonce.isprintable():
         return None
     # A directive of another name, such as cnonce, may end like this one.
-    form = _form(header, before, after) if before.endswith((" ", ",")) else None
-    if form is None:
-        return None
-    params = dict(form.params.items())
-    params["nonce"] = f'"{nonce}"'
-    return _trusted(
-        header, form.scheme, Params.of(params), form.realm, nonce, form.algorithm, form.qop, form.opaque, form.stale,
-        form.domain, form.charset, form.userhash,
-    )  # fmt: skip
+    form = _usual_form(header, before, after) if before.endswith((" ", ",")) else None
+    return Challenge(form, nonce, f'"{nonce}"') if form is not None else None
 
 
 @lru_cache(_FORMS)
-def _form(header: str, before: str, after: str) -> Challenge | None:
+def _usual_form(header: str, before: str, after: str) -> ChallengeForm | None:
     """What stands around the nonce, if it is written as by nearly every server."""
     text = f'{before}nonce=""{after}'
     usual = _USUAL.fullmatch(text) if text.isprintable() else None
@@ -157,7 +223,8 @@ def _form(header: str, before: str, after: str) -> Challenge | None:
     pairs = _PAIRS.findall(usual[2])
     values: dict[str, str | None] = dict(pairs)
     sound = len(values) == len(pairs) and "realm" in values and values.get("nonce") == '""'
-    return Challenge(header, usual[1], Params.of(values)) if sound else None
+    values["nonce"] = ""
+    return _form(header, usual[1], tuple(values.items())) if sound else None
 
 
 def _challenges(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -208,7 +275,7 @@ def _challenge(header: str, scheme: str, directives: list[tuple[str, str]]) -> C
             return None
         else:
             values[name] = value
-    challenge = Challenge(header, scheme, Params.of(values))
+    challenge = Challenge.of(header, scheme, values)
     sound = is_token(scheme) and len(challenge.nonce) <= MAX_NONCE and len(challenge.realm) <= MAX_REALM
     if not sound or len(challenge.opaque or "") > MAX_OPAQUE or doubled & {"realm", "nonce"}:
         return None

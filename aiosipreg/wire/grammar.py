@@ -125,7 +125,8 @@ def quote(text: str) -> str:
     Raises:
         ConfigError: The text has control characters; no quoted pair can carry CR or LF.
     """
-    check_text("quoted string", text)
+    if not (text.isascii() and text.isprintable()):
+        check_text("quoted string", text)
     if '"' in text or "\\" in text:
         text = _NEEDS_ESCAPE.sub(r"\\\1", text)
     return f'"{text}"'

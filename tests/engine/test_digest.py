@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from aiosipreg.auth import AuthInfo
-from aiosipreg.engine.algorithms import ALGORITHMS, Algorithm
-from aiosipreg.engine.digest import DigestSession, choose, digest_response, offers
-from aiosipreg.engine.policy import DigestPolicy, Qop
+from aiosipreg.engine.algorithms import ALGORITHMS, Algorithm, Qop
+from aiosipreg.engine.digest import DigestSession, answer, choose, digest_response, offers
+from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.errors import ParseError
 from aiosipreg.wire import Challenge
 from aiosipreg.wire.grammar import quote
@@ -35,7 +35,7 @@ def ask(realm: str = "r", nonce: str = "n", **directives: str | None) -> Challen
 
 def session(text: Challenge, info: AuthInfo = TOTO, policy: DigestPolicy = ANY) -> DigestSession:
     [offer] = offers([text], policy)
-    return DigestSession(offer, info, policy)
+    return answer(offer, info)
 
 
 def usable(text: Challenge, policy: DigestPolicy = ANY) -> bool:
@@ -291,7 +291,7 @@ def test_AUTH_12_qop(offered: str | None, usual: Qop | None, integrity: Qop | No
         if wanted is None:
             assert not usable(text, policy)
         else:
-            assert session(text, policy=policy).qop is wanted
+            assert session(text, policy=policy).terms.qop is wanted
 
 
 @pytest.mark.parametrize("vector", VECTORS["qop_parse"], ids=lambda vector: vector["value"])
@@ -318,7 +318,7 @@ def test_AUTH_10_a_session_algorithm_without_qop_has_no_cnonce_to_check_with() -
 
 def raw(**params: str) -> Challenge:
     """A challenge whose values did not pass the parser's checks."""
-    return Challenge("WWW-Authenticate", "Digest", {"realm": '"r"', "nonce": '"n"', "qop": '"auth"'} | params)
+    return Challenge.of("WWW-Authenticate", "Digest", {"realm": '"r"', "nonce": '"n"', "qop": '"auth"'} | params)
 
 
 @pytest.mark.parametrize("name", ["realm", "nonce", "opaque"])
@@ -386,9 +386,9 @@ def test_AUTH_26_the_digest_user_name_may_differ_and_contain_an_at() -> None:
 
 def test_AUTH_2_the_answer_goes_into_the_header_that_belongs_to_the_challenge() -> None:
     text = 'Digest realm="r", nonce="n"'
-    assert session(challenge(text)).header == "Authorization"
-    assert session(challenge(text, "Proxy-Authenticate")).header == "Proxy-Authorization"
-    assert session(challenge(text, "www-authenticate")).header == "Authorization"
+    assert session(challenge(text)).terms.header == "Authorization"
+    assert session(challenge(text, "Proxy-Authenticate")).terms.header == "Proxy-Authorization"
+    assert session(challenge(text, "www-authenticate")).terms.header == "Authorization"
 
 
 # Character sets and hidden names
@@ -512,7 +512,7 @@ def test_a_refresh_on_a_kept_nonce_costs_one_hash(
         return hashlib.md5(data).hexdigest()
 
     monkeypatch.setitem(ALGORITHMS, "md5", dataclasses.replace(ALGORITHMS["md5"], hash=count))
-    made = session(ask(qop=qop))
+    made = session(ask("counted here alone", qop=qop))
     made.authorization("REGISTER", "sip:h", 1, "c")
     counted.clear()
     made.authorization("REGISTER", "sip:h", 2, "d")
@@ -542,10 +542,10 @@ def test_SEC_12_a_nextnonce_that_cannot_be_echoed_is_refused(nonce: str) -> None
 
 def proof(made: DigestSession, **changes: str) -> dict[str, str]:
     """What an honest server answers to nc=1, cnonce "c" for sip:h without a body."""
-    ha1 = md5(HA1, "n", "c") if made.algorithm.session else HA1
-    a2 = md5("", "sip:h") if made.qop is not Qop.AUTH_INT else md5("", "sip:h", md5(""))
-    rspauth = md5(ha1, "n", "00000001", "c", made.qop.value, a2)
-    return {"rspauth": rspauth, "qop": made.qop.value, "cnonce": "c", "nc": "00000001"} | changes
+    ha1 = md5(HA1, "n", "c") if made.terms.algorithm.session else HA1
+    a2 = md5("", "sip:h") if made.terms.qop is not Qop.AUTH_INT else md5("", "sip:h", md5(""))
+    rspauth = md5(ha1, "n", "00000001", "c", made.terms.qop.value, a2)
+    return {"rspauth": rspauth, "qop": made.terms.qop.value, "cnonce": "c", "nc": "00000001"} | changes
 
 
 def verify(made: DigestSession, info: dict[str, str], body: bytes = b"") -> bool | None:

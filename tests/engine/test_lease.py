@@ -72,10 +72,10 @@ def test_the_end_of_the_binding_is_due_unless_it_is_being_removed(state: Registr
 
 
 @pytest.mark.parametrize(
-    ("times", "first"), [((), None), ((None, None), None), ((3.0, None, 1.0), 1.0), ((0.0, -1.0), -1.0)]
+    ("one", "other", "first"), [(None, None, None), (3.0, None, 3.0), (None, 1.0, 1.0), (0.0, -1.0, -1.0)]
 )
-def test_earliest(times: tuple[float | None, ...], first: float | None) -> None:
-    assert earliest(*times) == first
+def test_earliest(one: float | None, other: float | None, first: float | None) -> None:
+    assert earliest(one, other) == first
 
 
 @pytest.mark.parametrize("state", RegistrationState, ids=str)
@@ -114,7 +114,7 @@ def test_F_05_F_25_a_success(state: RegistrationState, row: RegistrationState) -
     subject = lease(state)
     subject.failures = 4
     subject.cause = decide(403)
-    changed = subject.grant(GRANT, Outcome(decide(200), grant=GRANT, target=target()), 3500)
+    changed = subject.grant(GRANT, Outcome(decide(200), target=target()), 3500)
     assert (subject.state, subject.failures, subject.refresh_at) == (row, 0, 3500)
     assert told(subject.cause) is None
     assert (changed.old, changed.state, changed.binding, changed.expires_at) == (state, OK, BINDING, 4600)
@@ -281,7 +281,7 @@ def granted(*rows: str, keepalive: KeepAlive | None = None, transport: Transport
     session.flow = flow(target(transport=transport))
     session.answer = parse_response("\r\n".join(["SIP/2.0 200 OK", *rows, "", ""]))
     subject.failures = 3
-    subject.grant(GRANT, Outcome(decide(200), grant=GRANT, target=target()), 3500)
+    subject.grant(GRANT, Outcome(decide(200), target=target()), 3500)
     return subject
 
 
@@ -317,12 +317,12 @@ def test_OUTB_16_failures_are_forgotten_once_the_flow_is_proven() -> None:
     subject.prove()
     assert (told(subject.failures), told(subject.proven)) == (0, True)
     subject.state = REFRESHING
-    subject.grant(GRANT, Outcome(decide(200), grant=GRANT, target=target()), 3500)
+    subject.grant(GRANT, Outcome(decide(200), target=target()), 3500)
     assert subject.proven
     subject.lose()
     assert (subject.flow, subject.upkeep) == (None, None)
     subject.state = REFRESHING
-    subject.grant(GRANT, Outcome(decide(200), grant=GRANT, target=target()), 3500)
+    subject.grant(GRANT, Outcome(decide(200), target=target()), 3500)
     assert not subject.proven
 
 

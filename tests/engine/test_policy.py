@@ -7,8 +7,8 @@ import pickle
 import pytest
 
 from aiosipreg import ConfigError
-from aiosipreg.engine.algorithms import ALGORITHMS, TRUNCATED
-from aiosipreg.engine.policy import DigestPolicy, Qop
+from aiosipreg.engine.algorithms import ALGORITHMS, TRUNCATED, Qop
+from aiosipreg.engine.policy import DigestPolicy
 
 
 @pytest.mark.parametrize("minimum", ["", "SHA-1", "MD5-sess"])
