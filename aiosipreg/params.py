@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from inspect import iscoroutinefunction
 from itertools import combinations
+from operator import attrgetter
 from typing import Any, Self, TypeAlias
 
 from aiosipreg.auth import AuthInfo, AuthProvider
@@ -220,41 +221,32 @@ SETTABLE = tuple(entry.name for entry in fields(ProxyParams) if entry.init)
 """The fields that a draft can change."""
 
 
+_DEFAULTS = {entry.name: entry.default for entry in fields(ProxyParams) if entry.init and entry.default is not MISSING}
+_values = attrgetter(*_DEFAULTS)
+
+
 def _checked(params: ProxyParams) -> dict[str, object]:
-    """Every field of ``params`` in its final form."""
-    given = read_identity("identity", params.identity)
-    aor = bare(given)
-    if params.server is None:
-        # Then the identity says where to register: its host, and a port or transport that were written there.
-        server = given.replace(params={name: text for name, text in given.params.items() if name == "transport"})
-    elif isinstance(params.server, str | SipUri):
-        server = _server(str(params.server))
-    else:
-        raise ConfigError("server", params.server, "a sip or sips URI")
-    registrar = _registrar("server", server, aor, "identity")
-    _check_scalars(params)
-    auth = auth_source("auth", params.auth)
-    further = _further(params, aor)
-    return {
-        "aor": aor,
-        "registrar": registrar,
-        "sender": _sender(params, aor),
-        "registered_by": None if params.registered_by is None else str(params.registered_by),
-        "identity": str(params.identity),
-        "server": None if params.server is None else str(params.server),
-        "backup_servers": _backups(params.backup_servers, registrar),
-        "auth": auth or None,
-        "routes": _routes("routes", params.routes, registrar, loose=params.loose_routing),
-        "outbound_proxies": _outbound_proxies(params, registrar),
-        "extra_contacts": tuple(str(entry) for entry in further),
-        "further_contacts": further,
-        "contact_params": read_contact_params(params.contact_params),
-        "contact_uri_params": read_contact_uri_params(params.contact_uri_params),
-        "headers": tuple(read_header(entry) for entry in read_items("headers", params.headers)),
-        "supported": read_tags(params.supported),
-        "redirect_hosts": _hosts("redirect_hosts", params.redirect_hosts),
-        "path_hosts": _hosts("path_hosts", params.path_hosts),
-    }
+    """Every field of ``params`` that is not left at its default, in its final form, and what follows from them."""
+    # An application makes a hundred thousand of them, which leave nearly everything as it is.
+    values = zip(_DEFAULTS, _values(params), _DEFAULTS.values(), strict=True)
+    given = {name: value for name, value, default in values if value is not default}
+    identity = read_identity("identity", params.identity)
+    aor = bare(identity)
+    registrar = _registrar("server", _server(params.server, identity), aor, "identity")
+    final: dict[str, object] = {name: _READERS[name](name, value) for name, value in given.items() if name in _READERS}
+    final |= {"identity": str(params.identity), "aor": aor, "registrar": registrar, "sender": aor}
+    final["further_contacts"] = further = _further(params, aor) if "extra_contacts" in given else ()
+    if "extra_contacts" in given:
+        final["extra_contacts"] = tuple(str(entry) for entry in further)
+    if "registered_by" in given:
+        final["sender"] = _sender(params)
+    if "backup_servers" in given:
+        final["backup_servers"] = _backups(params.backup_servers, registrar)
+    if "routes" in given:
+        final["routes"] = _routes("routes", params.routes, registrar, loose=params.loose_routing)
+    if "outbound_proxies" in given or "outbound" in given:
+        final["outbound_proxies"] = _outbound_proxies(params, registrar)
+    return final
 
 
 def _further(params: ProxyParams, aor: SipUri) -> tuple[NameAddr, ...]:
@@ -287,8 +279,17 @@ def _registrar(name: str, uri: SipUri, model: SipUri, model_name: str) -> SipUri
     return uri if uri.user is None and not uri.headers else uri.replace(user=None, password=None, headers={})
 
 
+def _server(value: object, identity: SipUri) -> SipUri:
+    if value is None:
+        # Then the identity says where to register: its host, and a port or transport that were written there.
+        return identity.replace(params={name: text for name, text in identity.params.items() if name == "transport"})
+    if isinstance(value, str | SipUri):
+        return _common_server(str(value))
+    raise ConfigError("server", value, "a sip or sips URI")
+
+
 @lru_cache(1024)
-def _server(text: str) -> SipUri:
+def _common_server(text: str) -> SipUri:
     """The server, which thousands of accounts have in common: read once, and kept once."""
     return read_uri("server", text)
 
@@ -314,38 +315,71 @@ def _outbound_proxies(params: ProxyParams, registrar: SipUri) -> tuple[str, ...]
     return proxies
 
 
-_SWITCHES = (
-    "register", "loose_routing", "outbound", "unregister_at_stop", "strict_binding", "retry_403", "udp_only", "compact"
-)  # fmt: skip
-_KINDS = {"nat": NatMode, "lifetime_in": ExpiresIn, "redirect": Redirect, **dict.fromkeys(_SWITCHES, bool)}
-
-
-def _check_scalars(params: ProxyParams) -> None:
-    expires = params.expires
-    if isinstance(expires, bool) or not isinstance(expires, int) or not 1 <= expires <= LONGEST_EXPIRES:
-        raise ConfigError("expires", expires, "a whole number of seconds, 1 to 4294967295")
-    if params.tls is not None and not isinstance(params.tls, TlsParams):
-        raise ConfigError("tls", params.tls, "a TlsParams")
-    for name in ("realm", "depends_on", "ref_key", "id", "instance_id"):
-        if getattr(params, name) is not None:
-            read_text(name, getattr(params, name))
-    if params.instance_id is not None and not re.fullmatch(r"urn:[^\s<>\"]+", params.instance_id):
-        raise ConfigError("instance_id", params.instance_id, 'a URN such as "urn:uuid:..."')
-    for name, kind in _KINDS.items():
-        if not isinstance(getattr(params, name), kind):
-            raise ConfigError(name, getattr(params, name), f"a {kind.__name__}")
-    _check_window(params.refresh_window)
-
-
-def _check_window(window: tuple[float, float] | None) -> None:
-    if window is not None and shares("refresh_window", window)[1] == 1:
-        raise ConfigError("refresh_window", window, "two shares with 0 < low <= high < 1")
-
-
-def _sender(params: ProxyParams, aor: SipUri) -> SipUri:
-    if params.registered_by is None:
-        return aor
+def _sender(params: ProxyParams) -> SipUri:
     if params.instance_id is not None:
         # REG-32: whoever registers for somebody else is not that device.
         raise ConfigError("instance_id", params.instance_id, "None together with registered_by")
     return bare(read_identity("registered_by", params.registered_by))
+
+
+def _expires(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LONGEST_EXPIRES:
+        raise ConfigError(name, value, "a whole number of seconds, 1 to 4294967295")
+    return value
+
+
+def _instance_id(name: str, value: object) -> str:
+    if not re.fullmatch(r"urn:[^\s<>\"]+", text := read_text(name, value)):
+        raise ConfigError(name, value, 'a URN such as "urn:uuid:..."')
+    return text
+
+
+def _tls(name: str, value: object) -> TlsParams:
+    if not isinstance(value, TlsParams):
+        raise ConfigError(name, value, "a TlsParams")
+    return value
+
+
+def _window(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    if shares(name, value)[1] == 1:
+        raise ConfigError(name, value, "two shares with 0 < low <= high < 1")
+    return value
+
+
+def _headers(name: str, value: Iterable[object]) -> tuple[tuple[str, str], ...]:
+    return tuple(read_header(entry) for entry in read_items(name, value))
+
+
+_KINDS = {"nat": NatMode, "lifetime_in": ExpiresIn, "redirect": Redirect} | dict.fromkeys(
+    (
+        "register", "loose_routing", "outbound", "unregister_at_stop", "strict_binding", "retry_403", "udp_only",
+        "compact",
+    ),
+    bool,
+)  # fmt: skip
+
+
+def _kind(name: str, value: object) -> object:
+    kind = _KINDS[name]
+    if not isinstance(value, kind):
+        raise ConfigError(name, value, f"a {kind.__name__}")
+    return value
+
+
+_READERS: dict[str, Callable[[str, Any], object]] = {
+    **dict.fromkeys(("realm", "depends_on", "ref_key", "id"), read_text),
+    **dict.fromkeys(("redirect_hosts", "path_hosts"), _hosts),
+    **dict.fromkeys(_KINDS, _kind),
+    "auth": lambda name, value: auth_source(name, value) or None,
+    "contact_params": lambda _, value: read_contact_params(value),
+    "contact_uri_params": lambda _, value: read_contact_uri_params(value),
+    "expires": _expires,
+    "headers": _headers,
+    "instance_id": _instance_id,
+    "refresh_window": _window,
+    "registered_by": lambda _, value: str(value),
+    "server": lambda _, value: str(value),
+    "supported": lambda _, value: read_tags(value),
+    "tls": _tls,
+}
+"""How a field is read that stands for itself; those that have to fit to others are seen to by `_checked`."""

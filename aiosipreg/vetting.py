@@ -49,23 +49,29 @@ def read_uri(name: str, value: object) -> SipUri:
     if not isinstance(value, str | SipUri):
         raise ConfigError(name, value, "a sip or sips URI")
     text = str(value)
-    prefix = "" if text.lstrip().lower().startswith(("sip:", "sips:")) else "sip:"
-    shown = hide_password(prefix + text).removeprefix(prefix)
+    # Whatever is wrong with it, a password in it is not shown.
+    whole = text if text.lstrip().lower().startswith(("sip:", "sips:")) else f"sip:{text}"
     try:
-        uri = SipUri.parse(check_text(name, prefix + text))
+        uri = SipUri.parse(check_text(name, whole))
     except (ParseError, ConfigError) as error:
-        raise ConfigError(name, shown, f"a sip or sips URI: {error.expected}") from None
+        raise ConfigError(name, _shown(text, whole), f"a sip or sips URI: {error.expected}") from None
     if uri.password is not None:
-        raise ConfigError(name, shown, "a URI without password, which belongs into an AuthInfo")
-    if uri.secure and (uri.params.get("transport") or "").lower() == "udp":
-        raise ConfigError(name, shown, "a sips URI without transport=udp: sips needs TLS")
-    if _is_multicast(uri.host) or _is_multicast(uri.params.get("maddr") or ""):
-        raise ConfigError(name, shown, "a server of its own: registration by multicast is not built")
-    return uri
+        expected = "a URI without password, which belongs into an AuthInfo"
+    elif uri.secure and (uri.params.get("transport") or "").lower() == "udp":
+        expected = "a sips URI without transport=udp: sips needs TLS"
+    elif _is_multicast(uri.host) or _is_multicast(uri.params.get("maddr") or ""):
+        expected = "a server of its own: registration by multicast is not built"
+    else:
+        return uri
+    raise ConfigError(name, _shown(text, whole), expected)
+
+
+def _shown(text: str, whole: str) -> str:
+    return hide_password(whole).removeprefix(whole.removesuffix(text))
 
 
 def _is_multicast(host: str) -> bool:
-    address = parse_ip(host)
+    address = parse_ip(host) if host else None
     return address is not None and ipaddress.ip_address(address).is_multicast
 
 

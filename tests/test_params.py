@@ -685,3 +685,12 @@ def test_the_server_that_accounts_have_in_common_is_kept_once() -> None:
 @pytest.mark.parametrize("value", [[], b"sip:reg.example.org"])
 def test_a_server_that_is_no_text_is_refused(value: Any) -> None:
     assert_refused({"identity": "sip:toto@example.org", "server": value}, "server", value, "a sip or sips URI")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["backup_servers", "routes", "outbound_proxies", "extra_contacts", "headers", "supported", "redirect_hosts",
+     "path_hosts"],
+)  # fmt: skip
+def test_an_empty_list_is_an_empty_tuple(name: str) -> None:
+    assert getattr(ProxyParams("sip:toto@example.org", **{name: []}), name) == ()
