@@ -693,4 +693,5 @@ def test_a_server_that_is_no_text_is_refused(value: Any) -> None:
      "path_hosts"],
 )  # fmt: skip
 def test_an_empty_list_is_an_empty_tuple(name: str) -> None:
-    assert getattr(ProxyParams("sip:toto@example.org", **{name: []}), name) == ()
+    given: dict[str, Any] = {name: []}
+    assert getattr(ProxyParams("sip:toto@example.org", **given), name) == ()
