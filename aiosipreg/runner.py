@@ -150,7 +150,8 @@ class Runner(Generic[M]):
         self._host.wake(self, None)
         self._expect(None, now)
         self._sent_on = None
-        self._use(None)
+        if self._used:
+            self._use(None)
         self._maintain(None)
 
     async def run(self, inquiry: Coroutine[None, None, Answer]) -> None:

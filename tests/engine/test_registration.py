@@ -634,6 +634,7 @@ def test_credentials_that_were_taken_away_answer_nothing_any_more() -> None:
     driver.enter(Registration.credentials_removed)
     assert (driver.state, len(driver.requests), driver.questions[Ask]) == (OK, 2, 1)
     driver.refresh()
+    driver.challenged()
     assert driver.questions[Ask] == 2
 
 
