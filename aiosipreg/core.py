@@ -19,7 +19,7 @@ from aiosipreg.engine.timers import RetryPolicy, SipTimers
 from aiosipreg.errors import ConfigError, CoreClosedError
 from aiosipreg.hub import Hub
 from aiosipreg.keeping import Keeper
-from aiosipreg.leaving import SETTLED, withdraw
+from aiosipreg.leaving import SETTLED, Departures
 from aiosipreg.net.stats import Stats
 from aiosipreg.params import ProxyParams, auth_source
 from aiosipreg.proxy import ProxyConfig
@@ -114,6 +114,7 @@ class Core:
         self._proxies: dict[str, ProxyConfig] = {}
         self._users = Users()
         self._dependents = Dependents()
+        self._departures = Departures(self._dependents)
         self._default: ProxyConfig | None = None
         self._broadcast = Broadcast()
         self._reachable = True
@@ -211,7 +212,7 @@ class Core:
         if self._proxies.get(proxy.id) is not proxy:
             return
         try:
-            await withdraw((proxy,), self._dependents, self._shutdown_timeout)
+            await self._departures.withdraw((proxy,), self._shutdown_timeout)
         finally:
             self._keeper.drop(*proxy._flows.machines)
             for orphan in self._forget(proxy):
@@ -221,7 +222,7 @@ class Core:
         """Remove all accounts, see `remove_proxy_config`."""
         proxies = self.proxy_configs
         try:
-            await withdraw(proxies, self._dependents, self._shutdown_timeout)
+            await self._departures.withdraw(proxies, self._shutdown_timeout)
         finally:
             for proxy in proxies:
                 self._keeper.drop(*proxy._flows.machines)
@@ -277,12 +278,12 @@ class Core:
     def remove_auth_info(self, info: AuthInfo) -> None:
         """Take credentials away; an entry that is not there is no error."""
         if self._keyring.remove(info):
-            self._enter_all(_forget_secrets)
+            self._enter_all(Registration.credentials_removed)
 
     def clear_auth_infos(self) -> None:
         """Take all credentials away."""
         self._keyring.clear()
-        self._enter_all(_forget_secrets)
+        self._enter_all(Registration.credentials_removed)
 
     # What is seen from outside.
 
@@ -324,13 +325,15 @@ class Core:
         )  # fmt: skip
 
     def _publish(self, proxy: ProxyConfig) -> None:
-        """Tell the readers, the store and those that depend on the account."""
+        """Tell the readers, the store, those that depend on the account and who waits for it to be gone."""
         if self._broadcast.readers and (event := proxy.last_event) is not None:
             self._broadcast.publish(event)
         if self._keeper.stores:
             self._keeper.touch(proxy)
         if self._dependents.followers:
             self._dependents.follow(proxy)
+        if self._departures.awaited:
+            self._departures.follow(proxy)
 
     # How it is done.
 
@@ -351,7 +354,7 @@ class Core:
             try:
                 await self._stopping.wait()
                 leaving = [proxy for proxy in self.proxy_configs if proxy.params.unregister_at_stop]
-                await withdraw(leaving, self._dependents, self._stop_timeout)
+                await self._departures.withdraw(leaving, self._stop_timeout)
             finally:
                 # Within the group: it ends when its last task has ended, and these are what keeps tasks busy.
                 self._stopping.set()
@@ -392,9 +395,3 @@ class Core:
         if self._hub is None or self._stopping.is_set():
             raise CoreClosedError("the core does not run: use `async with Core()`, or start it")
         return self._hub
-
-
-def _forget_secrets(machine: Registration, _now: float) -> list[Effect]:
-    # What was taken away answers no more challenges; nobody is woken, for there is nothing new to try.
-    machine.session.authenticator.forget()
-    return []

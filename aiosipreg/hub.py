@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.timers import RetryPolicy, SipTimers
     from aiosipreg.net.handler import MessageHandler
     from aiosipreg.net.stats import Stats
-    from aiosipreg.ports import Carrier, Expectant, Timed
+    from aiosipreg.ports import Carrier, Expectant
     from aiosipreg.settings import DnsParams, TlsParams, TransportParams
     from aiosipreg.wire import Request, SipUri
 
@@ -104,7 +104,7 @@ class Hub:
         self._usual = tuple(each for each in self._carriers if not each.websocket)
         self._usual_names = [each.value for each in self._usual]
         self._resolver = Resolver(dns, random=random, stats=self.stats)
-        self._timetable: Timetable[Timed] = Timetable(loop, lambda item: item.due())
+        self._timetable = Timetable(loop)
         # Who is to be called at which time instead of any earlier wish.
         self.wake: Callable[[Expectant, float | None], None] = self._timetable.set
         self._keepalives = KeepAlives(keepalive, self._carriers, self._timetable, random)

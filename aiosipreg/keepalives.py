@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.keepalive import Agreement, KeepAlive, Signal, Upkeep
     from aiosipreg.engine.targets import Transport
-    from aiosipreg.ports import Alarm, Carrier, Expectant
+    from aiosipreg.ports import Carrier, Expectant
+    from aiosipreg.timetable import Entry, Timetable
 
     Address: TypeAlias = tuple[str, int]
 
@@ -35,16 +36,16 @@ class KeepAlives:
     Args:
         settings: What the application wants.
         carriers: What the flows go by.
-        alarm: Calls a flow when something is due on it.
+        timetable: Calls a flow when something is due on it.
         random: Secure randomness.
     """
 
     def __init__(
-        self, settings: KeepAlive, carriers: Mapping[Transport, Carrier], alarm: Alarm, random: Random
+        self, settings: KeepAlive, carriers: Mapping[Transport, Carrier], timetable: Timetable, random: Random
     ) -> None:
         self._settings = settings
         self._carriers = carriers
-        self._alarm = alarm
+        self._timetable = timetable
         self._random = random
         self._kept: dict[int | Address, _Kept] = {}
         self._of: dict[Expectant, _Kept] = {}
@@ -94,7 +95,7 @@ class KeepAlives:
 
     def _drop(self, kept: _Kept) -> None:
         self._kept.pop(kept.key, None)
-        self._alarm.set(kept, None)
+        self._timetable.set(kept, None)
         for runner in kept.users:
             self._of.pop(runner, None)
 
@@ -110,7 +111,7 @@ class KeepAlives:
 
     def expect(self, kept: _Kept) -> None:
         """Have the flow called when its time has come."""
-        self._alarm.set(kept, kept.pinger.deadline)
+        self._timetable.set(kept, kept.pinger.deadline)
 
     def failed(self, kept: _Kept, cause: str) -> None:
         """A flow has failed (KA-6, KA-11): all its users need another one."""
@@ -129,6 +130,8 @@ class _Kept:
     def __init__(self, key: int | Address, flow: Flow, owner: KeepAlives) -> None:
         self.key = key
         self.flow = flow
+        self.wanted_at: float | None = None
+        self.entry: Entry | None = None
         self.pinger = owner.pinger(flow)
         self.users: dict[Expectant, Upkeep] = {}
         self._owner = owner

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.pacing import Pacing
     from aiosipreg.engine.targets import Target
-    from aiosipreg.ports import Alarm, Expectant
+    from aiosipreg.ports import Expectant
+    from aiosipreg.timetable import Entry, Timetable
 
 __all__ = ["Lanes"]
 
@@ -24,13 +25,13 @@ class Lanes:
 
     Args:
         pacing: The pace, ``None`` for that at which answers come.
-        alarm: Calls a lane when the next attempt may begin.
+        timetable: Calls a lane when the next attempt may begin.
         random: Gives the order.
     """
 
-    def __init__(self, pacing: Pacing | None, alarm: Alarm, random: Random) -> None:
+    def __init__(self, pacing: Pacing | None, timetable: Timetable, random: Random) -> None:
         self._pacing = pacing
-        self._alarm = alarm
+        self._timetable = timetable
         self._random = random
         self._lanes: dict[Target, _Lane] = {}
         self._lane_of: dict[Expectant, Target] = {}
@@ -45,7 +46,7 @@ class Lanes:
         lane = self._lanes.get(target)
         if lane is None:
             self._tidy(now)
-            lane = self._lanes[target] = _Lane(Pacer(self._pacing, self._random), self._alarm)
+            lane = self._lanes[target] = _Lane(Pacer(self._pacing, self._random), self._timetable)
         self._lane_of[runner] = target
         return lane.ask(runner, now)
 
@@ -65,19 +66,21 @@ class Lanes:
 class _Lane:
     """The way to one target."""
 
-    def __init__(self, pacer: Pacer[Expectant], alarm: Alarm) -> None:
+    def __init__(self, pacer: Pacer[Expectant], timetable: Timetable) -> None:
         self._pacer = pacer
-        self._alarm = alarm
+        self._timetable = timetable
+        self.wanted_at: float | None = None
+        self.entry: Entry | None = None
 
     def ask(self, runner: Expectant, now: float) -> bool:
         admitted = self._pacer.ask(runner, now, renews=runner.session.bound is not None)
-        self._alarm.set(self, self._pacer.deadline)
+        self._timetable.set(self, self._pacer.deadline)
         return admitted
 
     def forget(self, runner: Expectant, now: float) -> bool:
         """Give the runner's place to the next one; return whether the lane is empty."""
         self._pacer.forget(runner)
-        self._alarm.set(self, self._pacer.deadline)
+        self._timetable.set(self, self._pacer.deadline)
         return self.idle(now)
 
     def idle(self, now: float) -> bool:
@@ -87,6 +90,6 @@ class _Lane:
     def due(self) -> None:
         now = asyncio.get_running_loop().time()
         admitted = self._pacer.due(now)
-        self._alarm.set(self, self._pacer.deadline)
+        self._timetable.set(self, self._pacer.deadline)
         for runner in admitted:
             runner.admitted()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from contextlib import suppress
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Final
 
-from aiosipreg.errors import CoreClosedError
 from aiosipreg.states import RegistrationState
 
 if TYPE_CHECKING:
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from aiosipreg.dependents import Dependents
     from aiosipreg.proxy import ProxyConfig
 
-__all__ = ["SETTLED", "withdraw"]
+__all__ = ["SETTLED", "Departures"]
 
 logger = logging.getLogger("aiosipreg.core")
 
@@ -31,50 +29,72 @@ _LONGEST_REMOVAL: Final = 32.0
 _MOST_AT_ONCE: Final = 200
 
 
-async def withdraw(leaving: Collection[ProxyConfig], dependents: Dependents, timeout: float) -> None:
-    """Remove these bindings, 200 at once from each server; returns when all are decided, at the latest in ``timeout``.
+class Departures:
+    """How the accounts of a core leave.
 
-    What could not begin by then is left as it is.
+    Args:
+        dependents: Who leaves follows nobody any more.
+
+    Attributes:
+        awaited: Who waits until nothing of an account is under way; a future and not an event for each, which nobody
+            would read.
     """
-    ends_at = asyncio.get_running_loop().time() + timeout
-    queues: dict[Hashable, deque[ProxyConfig]] = {}
-    for proxy in leaving:
-        proxy._leave()
-        dependents.leave(proxy)
-        if proxy.state is RegistrationState.PROGRESS:
-            # Most of these wait for their turn to register (OVL-8) and need no removal; it must not come meanwhile.
-            _begin(proxy, timeout)
-        queues.setdefault(_server(proxy), deque()).append(proxy)
-    work = [
-        asyncio.ensure_future(_withdraw_in_turn(queue, ends_at))
-        for queue in queues.values()
-        for _ in range(min(_MOST_AT_ONCE, len(queue)))
-    ]
-    if work:
-        try:
-            await asyncio.wait(work, timeout=timeout + 1)
-        finally:
-            for task in work:
-                task.cancel()
-    left = sum(map(len, queues.values()))
-    if left:
-        logger.warning("%d accounts were not unregistered within %g s; their bindings run out", left, timeout)
 
+    def __init__(self, dependents: Dependents) -> None:
+        self._dependents = dependents
+        self.awaited: dict[ProxyConfig, list[asyncio.Future[None]]] = {}
 
-async def _withdraw_in_turn(queue: deque[ProxyConfig], ends_at: float) -> None:
-    """Remove one binding after the other until none or no time is left; one is tried in any case."""
-    now = asyncio.get_running_loop().time
-    while queue:
-        proxy = queue.popleft()
-        _begin(proxy, ends_at - now())
-        if proxy.state not in SETTLED:
-            # By now somebody else may have removed the account.
-            with suppress(CoreClosedError):
-                await proxy.wait_for(*SETTLED)
-        if now() >= ends_at:
-            return
-        # Those that need no answer must not keep the event loop to themselves.
-        await asyncio.sleep(0)
+    def follow(self, proxy: ProxyConfig) -> None:
+        """The state of an account changed."""
+        if proxy.state in SETTLED:
+            for future in self.awaited.pop(proxy, ()):
+                if not future.done():
+                    future.set_result(None)
+
+    async def withdraw(self, leaving: Collection[ProxyConfig], timeout: float) -> None:
+        """Remove these bindings, 200 at once from each server; returns when all are decided, or after ``timeout``.
+
+        What could not begin by then is left as it is.
+        """
+        ends_at = asyncio.get_running_loop().time() + timeout
+        queues: defaultdict[Hashable, deque[ProxyConfig]] = defaultdict(deque)
+        for proxy in leaving:
+            proxy._leave()
+            self._dependents.leave(proxy)
+            if proxy.state is RegistrationState.PROGRESS:
+                # Most of these wait for their turn to register (OVL-8) and need no removal; it must not come meanwhile.
+                _begin(proxy, timeout)
+            queues[_server(proxy)].append(proxy)
+        work = [
+            asyncio.ensure_future(self._withdraw_in_turn(queue, ends_at))
+            for queue in queues.values()
+            for _ in range(min(_MOST_AT_ONCE, len(queue)))
+        ]
+        if work:
+            try:
+                await asyncio.wait(work, timeout=timeout + 1)
+            finally:
+                for task in work:
+                    task.cancel()
+        left = sum(map(len, queues.values()))
+        if left:
+            logger.warning("%d accounts were not unregistered within %g s; their bindings run out", left, timeout)
+
+    async def _withdraw_in_turn(self, queue: deque[ProxyConfig], ends_at: float) -> None:
+        """Remove one binding after the other until none or no time is left; one is tried in any case."""
+        loop = asyncio.get_running_loop()
+        while queue:
+            proxy = queue.popleft()
+            _begin(proxy, ends_at - loop.time())
+            if proxy.state not in SETTLED:
+                decided = loop.create_future()
+                self.awaited.setdefault(proxy, []).append(decided)
+                await decided
+            else:
+                # Those that need no answer must not keep the event loop to themselves.
+                await asyncio.sleep(0)
+            if loop.time() >= ends_at:
+                return
 
 
 def _begin(proxy: ProxyConfig, seconds: float) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from aiosipreg.timetable import Timed
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine, Sequence
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Account",
-    "Alarm",
     "Applicant",
     "Carrier",
     "Expectant",
@@ -44,7 +45,6 @@ __all__ = [
     "NoTransport",
     "Owner",
     "Records",
-    "Timed",
 ]
 
 
@@ -92,21 +92,7 @@ class Carrier(Protocol):
         """Close everything; idempotent."""
 
 
-class Timed(Protocol):
-    """What is called when its time has come."""
-
-    def due(self) -> None:
-        """It has."""
-
-
-class Alarm(Protocol):
-    """Calls things in time."""
-
-    def set(self, item: Timed, at: float | None, /) -> None:
-        """Have ``item.due()`` called at that time instead of any earlier wish; ``None`` for not at all."""
-
-
-class Expectant(Protocol):
+class Expectant(Timed, Protocol):
     """Who waits for answers and deadlines."""
 
     @property
@@ -118,9 +104,6 @@ class Expectant(Protocol):
     def session(self) -> Session:
         """Call-ID and CSeq, to tell answers to us from others."""
         ...
-
-    def due(self) -> None:
-        """The deadline has come."""
 
     def received(self, response: Response) -> None:
         """An answer came."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.session import Session
     from aiosipreg.ports import Account, Host
     from aiosipreg.settings import TlsParams
+    from aiosipreg.timetable import Entry
     from aiosipreg.wire import Response
 
 __all__ = ["Runner"]
@@ -57,15 +58,19 @@ class Runner(Generic[M]):
 
     Attributes:
         machine: What is driven.
+        entry: Where its deadline stands in the timetable.
+        wanted_at: The deadline.
     """
 
     __slots__ = (
         "_account", "_branch", "_host", "_insists", "_question", "_queued", "_sent_on", "_tls", "_upkeep", "_used",
-        "machine",
+        "entry", "machine", "wanted_at",
     )  # fmt: skip
 
     def __init__(self, machine: M, account: Account[M], host: Host) -> None:
         self.machine = machine
+        self.wanted_at: float | None = None
+        self.entry: Entry | None = None
         self._account = account
         self._host = host
         self._branch: str | None = None
@@ -145,7 +150,8 @@ class Runner(Generic[M]):
         self._host.wake(self, None)
         self._expect(None, now)
         self._sent_on = None
-        self._use(None)
+        if self._used:
+            self._use(None)
         self._maintain(None)
 
     async def run(self, inquiry: Coroutine[None, None, Answer]) -> None:

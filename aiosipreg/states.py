@@ -30,6 +30,9 @@ class RegistrationState(enum.Enum):
     FAILED = "Failed"
     """No valid binding, and the last attempt failed."""
 
+    # There is one of each; that of enum hashes the name anew each time, in Python.
+    __hash__ = object.__hash__
+
     def __str__(self) -> str:
         return self.value
 
@@ -121,6 +124,8 @@ class Reason(enum.Enum):
     """Requests to us come through a proxy that the settings do not name."""
     INTERNAL = "internal"
     """An error in this package; its log shows it."""
+
+    __hash__ = object.__hash__
 
     def __str__(self) -> str:
         return self.value

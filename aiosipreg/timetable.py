@@ -1,7 +1,8 @@
 """One timer for all accounts (floor 3): a heap of deadlines and a single handle of the event loop.
 
 A handle per account costs microseconds and memory for each message, and most deadlines move before they come. Here a
-deadline that moves later leaves its entry where it is; the entry is looked at when it comes up.
+deadline that moves later leaves its entry where it is; the entry is looked at when it comes up. What an item wants and
+which entry is its own stands in the item itself: two dictionaries of all accounts would cost more than the rest.
 """
 
 from __future__ import annotations
@@ -10,57 +11,66 @@ import heapq
 import itertools
 import logging
 import math
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
-__all__ = ["Timetable"]
+__all__ = ["Entry", "Timed", "Timetable"]
 
 logger = logging.getLogger("aiosipreg.timetable")
 
 # The clock of uvloop counts milliseconds and its timers are rounded to them: what is due within one would be called,
 # found too early and called again, hundreds of times.
 _TICK: Final = 0.001
+_ROOM: Final = 64
 
-Item = TypeVar("Item")
+Entry: TypeAlias = "tuple[float, int, Timed]"
+"""When something is due, the order of the wish, and what is due."""
 
-_ROOM = 64
+
+class Timed(Protocol):
+    """What is called when its time has come.
+
+    Attributes:
+        wanted_at: When that is, ``None`` for never: at first, and after the call.
+        entry: Its entry in the timetable, ``None`` without one. Both are the timetable's own.
+    """
+
+    wanted_at: float | None
+    entry: Entry | None
+
+    def due(self) -> None:
+        """Its time has come."""
 
 
-class Timetable(Generic[Item]):
-    """Calls ``due(item)`` when an item's time has come."""
+class Timetable:
+    """Calls ``item.due()`` when an item's time has come."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, due: Callable[[Item], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._due = due
-        self._heap: list[tuple[float, int, Item]] = []
-        self._wanted: dict[Item, float] = {}
-        # Where the entry that counts stands in the heap, if that is not where it is wanted.
-        self._queued: dict[Item, float] = {}
+        self._heap: list[Entry] = []
+        # How many entries are nobody's any more.
+        self._stale = 0
         self._order = itertools.count()
         # Kept beside the handle: that of uvloop does not know its time when it is due at once.
         self._armed_for = math.inf
         self._handle: asyncio.TimerHandle | None = None
 
-    def set(self, item: Item, at: float | None) -> None:
+    def set(self, item: Timed, at: float | None) -> None:
         """Have ``item`` called at that time of the loop instead of any earlier wish; ``None`` for not at all."""
-        if at is None:
-            self._wanted.pop(item, None)
-            self._queued.pop(item, None)
+        item.wanted_at = at
+        entry = item.entry
+        if entry is not None:
+            if at is not None and at >= entry[0]:
+                return
+            item.entry = None
+            self._stale += 1
             self._trim()
-            return
-        queued = self._queued.get(item, self._wanted.get(item, math.inf))
-        self._wanted[item] = at
-        if at < queued:
+        if at is not None:
             self._push(item, at)
             if at < self._armed_for:
                 self._arm()
-        elif at > queued:
-            self._queued[item] = queued
-        else:
-            self._queued.pop(item, None)
 
     def close(self) -> None:
         """Forget everything."""
@@ -68,21 +78,21 @@ class Timetable(Generic[Item]):
             self._handle.cancel()
             self._handle = None
         self._armed_for = math.inf
+        for _, _, item in self._heap:
+            item.wanted_at = item.entry = None
         self._heap.clear()
-        self._wanted.clear()
-        self._queued.clear()
+        self._stale = 0
 
-    def _push(self, item: Item, at: float) -> None:
-        self._queued.pop(item, None)
-        heapq.heappush(self._heap, (at, next(self._order), item))
-        self._trim()
+    def _push(self, item: Timed, at: float) -> None:
+        item.entry = (at, next(self._order), item)
+        heapq.heappush(self._heap, item.entry)
 
     def _trim(self) -> None:
-        # Entries that count no more keep their items alive, and may not come up for hours.
-        if len(self._heap) > _ROOM + 2 * len(self._wanted):
-            places = [(self._queued.get(item, at), item) for item, at in self._wanted.items()]
-            self._heap = [(at, next(self._order), item) for at, item in places if at < math.inf]
+        # Entries that are nobody's keep their items alive, and may not come up for hours.
+        if 2 * self._stale > _ROOM + len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].entry is entry]
             heapq.heapify(self._heap)
+            self._stale = 0
 
     def _arm(self) -> None:
         if self._handle is not None:
@@ -97,14 +107,14 @@ class Timetable(Generic[Item]):
         now = self._loop.time()
         due = []
         while self._heap and self._heap[0][0] <= now:
-            at, _, item = heapq.heappop(self._heap)
-            wanted = self._wanted.get(item)
-            if wanted is None or self._queued.get(item, wanted) != at:
-                continue
-            if wanted > now:
-                self._push(item, wanted)
+            entry = heapq.heappop(self._heap)
+            item = entry[2]
+            if item.entry is not entry:
+                self._stale -= 1
+            elif item.wanted_at is not None and item.wanted_at > now:
+                self._push(item, item.wanted_at)
             else:
-                self._queued[item] = math.inf
+                item.entry = None
                 due.append(item)
         if self._heap:
             self._arm()
@@ -112,13 +122,13 @@ class Timetable(Generic[Item]):
         # event loop, so that it cannot hold up everybody else.
         for item in due:
             # Whoever was called before may have changed what this one wants.
-            if self._queued.get(item) == math.inf:
-                del self._wanted[item], self._queued[item]
+            if item.entry is None and item.wanted_at is not None:
+                item.wanted_at = None
                 self._call(item)
 
-    def _call(self, item: Item) -> None:
+    def _call(self, item: Timed) -> None:
         try:
-            self._due(item)
+            item.due()
         except Exception:
             # ROB-8: the timers of all others must go on.
             logger.exception("a timer failed")

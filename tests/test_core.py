@@ -624,7 +624,7 @@ class TestAccounts:
             # At most what the timetable has room for until it is tidied up.
             assert len([one for one in gone if one() is not None]) < 70
             assert (len(hub._table), len(hub._lanes), hub._lanes._lane_of, core._dependents.followers) == (0, 0, {}, {})
-            assert (hub._timetable._wanted, hub._timetable._queued) == ({}, {})
+            assert [entry for entry in hub._timetable._heap if entry[2].entry is entry] == []
 
     async def test_several_may_ask_for_the_same(self, sip_registrar: Registrar) -> None:
         async with Core(auth=TOTO) as core:

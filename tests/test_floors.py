@@ -64,7 +64,7 @@ SIDEWAYS: dict[str, set[str]] = {
     "checks": {"errors"},
     "engine": {"params", "settings"},
     "params": {"settings", "vetting"},
-    "ports": {"credentials", "users"},
+    "ports": {"credentials", "timetable", "users"},
     "hub": {"keepalives", "lanes", "runner"},
     "roaming": {"hub", "runner"},
     "fetch": {"runner"},

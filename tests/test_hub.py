@@ -45,6 +45,8 @@ class Waiter:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+        self.wanted_at: float | None = None
+        self.entry: Any = None
         self.log: list[tuple[Any, ...]] = []
         self.wrong: str | None = None
         self.error: Exception | None = None

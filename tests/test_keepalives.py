@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from aiosipreg.engine.session import Session
-    from aiosipreg.ports import Carrier, Timed
+    from aiosipreg.ports import Carrier
     from aiosipreg.wire import Response
 
 pytestmark = pytest.mark.virtual_clock
@@ -42,6 +42,8 @@ class User:
         self.name = name
         self.session = cast("Session", self)
         self.world: World | None = None
+        self.wanted_at: float | None = None
+        self.entry: Any = None
 
     def due(self) -> None:
         raise AssertionError("the runner has nothing to do with these times")
@@ -77,7 +79,7 @@ class World:
         self.busy = False
         self.kept = asyncio.Event()
         self.loop = asyncio.get_running_loop()
-        self.timetable: Timetable[Timed] = Timetable(self.loop, lambda item: item.due())
+        self.timetable = Timetable(self.loop)
         carriers = {Transport.UDP: cast("Carrier", self), Transport.TCP: cast("Carrier", self)}
         self.subject = KeepAlives(settings, carriers, self.timetable, Random(1))
 

@@ -33,8 +33,7 @@ def now() -> float:
 
 
 def opened(pacing: Pacing | None) -> Lanes:
-    timetable: Timetable[Any] = Timetable(asyncio.get_running_loop(), lambda lane: lane.due())
-    return Lanes(pacing, timetable, random.Random(1))
+    return Lanes(pacing, Timetable(asyncio.get_running_loop()), random.Random(1))
 
 
 def admit(lanes: Lanes, runner: Runner, target: Target = HERE) -> bool:

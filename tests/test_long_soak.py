@@ -306,7 +306,7 @@ class Ledger(Watch):
         """Whether nothing will end what this account does, or not within ten minutes."""
         machine, question = runner.machine, runner._question
         cycle, deadline = machine._cycle, machine.deadline
-        if hub._timetable._wanted.get(runner) != deadline:
+        if runner.wanted_at != deadline:
             return True
         if cycle is None:
             return machine.state in (PROGRESS, REFRESHING) and deadline is None and not machine._held

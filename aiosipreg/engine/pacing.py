@@ -47,31 +47,28 @@ Item = TypeVar("Item")
 class _Crowd(Generic[Item]):
     """Those who wait; any of them may be the next."""
 
-    __slots__ = ("_items", "_places")
+    __slots__ = ("_places", "items")
 
     def __init__(self) -> None:
-        self._items: list[Item] = []
+        self.items: list[Item] = []
         self._places: dict[Item, int] = {}
 
-    def __len__(self) -> int:
-        return len(self._items)
-
     def add(self, item: Item) -> None:
-        self._places[item] = len(self._items)
-        self._items.append(item)
+        self._places[item] = len(self.items)
+        self.items.append(item)
 
     def discard(self, item: Item) -> None:
         if item in self._places:
             self._take(self._places[item])
 
     def draw(self, random: Random) -> Item:
-        return self._take(random.randrange(len(self._items)))
+        return self._take(random.randrange(len(self.items)))
 
     def _take(self, place: int) -> Item:
         # The last one moves into the gap, so that taking one out of 100 000 costs no more than out of ten.
-        item, last = self._items[place], self._items.pop()
+        item, last = self.items[place], self.items.pop()
         if last is not item:
-            self._items[place] = last
+            self.items[place] = last
             self._places[last] = place
         del self._places[item]
         return item
@@ -102,7 +99,7 @@ class Pacer(Generic[Item]):
     @property
     def deadline(self) -> float | None:
         """When `due` is wanted next; ``None`` when nobody waits, or only for answers."""
-        return self._next_at if self._waiting and len(self._flying) < self._in_flight else None
+        return self._next_at if len(self._flying) < self._in_flight and self._waiting else None
 
     def ask(self, item: Item, now: float, *, renews: bool = False) -> bool:
         """Whether an attempt may begin now; if not it waits, and `due` names it later.
@@ -113,30 +110,38 @@ class Pacer(Generic[Item]):
             renews: There is a binding that would run out.
         """
         self.forget(item)
+        if len(self._flying) < self._in_flight and self._next_at <= now and not self._waiting:
+            self._begin(item, now)
+            return True
         (self._renewals if renews else self._newcomers).add(item)
-        return self._waiting == 1 and item in self.due(now)
+        return False
 
     def forget(self, item: Item) -> None:
         """The attempt has its final answer, or is given up."""
-        self._flying.discard(item)
-        self._renewals.discard(item)
-        self._newcomers.discard(item)
+        if item in self._flying:
+            self._flying.remove(item)
+        else:
+            self._renewals.discard(item)
+            self._newcomers.discard(item)
 
     def due(self, now: float) -> list[Item]:
         """The attempts that may begin now."""
         admitted = []
-        while self._waiting and self._next_at <= now and len(self._flying) < self._in_flight:
-            item = (self._renewals or self._newcomers).draw(self._random)
-            self._flying.add(item)
+        while len(self._flying) < self._in_flight and self._next_at <= now and self._waiting:
+            item = (self._renewals if self._renewals.items else self._newcomers).draw(self._random)
+            self._begin(item, now)
             admitted.append(item)
-            # A late call does not make up for what was missed by more than one attempt.
-            self._next_at = max(self._next_at, now - self._interval) + self._interval
         return admitted
 
     def idle(self, now: float) -> bool:
         """Whether nothing is lost when this pacer is forgotten."""
-        return not self._waiting and not self._flying and self._next_at <= now
+        return not self._flying and not self._waiting and self._next_at <= now
 
     @property
-    def _waiting(self) -> int:
-        return len(self._renewals) + len(self._newcomers)
+    def _waiting(self) -> bool:
+        return bool(self._newcomers.items or self._renewals.items)
+
+    def _begin(self, item: Item, now: float) -> None:
+        self._flying.add(item)
+        # A late call does not make up for what was missed by more than one attempt.
+        self._next_at = max(self._next_at, now - self._interval) + self._interval

@@ -169,6 +169,11 @@ class Registration(Course):
         self.lease.failures = 0
         return self._renew(now)
 
+    def credentials_removed(self, _now: float) -> list[Effect]:
+        """Credentials were taken away: they answer no more challenges. There is nothing new to try."""
+        self.session.authenticator.forget()
+        return []
+
     def network(self, now: float, *, reachable: bool) -> list[Effect]:
         """The network went away, or came back (RSP-NET, F-17, F-39)."""
         if reachable is not self._held:

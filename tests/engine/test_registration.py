@@ -9,6 +9,7 @@ import pytest
 from aiosipreg.auth import AuthInfo
 from aiosipreg.engine.effects import Answered, Ask, Connect, Locate, Located
 from aiosipreg.engine.lease import Intent
+from aiosipreg.engine.registration import Registration
 from aiosipreg.engine.timers import RetryPolicy
 from aiosipreg.states import Reason, RegistrationState
 from tests.engine.driver import START, Driver, challenge, params, response_to, target
@@ -624,6 +625,17 @@ def test_F_38_credentials_do_not_repeat_another_failure() -> None:
     driver.credentials_changed()
     driver.final(480)
     assert driver.moves == ["F-01", "F-06"]
+
+
+def test_credentials_that_were_taken_away_answer_nothing_any_more() -> None:
+    driver = started()
+    driver.challenged()
+    driver.ok()
+    driver.enter(Registration.credentials_removed)
+    assert (driver.state, len(driver.requests), driver.questions[Ask]) == (OK, 2, 1)
+    driver.refresh()
+    driver.challenged()
+    assert driver.questions[Ask] == 2
 
 
 def test_TLS_9_another_certificate_registers_anew_what_is_registered() -> None:
