@@ -16,6 +16,8 @@ from aiosipreg.wire.grammar import check_text, trusted
 from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostport
 from aiosipreg.wire.params import NO_PARAMS, Params, as_params
 
+    _Values: TypeAlias = Mapping[str, str | None]
+
 __all__ = ["OtherUri", "SipUri", "hide_password", "parse_uri"]
 
 MAX_LENGTH: Final = 4096
@@ -135,7 +137,17 @@ class SipUri:
         if "user" in changes or "password" in changes:
             return dataclasses.replace(self, **changes)
         kept = {"scheme": self.scheme, "host": self.host, "port": self.port, "params": self.params}
-        scheme, host, port, params, headers = place = _checked(**{**kept, "headers": self.headers, **changes})
+        return self.at(**{**kept, "headers": self.headers, **changes})
+
+    def at(
+        self, scheme: str, host: str, port: int | None, params: _Values = NO_PARAMS, headers: _Values = NO_PARAMS
+    ) -> SipUri:
+        """A URI of the same user, who keeps the escapes and the password that were sent, at another place.
+
+        Raises:
+            ConfigError: A value that no SIP URI can have.
+        """
+        scheme, host, port, params, headers = place = _checked(scheme, host, port, params, headers)
         # `sip:a%3Bb@h` is not `sip:a;b@h` (GRM-48), so the user part must not be decoded and escaped again.
         userinfo, at, _ = self._text.partition(":")[2].partition("@")
         text = _print(userinfo if at else None, *place)
@@ -161,23 +173,11 @@ _Place: TypeAlias = tuple[str, str, int | None, Params, Params]
 _PLACE: Final = ("scheme", "host", "port", "params", "headers")
 
 
-def _checked(
-    scheme: str,
-    host: str,
-    port: int | None,
-    params: Mapping[str, str | None],
-    headers: Mapping[str, str | None],
-) -> _Place:
+def _checked(scheme: str, host: str, port: int | None, params: _Values, headers: _Values) -> _Place:
     if scheme not in _SCHEMES:
         raise ConfigError("scheme", scheme, "'sip' or 'sips'")
     check_port("port", port)
-    return (
-        scheme,
-        check_host("host", host),
-        port,
-        as_params(params),
-        as_params(headers),
-    )
+    return scheme, check_host("host", host), port, as_params(params), as_params(headers)
 
 
 def _print(userinfo: str | None, scheme: str, host: str, port: int | None, params: Params, headers: Params) -> str:
