@@ -127,8 +127,8 @@ class RegisterSeries:
             f"REGISTER {self.request_uri} SIP/2.0\r\n"
             f"Via: {_PROTOCOLS[flow.target.transport]} {flow.sent_by}{self._via};branch={branch}\r\n"
             f"Max-Forwards: 70\r\n{routes}"
-            f"From: <{self.sender}>;tag={self.from_tag}\r\n"
-            f"To: <{self.to}>\r\n"
+            f"From: <{self.sender.text}>;tag={self.from_tag}\r\n"
+            f"To: <{self.to.text}>\r\n"
             f"Call-ID: {self.call_id}\r\n"
             f"CSeq: {self.cseq} REGISTER\r\n"
             f"{rows}{answers}{self._tail}"
@@ -187,8 +187,8 @@ class RegisterSeries:
         return (
             told.get("Call-ID") == self.call_id
             and told.get("CSeq") == f"{cseq} REGISTER"
-            and told.get("From") == f"<{self.sender}>;tag={self.from_tag}"
-            and address == f"<{self.to}>"
+            and told.get("From") == f"<{self.sender.text}>;tag={self.from_tag}"
+            and address == f"<{self.to.text}>"
             and is_token(tag)
             and "," not in via  # which would be another one
         )

@@ -131,7 +131,9 @@ class Session:
         """The Contact to register on this flow (REG-11, NAT-3, PUSH-9)."""
         series = self.series
         reg_id = self.reg_id if series.outbound else None
-        public = None if self._hopes_for_outbound else self.public
+        public = self.public
+        if public is not None and self._hopes_for_outbound:
+            public = None
         shared = None if self.shared is None else str(self.shared)  # URIs that are equal need not be written the same.
         made_from = (flow, public, not series.concessions.without_push, reg_id, shared)
         if self._own is None or self._made_from != made_from:

@@ -67,7 +67,7 @@ class NameAddr:
         Raises:
             ParseError: A quote or bracket is not closed, the URI is malformed, or text is left over.
         """
-        if likely is not None and text.startswith(usual := f"<{likely}>"):
+        if likely is not None and text.startswith(usual := f"<{likely.text}>"):
             rest = text[len(usual) :]
             if (not rest or rest[0] == ";") and len(rest) <= _USUAL_LENGTH and rest.isprintable():
                 return _trusted(likely, None, _shared(rest))
@@ -109,7 +109,7 @@ class NameAddr:
         return self.params.get("tag")
 
     def __str__(self) -> str:
-        uri = str(self.uri)
+        uri = self.uri.text
         if uri == "*":
             return "*"
         name = f"{quote(self.display_name)} " if self.display_name else ""
