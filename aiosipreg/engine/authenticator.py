@@ -175,11 +175,14 @@ class Authenticator:
         return self._proceed()
 
     def _outgrow(self, realm: Realm) -> None:
-        """A registrar asks for one realm: what answered another one of it before is not sent any more."""
+        """One realm of a registrar is enough, while every realm of the proxies is needed (AUTH-6).
+
+        What answered another one before is not sent any more.
+        """
         for other in self._known:
-            one_of_both = other.header == realm.header == "WWW-Authenticate" and other.server == self._server
-            if one_of_both and other is not realm:
+            if other is not realm and other.header == "WWW-Authenticate" and other.server == self._server:
                 other.session = None
+        self._open = tuple([other for other in self._open if other.header != "WWW-Authenticate"])
 
     def supply(self, info: AuthInfo | None) -> Verdict | Question:
         """Close the open question with credentials, or with ``None`` when there are none."""
@@ -296,21 +299,27 @@ class Authenticator:
             # A nonce from before a restart may have died since, so its refusal says nothing of the secret.
             realm.sent = Sent.VOUCHED if realm.recalled else Sent.FRESH
             realm.recalled = False
-            self._outgrow(realm)
-            # One realm of the registrar is enough, every realm of the proxies is needed (AUTH-6).
-            done = "WWW-Authenticate" if realm.header == "WWW-Authenticate" else None
-            self._open = tuple([other for other in self._open if other is not realm and other.header != done])
-        fresh = any([realm.sent is Sent.FRESH for realm in self._known])  # noqa: C419 - a list takes half the time
-        return Verdict.ANSWER if fresh else Verdict.UNAVAILABLE
+            self._open = self._open[1:]
+            if len(self._known) > 1 and realm.header == "WWW-Authenticate":
+                self._outgrow(realm)
+        for realm in self._known:
+            if realm.sent is Sent.FRESH:
+                return Verdict.ANSWER
+        return Verdict.UNAVAILABLE
 
 
 def _told(response: Response, header: str) -> Mapping[str, str]:
     """What a 2xx tells a realm that asked in this header; nothing if it is malformed."""
+    if (
+        "Authentication-Info" not in response.headers.names
+        and "Proxy-Authentication-Info" not in response.headers.names
+    ):
+        return {}
     try:
         told = response.authentication_info if header == "WWW-Authenticate" else response.proxy_authentication_info
     except ParseError:
         return {}
-    return {name.lower(): text for name, text in told.items() if text is not None} if told else {}
+    return {name.lower(): text for name, text in told.items() if text is not None}
 
 
 def find_auth_info(infos: Iterable[AuthInfo], *, username: str | None, domain: str, realm: str) -> AuthInfo | None:

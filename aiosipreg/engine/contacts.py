@@ -22,11 +22,6 @@ __all__ = ["Purpose", "contact_address", "contact_rows", "further_contacts", "is
 _WRITTEN: Final = {Transport.TCP: "tcp", Transport.WS: "ws", Transport.WSS: "ws"}
 
 
-# Where the lifetime stands (REG-8).
-_IN_CONTACT: Final = (ExpiresIn.BOTH, ExpiresIn.CONTACT)
-_IN_HEADER: Final = (ExpiresIn.BOTH, ExpiresIn.HEADER)
-
-
 class Purpose(enum.Enum):
     """What a REGISTER is for."""
 
@@ -62,19 +57,25 @@ def contact_rows(
         return ""
     if purpose is Purpose.CLEAR:
         return "Contact: *\r\nExpires: 0\r\n"
-    in_contact, in_header = params.lifetime_in in _IN_CONTACT, params.lifetime_in in _IN_HEADER
-    entries = [contact]
+    where = params.lifetime_in
+    in_contact = where is ExpiresIn.BOTH or where is ExpiresIn.CONTACT
+    in_header = where is ExpiresIn.BOTH or where is ExpiresIn.HEADER
+    further = params.further_contacts
     if purpose is Purpose.REMOVE:
-        lifetime = 0
+        lifetime, further = 0, ()
         # A removal that does not say so would be a registration.
         in_header = in_header or not in_contact
-    else:
-        entries += [_lasting(entry, floor) for entry in further_contacts(params, contact)]
     until = f";expires={lifetime}" if in_contact else ""
-    rows = [f"Contact: {entry!s}{'' if 'expires' in entry.params else until}\r\n" for entry in entries]
+    rows = _row(contact, until)
+    if further:
+        rows += "".join([_row(_lasting(entry, floor), until) for entry in further_contacts(params, contact)])
     if stale:
-        rows += [f"Contact: <{entry.uri}>;expires=0\r\n" for entry in stale]
-    return "".join(rows) + (f"Expires: {lifetime}\r\n" if in_header else "")
+        rows += "".join([f"Contact: <{entry.uri}>;expires=0\r\n" for entry in stale])
+    return f"{rows}Expires: {lifetime}\r\n" if in_header else rows
+
+
+def _row(entry: NameAddr, until: str) -> str:
+    return f"Contact: {entry}{'' if 'expires' in entry.params else until}\r\n"
 
 
 def further_contacts(params: ProxyParams, contact: NameAddr) -> tuple[NameAddr, ...]:
@@ -116,18 +117,18 @@ def contact_address(
         reg_id: Tells the flows of an instance apart (RFC 5626 4.2.1); ``None`` without outbound.
     """
     host, port = public if public is not None and flow.port is not None else (flow.host, flow.port)
-    given = params.contact_uri_params.items()
-    uri_params = {name: value for name, value in given if push or not name.lower().startswith("pn-")}
+    uri_params, header_params = params.contact_uri_params, params.contact_params
+    if not push:
+        uri_params = {name: value for name, value in uri_params.items() if not name.lower().startswith("pn-")}
     written = _WRITTEN.get(flow.target.transport)
     if written is not None:
-        uri_params["transport"] = written
+        uri_params = {**uri_params, "transport": written}
     first_hop = params.routes[0] if params.routes else ""
     secure = params.registrar.secure or params.aor.secure or first_hop[:5].lower() == "sips:"
     # REG-10; the user part keeps the escapes it was given with (GRM-48).
-    uri = params.aor.replace(scheme="sips" if secure else "sip", host=host, port=port, params=uri_params)
-    header_params = dict(params.contact_params.items())
+    uri = params.aor.at("sips" if secure else "sip", host, port, uri_params)
     if params.instance_id is not None:
-        header_params["+sip.instance"] = f"<{params.instance_id}>"
+        header_params = {**header_params, "+sip.instance": f"<{params.instance_id}>"}
     if reg_id is not None:
-        header_params["reg-id"] = str(reg_id)
+        header_params = {**header_params, "reg-id": str(reg_id)}
     return NameAddr(uri=uri, params=header_params)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from aiosipreg.checks import positive
 from aiosipreg.engine.effects import Flow
 from aiosipreg.engine.stun import binding_request, read_binding_response
-from aiosipreg.engine.targets import Transport
 from aiosipreg.errors import ConfigError
 from aiosipreg.wire import Framer, SipUri
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from aiosipreg.engine.stun import BindingResponse
+    from aiosipreg.engine.targets import Transport
     from aiosipreg.wire import Response
 
 __all__ = [
@@ -139,7 +139,7 @@ def upkeep(flow: Flow | None, response: Response | None, settings: KeepAlive) ->
     if flow is None or response is None:
         return None
     agreement = read_agreement(response, settings)
-    method = _method(flow.target.transport, (agreement,), settings)
+    method = _method(flow.target.transport, settings, pongs=agreement.pongs, stun=agreement.stun)
     return None if method is Method.NONE else _upkeep(flow, agreement)
 
 
@@ -153,12 +153,14 @@ def read_agreement(response: Response, settings: KeepAlive) -> Agreement:
     """Read what a 2xx agrees to (KA-1, KA-9, KA-12), beside what the application knows."""
     outbound = "outbound" in response.require
     keep = _keep(response)
+    if not outbound and keep is None:
+        return Agreement(settings.pongs, settings.stun)
     timer = response.flow_timer if outbound else None
     # RFC 6223 8.2 wants both to agree; whoever is content with the longer one is not hurt by the shorter.
     wishes = [seconds for seconds in (timer, keep) if seconds]
     return Agreement(
-        outbound or keep is not None or settings.pongs,
-        (outbound and _first_hop_agrees(response)) or keep is not None or settings.stun,
+        True,
+        keep is not None or settings.stun or _first_hop_agrees(response),
         min(max(min(wishes), SHORTEST), LONGEST) if wishes else None,
     )
 
@@ -199,17 +201,15 @@ class Dead(NamedTuple):
 Signal: TypeAlias = Octets | Alive | Dead
 
 
-def _method(transport: Transport, agreements: Collection[Agreement], settings: KeepAlive) -> Method:
-    """How the strictest of some users wants a flow to be kept alive (KA-7)."""
+def _method(transport: Transport, settings: KeepAlive, *, pongs: bool, stun: bool) -> Method:
+    """How a flow is kept alive whose server answers pings, or STUN, as somebody agreed with it (KA-7)."""
     if transport.reliable:
-        if any([agreement.pongs for agreement in agreements]):  # noqa: C419 - a list takes half the time
-            return Method.PING
         # A WebSocket pings by itself (RFC 7118 6).
-        blind = settings.blind and bool(agreements) and transport not in (Transport.WS, Transport.WSS)
-        return Method.BLIND if blind else Method.NONE
-    if any([agreement.stun for agreement in agreements]):  # noqa: C419
+        blind = settings.blind and not transport.websocket
+        return Method.PING if pongs else Method.BLIND if blind else Method.NONE
+    if stun:
         return Method.STUN
-    return Method.CRLF if settings.nat_refresh is not None and agreements else Method.NONE
+    return Method.NONE if settings.nat_refresh is None else Method.CRLF
 
 
 class Pinger:
@@ -258,7 +258,13 @@ class Pinger:
 
     def agree(self, agreements: Collection[Agreement], now: float) -> None:
         """Take what the users of the flow agreed on; nobody uses it when there are none."""
-        method = _method(self._transport, agreements, self._settings)
+        pongs, stun = (
+            any(agreement.pongs for agreement in agreements),
+            any(agreement.stun for agreement in agreements),
+        )
+        method = Method.NONE
+        if agreements:
+            method = _method(self._transport, self._settings, pongs=pongs, stun=stun)
         bounds = self._bounds(method, agreements)
         if (method, bounds) == (self.method, self.bounds):
             return

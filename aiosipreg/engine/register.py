@@ -120,13 +120,15 @@ class RegisterSeries:
         self._match_schemes(contact)
         routes = "".join([f"Route: <{route}>\r\n" for route in self._routes]) if self._routes else ""
         rows = contact_rows(params, purpose, contact, lifetime, stale, floor=self.concessions.floor)
-        answers = "".join([f"{name}: {value}\r\n" for name, value in authorizations])
+        answers = ""
+        for name, value in authorizations:
+            answers += f"{name}: {value}\r\n"
         text = (
             f"REGISTER {self.request_uri} SIP/2.0\r\n"
             f"Via: {_PROTOCOLS[flow.target.transport]} {flow.sent_by}{self._via};branch={branch}\r\n"
             f"Max-Forwards: 70\r\n{routes}"
-            f"From: <{self.sender}>;tag={self.from_tag}\r\n"
-            f"To: <{self.to}>\r\n"
+            f"From: <{self.sender.text}>;tag={self.from_tag}\r\n"
+            f"To: <{self.to.text}>\r\n"
             f"Call-ID: {self.call_id}\r\n"
             f"CSeq: {self.cseq} REGISTER\r\n"
             f"{rows}{answers}{self._tail}"
@@ -185,8 +187,8 @@ class RegisterSeries:
         return (
             told.get("Call-ID") == self.call_id
             and told.get("CSeq") == f"{cseq} REGISTER"
-            and told.get("From") == f"<{self.sender}>;tag={self.from_tag}"
-            and address == f"<{self.to}>"
+            and told.get("From") == f"<{self.sender.text}>;tag={self.from_tag}"
+            and address == f"<{self.to.text}>"
             and is_token(tag)
             and "," not in via  # which would be another one
         )
@@ -246,17 +248,15 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
         flow: Where it was sent.
     """
     listed = read_contacts(response, contact.uri)
-    bindings = tuple(
-        [_binding(entry, response, requested, sent_at) for entry in listed if isinstance(entry.uri, SipUri)]
-    )
-    public = mapped_address(response, flow)
-    own = found = _own(bindings, contact, public)
+    found = [_binding(entry, response, requested, sent_at) for entry in listed if isinstance(entry.uri, SipUri)]
+    bindings, public = tuple(found[:_MOST_BINDINGS]), mapped_address(response, flow)
+    own = ours = _own(found, contact, public)
     doubt = Reason.NONE
     if own is None:
         # REG-14: some registrars rewrite the Contact, some confirm without a list; a lone entry can only be ours.
-        own = bindings[0] if len(bindings) == 1 else _binding(contact, response, requested, sent_at)
+        own = found[0] if len(found) == 1 else _binding(contact, response, requested, sent_at)
         doubt = Reason.CONTACT_MISMATCH
-    grant = Grant(own if own.expires > 0 else None, bindings[:_MOST_BINDINGS], doubt, found is not None, public)
+    grant = Grant(own if own.expires > 0 else None, bindings, doubt, ours is not None, public)
     if _FURTHER.isdisjoint(response.headers.names):
         return grant
     return grant._replace(
@@ -295,16 +295,16 @@ def _binding(entry: NameAddr, response: Response, requested: float, sent_at: flo
     return Binding(entry, expires, sent_at + expires)
 
 
-def _own(bindings: tuple[Binding, ...], contact: NameAddr, public: tuple[str, int] | None) -> Binding | None:
+def _own(bindings: Sequence[Binding], contact: NameAddr, public: tuple[str, int] | None) -> Binding | None:
     """Our entry in the registrar's list (REG-12), also with its address rewritten to the public one (REG-14)."""
     ours: list[Binding] = []
-    if instance := instance_of(contact).lower():
+    if "+sip.instance" in contact.params and (instance := instance_of(contact).lower()):
         ours = [binding for binding in bindings if (binding.instance_id or "").lower() == instance]
         # A registrar without outbound may not give the reg-id back; then the address has to tell.
         reg_id = reg_id_of(contact)
         ours = [binding for binding in ours if binding.reg_id == reg_id] or ours
     for binding in ours or bindings:
-        if binding.contact.uri == contact.uri:
+        if binding.contact.uri is contact.uri or binding.contact.uri == contact.uri:
             return binding
     rewritten = _rewritten(contact.uri, public)
     for binding in ours or bindings:

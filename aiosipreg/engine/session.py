@@ -131,7 +131,9 @@ class Session:
         """The Contact to register on this flow (REG-11, NAT-3, PUSH-9)."""
         series = self.series
         reg_id = self.reg_id if series.outbound else None
-        public = None if self._hopes_for_outbound else self.public
+        public = self.public
+        if public is not None and self._hopes_for_outbound:
+            public = None
         shared = None if self.shared is None else str(self.shared)  # URIs that are equal need not be written the same.
         made_from = (flow, public, not series.concessions.without_push, reg_id, shared)
         if self._own is None or self._made_from != made_from:
@@ -144,13 +146,13 @@ class Session:
 
     def offer(self, purpose: Purpose, flow: Flow) -> NameAddr:
         """The Contact of the next request; if that registers, the registrar may hold it from now on."""
-        if purpose in (Purpose.REMOVE, Purpose.CLEAR) and self.contact is not None:
-            return self.contact
-        contact = self.contact_on(flow)
         if purpose is Purpose.REGISTER:
-            self.contact = contact
+            self.contact = contact = self.contact_on(flow)
             self.offered = (contact, *self.params.further_contacts)
-        return contact
+            return contact
+        if purpose is not Purpose.FETCH and self.contact is not None:
+            return self.contact
+        return self.contact_on(flow)
 
     def prepare(self, purpose: Purpose, flow: Flow, *, kept: bool) -> NameAddr | Question | None:
         """Get ready for the next request.
@@ -251,10 +253,12 @@ class Session:
 
     def stale(self, purpose: Purpose, contact: NameAddr) -> list[NameAddr]:
         """What the registrar may hold of ours and has to give up with this request (NAT-3, REG-22, REG-35)."""
-        if purpose not in (Purpose.REGISTER, Purpose.REMOVE):
-            return []
-        if not (self.doubtful or self.bound_extras) and (self.bound is None or self.bound.uri == contact.uri):
+        bound = self.bound
+        same = bound is None or bound is contact or bound.uri == contact.uri
+        if same and not self.doubtful and not self.bound_extras:
             return []  # Every usual request ends here.
+        if purpose is not Purpose.REGISTER and purpose is not Purpose.REMOVE:
+            return []
         if self.outbound and "reg-id" in contact.params:
             return []  # The new Contact takes the place of any other with its reg-id (RFC 5626 4.2.1).
         wanted = (contact, *self.params.further_contacts) if purpose is Purpose.REGISTER else (contact,)

@@ -54,7 +54,13 @@ _LABEL: Final = re.compile(r"[!-\-/-~]{1,63}")  # visible ASCII except the dot
 
 
 class Transport(enum.Enum):
-    """What carries a request."""
+    """What carries a request.
+
+    Attributes:
+        reliable: Whether nothing has to be sent again (RFC 3261 17.1.2.2).
+        secure: Whether it is encrypted.
+        websocket: Whether each message travels in one of WebSocket (RFC 7118).
+    """
 
     UDP = "UDP"
     TCP = "TCP"
@@ -62,23 +68,13 @@ class Transport(enum.Enum):
     WS = "WS"
     WSS = "WSS"
 
+    def __init__(self, name: str) -> None:
+        self.reliable = name != "UDP"
+        self.secure = name in ("TLS", "WSS")
+        self.websocket = name in ("WS", "WSS")
+
     # There is one of each; that of enum hashes the name anew each time, in Python.
     __hash__ = object.__hash__
-
-    @property
-    def reliable(self) -> bool:
-        """Whether nothing has to be sent again (RFC 3261 17.1.2.2)."""
-        return self is not Transport.UDP
-
-    @property
-    def secure(self) -> bool:
-        """Whether it is encrypted."""
-        return self in (Transport.TLS, Transport.WSS)
-
-    @property
-    def websocket(self) -> bool:
-        """Whether each message travels in one of WebSocket (RFC 7118)."""
-        return self in (Transport.WS, Transport.WSS)
 
     @property
     def default_port(self) -> int:

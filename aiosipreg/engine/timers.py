@@ -157,4 +157,5 @@ def refresh_delay(
     # RFC 5627 4.2: a refresh needs 64*T1 to fail before the binding does.
     timer_f = timers.timer_f
     latest = lifetime / 2 if lifetime <= 2 * timer_f else min(0.9 * lifetime, lifetime - _MARGIN * timer_f)
-    return max(SHORTEST_CYCLE, latest * random.uniform(0.1 if crowded else 0.9, 1.0))
+    least = 0.1 if crowded else 0.9
+    return max(SHORTEST_CYCLE, latest * (least + (1.0 - least) * random.random()))

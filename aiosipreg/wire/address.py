@@ -67,6 +67,10 @@ class NameAddr:
         Raises:
             ParseError: A quote or bracket is not closed, the URI is malformed, or text is left over.
         """
+        if likely is not None and text.startswith(usual := f"<{likely.text}>"):
+            rest = text[len(usual) :]
+            if (not rest or rest[0] == ";") and len(rest) <= _USUAL_LENGTH and rest.isprintable():
+                return _trusted(likely, None, _shared(rest))
         text = tame(text).strip(BLANKS)
         if text == "*":
             return cls(STAR)
@@ -80,9 +84,7 @@ class NameAddr:
             if not bracket or (rest and rest[0] != ";"):
                 raise ParseError(hide_password(text), len(text) - len(rest), "'>' behind the URI, then parameters only")
         params = _shared(rest) if len(rest) <= _USUAL_LENGTH else Params.read(rest)
-        address = address.strip(BLANKS)
-        uri = likely if likely is not None and address == str(likely) else parse_uri(address)
-        return _trusted(uri, name or None, params)
+        return _trusted(parse_uri(address.strip(BLANKS)), name or None, params)
 
     @property
     def is_star(self) -> bool:
@@ -107,7 +109,7 @@ class NameAddr:
         return self.params.get("tag")
 
     def __str__(self) -> str:
-        uri = str(self.uri)
+        uri = self.uri.text
         if uri == "*":
             return "*"
         name = f"{quote(self.display_name)} " if self.display_name else ""

@@ -89,16 +89,19 @@ class Params(Mapping[str, str | None]):
 
     def items(self) -> ItemsView[str, str | None]:
         """The names in lower case, with their values."""
-        return self._values.items()
+        known = self._known
+        return (self._values if known is None else known).items()
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._values
+        known = self._known
+        return isinstance(name, str) and name.lower() in (self._values if known is None else known)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self._values)
+        known = self._known
+        return len(self._values if known is None else known)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Params):
@@ -113,7 +116,8 @@ class Params(Mapping[str, str | None]):
 
     def __str__(self) -> str:
         """``;name=value;flag``, quoted where a token cannot carry the value."""
-        values = self._values
+        known = self._known
+        values = self._values if known is None else known
         return "".join([f";{name}{_equals(name, value)}" for name, value in values.items()]) if values else ""
 
 

@@ -16,6 +16,8 @@ from aiosipreg.wire.grammar import check_text, trusted
 from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostport
 from aiosipreg.wire.params import NO_PARAMS, Params, as_params
 
+    _Values: TypeAlias = Mapping[str, str | None]
+
 __all__ = ["OtherUri", "SipUri", "hide_password", "parse_uri"]
 
 MAX_LENGTH: Final = 4096
@@ -56,6 +58,7 @@ class SipUri:
         params: URI parameters, escapes undone; ``None`` for one without value.
         headers: The part after ``?``, escapes undone; values of a name that occurs twice are joined with a comma.
         password: Password with escapes undone, or ``None``.
+        text: What ``str()`` gives.
 
     ``str()`` gives a parsed URI exactly as it was sent. Two URIs are equal by RFC 3261 section 19.1.4, which is not
     transitive (URI-8): search a list pairwise for an equal one, do not collect URIs in a set.
@@ -71,13 +74,13 @@ class SipUri:
     params: Mapping[str, str | None] = NO_PARAMS
     headers: Mapping[str, str | None] = NO_PARAMS
     password: str | None = field(default=None, repr=False)
-    _text: str = field(init=False, repr=False)
+    text: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         place = _checked(self.scheme, self.host, self.port, self.params, self.headers)
         for name, value in zip(_PLACE, place, strict=True):
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "_text", _print(_userinfo(self.user, self.password), *place))
+        object.__setattr__(self, "text", _print(_userinfo(self.user, self.password), *place))
 
     @classmethod
     def parse(cls, text: str) -> SipUri:
@@ -135,19 +138,29 @@ class SipUri:
         if "user" in changes or "password" in changes:
             return dataclasses.replace(self, **changes)
         kept = {"scheme": self.scheme, "host": self.host, "port": self.port, "params": self.params}
-        scheme, host, port, params, headers = place = _checked(**{**kept, "headers": self.headers, **changes})
+        return self.at(**{**kept, "headers": self.headers, **changes})
+
+    def at(
+        self, scheme: str, host: str, port: int | None, params: _Values = NO_PARAMS, headers: _Values = NO_PARAMS
+    ) -> SipUri:
+        """A URI of the same user, who keeps the escapes and the password that were sent, at another place.
+
+        Raises:
+            ConfigError: A value that no SIP URI can have.
+        """
+        scheme, host, port, params, headers = place = _checked(scheme, host, port, params, headers)
         # `sip:a%3Bb@h` is not `sip:a;b@h` (GRM-48), so the user part must not be decoded and escaped again.
-        userinfo, at, _ = self._text.partition(":")[2].partition("@")
+        userinfo, at, _ = self.text.partition(":")[2].partition("@")
         text = _print(userinfo if at else None, *place)
         return _trusted(scheme, self.user, host, port, params, headers, self.password, text)
 
     def __str__(self) -> str:
-        return self._text
+        return self.text
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SipUri):
             return NotImplemented
-        return self._text == other._text or _equal(self, other)
+        return self.text == other.text or _equal(self, other)
 
     def __hash__(self) -> int:
         # Only what two equal URIs must share; which parameters may differ depends on the other URI.
@@ -161,23 +174,11 @@ _Place: TypeAlias = tuple[str, str, int | None, Params, Params]
 _PLACE: Final = ("scheme", "host", "port", "params", "headers")
 
 
-def _checked(
-    scheme: str,
-    host: str,
-    port: int | None,
-    params: Mapping[str, str | None],
-    headers: Mapping[str, str | None],
-) -> _Place:
+def _checked(scheme: str, host: str, port: int | None, params: _Values, headers: _Values) -> _Place:
     if scheme not in _SCHEMES:
         raise ConfigError("scheme", scheme, "'sip' or 'sips'")
     check_port("port", port)
-    return (
-        scheme,
-        check_host("host", host),
-        port,
-        as_params(params),
-        as_params(headers),
-    )
+    return scheme, check_host("host", host), port, as_params(params), as_params(headers)
 
 
 def _print(userinfo: str | None, scheme: str, host: str, port: int | None, params: Params, headers: Params) -> str:
