@@ -62,16 +62,15 @@ class Transport(enum.Enum):
         websocket: Whether each message travels in one of WebSocket (RFC 7118).
     """
 
+    reliable: bool
+    secure: bool
+    websocket: bool
+
     UDP = "UDP"
     TCP = "TCP"
     TLS = "TLS"
     WS = "WS"
     WSS = "WSS"
-
-    def __init__(self, name: str) -> None:
-        self.reliable = name != "UDP"
-        self.secure = name in ("TLS", "WSS")
-        self.websocket = name in ("WS", "WSS")
 
     # There is one of each; that of enum hashes the name anew each time, in Python.
     __hash__ = object.__hash__
@@ -81,6 +80,12 @@ class Transport(enum.Enum):
         """The port when neither the URI nor an SRV record names one (RFC 3261 19.1.2, RFC 7118 5.5)."""
         return _DEFAULT_PORTS[self]
 
+
+# Not by __init__, which cannot be compiled: it is called before there is a class that it could check `self` against.
+for transport in Transport:
+    transport.reliable = transport is not Transport.UDP
+    transport.secure = transport in (Transport.TLS, Transport.WSS)
+    transport.websocket = transport in (Transport.WS, Transport.WSS)
 
 _DEFAULT_PORTS: Final = {
     Transport.UDP: 5060,
