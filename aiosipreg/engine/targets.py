@@ -82,10 +82,10 @@ class Transport(enum.Enum):
 
 
 # Not by __init__, which cannot be compiled: it is called before there is a class that it could check `self` against.
-for transport in Transport:
-    transport.reliable = transport is not Transport.UDP
-    transport.secure = transport in (Transport.TLS, Transport.WSS)
-    transport.websocket = transport in (Transport.WS, Transport.WSS)
+for _transport in Transport:
+    _transport.reliable = _transport is not Transport.UDP
+    _transport.secure = _transport in (Transport.TLS, Transport.WSS)
+    _transport.websocket = _transport in (Transport.WS, Transport.WSS)
 
 _DEFAULT_PORTS: Final = {
     Transport.UDP: 5060,
