@@ -284,7 +284,7 @@ class Hub:
         if self._marks.held and decide(response.status).then is not Then.NEXT_TARGET:
             for waiting in self._marks.answered(flow.target, self.now()):
                 waiting.recovered()
-        response.pack()  # The newest answer of each account is kept (`last_response`).
+        runner.session.settle(response)
 
     def request_lost(self, branch: str, cause: str) -> None:
         """Tell who sent the request that it did not arrive (TXN-8, TRA-12)."""

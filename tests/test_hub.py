@@ -65,6 +65,9 @@ class Waiter:
         if self.error is not None:
             raise self.error
 
+    def settle(self, response: Response) -> None:
+        response.pack()
+
     def failed(self, cause: str, row: str = "RSP-REF") -> None:
         self.log.append(("failed", cause, row))
 

@@ -231,6 +231,8 @@ class Cycle:
     def abandon(self) -> None:
         """Stop where it stands; nothing that still arrives has an effect (TXN-14)."""
         self.step = Step.OVER
+        if self._session.answer is not None and self._session.offered:
+            self._session.answer.pack()  # It was not yet, because another one was expected.
 
     def _put(self, step: Step) -> int:
         """Wait for the answer to a question: its token, which no question of an earlier attempt had."""
@@ -387,7 +389,7 @@ class Cycle:
     def _end(
         self, row: Row, response: Response | None = None, *, grant: Grant | None = None, cause: str = ""
     ) -> list[Effect]:
-        self.step = Step.OVER
+        self.abandon()
         if grant is None and self._detour.hop is not None:
             # RDR-7: where a redirect led counts for one attempt only, unless we are accepted there.
             self._session.leave(self._target)

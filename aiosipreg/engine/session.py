@@ -241,6 +241,11 @@ class Session:
         self.offered = ()
         self.unbind()
 
+    def settle(self, response: Response) -> None:
+        """Keep the newest answer small, unless it was a challenge and was answered: then another one will come."""
+        if response.status not in (401, 407) or not self.offered:
+            response.pack()
+
     def held(self) -> tuple[NameAddr, ...]:
         """The Contacts of ours that the registrar may hold, the newest last."""
         bound = () if self.bound is None else (self.bound,)

@@ -16,9 +16,9 @@ from aiosipreg.wire.grammar import check_text, trusted
 from aiosipreg.wire.host import check_host, check_port, format_host, parse_hostport
 from aiosipreg.wire.params import NO_PARAMS, Params, as_params
 
-_Values: TypeAlias = Mapping[str, str | None]
-
 __all__ = ["OtherUri", "SipUri", "hide_password", "parse_uri"]
+
+_Values: TypeAlias = Mapping[str, str | None]
 
 MAX_LENGTH: Final = 4096
 MAX_PARAMS: Final = 50

@@ -398,6 +398,7 @@ class Driver:
             self.dropped.append(mismatch)
             return
         self.enter(lambda machine, _now: machine.received(response, self.now))
+        self.session.settle(response)
 
     # Time.
 

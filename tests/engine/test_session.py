@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -19,7 +20,7 @@ from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.timers import SipTimers
 from aiosipreg.params import ExpiresIn, NatMode, ProxyParams
 from aiosipreg.wire import NameAddr, Request, Response, parse_message
-from tests.engine.driver import Driver
+from tests.engine.driver import Driver, parse_response
 
 TARGET = Target("192.0.2.10", 5060, Transport.UDP, "example.org")
 FLOW = Flow(TARGET, "192.0.2.1", 5070)
@@ -360,3 +361,35 @@ def test_REG_11_contact_is_made_once_for_as_long_as_what_it_is_made_of_lasts() -
     assert str(subject.contact_on(FLOW)) == "<sip:titi@192.0.2.1:5070>"
     subject.shared = NameAddr.parse("<sip:other@192.0.2.77>")
     assert str(subject.contact_on(FLOW)) == "<sip:other@192.0.2.77>"
+
+
+def test_OUTB_4_our_own_address_is_registered_where_requests_take_the_flow() -> None:
+    subject = session(ProxyParams("sip:toto@example.org", instance_id=f"urn:uuid:{UUID(int=1)}", outbound=True))
+    subject.public = PUBLIC
+    assert subject.contact_on(FLOW).uri == CONTACT.uri
+    subject.outbound = False
+    assert str(subject.contact_on(FLOW).uri) == "sip:toto@203.0.113.5:1024"
+
+
+@pytest.mark.parametrize(
+    ("status", "offered", "packed"),
+    [(200, (), True), (401, (), True), (401, (CONTACT,), False), (407, (CONTACT,), False)],
+)
+def test_an_answer_is_kept_small_unless_another_one_is_expected(
+    status: int, offered: tuple[NameAddr, ...], packed: bool
+) -> None:
+    subject, response = session(), parse_response(f"SIP/2.0 {status} x\r\nServer: y\r\n\r\n")
+    subject.offered = offered
+    subject.settle(response)
+    assert ("headers" not in vars(response)) is packed
+
+
+def test_a_challenge_that_nobody_reacts_to_the_answer_of_is_kept_small() -> None:
+    driver = Driver()
+    driver.register()
+    driver.challenged()
+    answer = driver.session.answer
+    assert answer is not None
+    assert "headers" in vars(answer)
+    driver.close()
+    assert "headers" not in vars(answer)

@@ -39,7 +39,9 @@ def test_a_challenge_with_everything() -> None:
     assert (found.domain, found.opaque, found.stale, found.algorithm) == ("sip:h", "o", False, "SHA-256")
     assert (found.qop, found.charset, found.userhash) == (("auth", "auth-int"), "UTF-8", True)
     assert found.params["realm"] == '"example.org"'
-    assert pickle.loads(pickle.dumps(found)) == found
+    again = pickle.loads(pickle.dumps(found))
+    assert (again, hash(again)) == (found, hash(found))
+    assert found != str(found)
 
 
 def test_the_smallest_challenge() -> None:
