@@ -62,7 +62,10 @@ class Flows:
         self._company: _Company | None = None
         own, *others = params.flows()
         self.first = self._runner(own, 1)
-        self._have([self._runner(other, number) for number, other in enumerate(others, 2)], ())
+        if others:
+            self._have([self._runner(other, number) for number, other in enumerate(others, 2)], ())
+        else:
+            self._set.flows = (self.first.machine,)
 
     @property
     def runners(self) -> tuple[Runner[Registration], ...]:

@@ -39,6 +39,7 @@ _LONGEST: Final = 65_535
 _MOST_AT_ONCE: Final = 64
 _UNBROKEN: Final = {4: 1472, 6: 1452}  # what an Ethernet frame has room for
 _ROUTE_KEPT: Final = 1.0
+_BLANK: Final = b"\r\n\0"
 _CLOSED: Final = "the socket is closed"
 _BRANCH: Final = re.compile(rb";branch=(z9hG4bK[0-9a-z]+)")
 
@@ -50,18 +51,33 @@ class UdpTransport:
         self._params = params
         self._handler = handler
         self._stats = stats
+        self._loop = asyncio.get_running_loop()
         self._endpoints: dict[int, _Endpoint] = {}
         self._opening: dict[int, asyncio.Lock] = {}
+        self._flows: dict[Target, Flow] = {}
+        self._flows_until = 0.0
 
     def flow(self, target: Target, _tls: TlsParams | None = None) -> Flow | None:
         """The flow to a target whose socket is open, ``None`` if `open` has to be awaited first.
 
+        It has the local address that the system would use toward the target (REG-11, N3 of every NAT complaint).
+
         Raises:
             OSError: There is no route to the target.
         """
-        version = version_of(target.host)
-        endpoint = self._endpoints.get(version)
-        return endpoint.flow(target) if endpoint is not None else None
+        now = self._loop.time()
+        if now >= self._flows_until:
+            # Routes change, but what thousands of accounts ask at the same time is asked once.
+            self._flows, self._flows_until = {}, now + _ROUTE_KEPT
+        flow = self._flows.get(target)
+        if flow is None:
+            version = version_of(target.host)
+            endpoint = self._endpoints.get(version)
+            if endpoint is None:
+                return None
+            host = self._params.local_address(version) or local_address(target.host)
+            flow = self._flows[target] = Flow(target, host, endpoint._port)
+        return flow
 
     async def open(self, target: Target, _tls: TlsParams | None = None) -> Flow:
         """The flow to a target, opening the socket if need be.
@@ -73,7 +89,10 @@ class UdpTransport:
         async with self._opening.setdefault(version, asyncio.Lock()):
             if version not in self._endpoints:
                 self._endpoints[version] = await self._bind(version)
-            return self._endpoints[version].flow(target)
+        flow = self.flow(target)
+        if flow is None:
+            raise OSError(_CLOSED)
+        return flow
 
     def send(self, flow: Flow, data: bytes) -> None:
         """Send one datagram.
@@ -81,10 +100,11 @@ class UdpTransport:
         Raises:
             OSError: The system refused it at once, or the socket is closed.
         """
-        endpoint = self._endpoints.get(version_of(flow.target.host))
+        target = flow.target
+        endpoint = self._endpoints.get(version_of(target.host))
         if endpoint is None:
             raise OSError(_CLOSED)
-        endpoint.send(data, (flow.target.host, flow.target.port))
+        endpoint.send(data, (target.host, target.port))
 
     def receiving(self, _serial: int) -> bool:
         """A datagram is there as a whole or not at all."""
@@ -104,21 +124,21 @@ class UdpTransport:
 
     def forget(self) -> None:
         """Ask anew which local address leads to a target: the network has changed."""
-        for endpoint in self._endpoints.values():
-            endpoint.forget()
+        self._flows_until = 0.0
 
     async def close(self) -> None:
         """Close the sockets."""
         for endpoint in self._endpoints.values():
             endpoint.close()
         self._endpoints.clear()
+        self._flows.clear()
 
     async def _bind(self, version: int) -> _Endpoint:
         local = self._params.local_address(version) or any_host(version), self._params.udp or 0
         loop = asyncio.get_running_loop()
 
         def make() -> _Endpoint:
-            return _Endpoint(version, self._params, self._handler, self._stats)
+            return _Endpoint(version, self._params.dscp, self._handler, self._stats)
 
         if local[1]:
             sock = bound_socket(version, socket.SOCK_DGRAM, local)
@@ -134,17 +154,14 @@ class _Endpoint(asyncio.DatagramProtocol):
 
     transport: asyncio.DatagramTransport
 
-    def __init__(self, version: int, params: TransportParams, handler: MessageHandler, stats: Stats) -> None:
+    def __init__(self, version: int, dscp: int, handler: MessageHandler, stats: Stats) -> None:
+        self._port = 0
         self._version = version
         self._unbroken = _UNBROKEN[version]
-        self._bound = params.local_address(version)
-        self._dscp = params.dscp
+        self._dscp = dscp
         self._handler = handler
         self._stats = stats
         self._loop = asyncio.get_running_loop()
-        self._port = 0
-        self._routes: dict[Target, Flow] = {}
-        self._routes_until = 0.0
         # The transport's own socket: a turn of the event loop and a call of the transport cost more than a datagram.
         self._socket: socket.socket | None = None
         self._errors: ErrorQueue | None = None
@@ -162,21 +179,6 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._socket = duplicate(sock)
         make_room(self._socket)
         self._errors = ErrorQueue.of(sock, self._version)
-
-    def flow(self, target: Target) -> Flow:
-        """The local address that the system would use toward the target (REG-11, N3 of every NAT complaint)."""
-        now = self._loop.time()
-        if now >= self._routes_until:
-            # Routes change, but what thousands of accounts ask at the same time is asked once.
-            self._routes, self._routes_until = {}, now + _ROUTE_KEPT
-        flow = self._routes.get(target)
-        if flow is None:
-            flow = self._routes[target] = Flow(target, self._bound or local_address(target.host), self._port)
-        return flow
-
-    def forget(self) -> None:
-        """Drop what is known of routes."""
-        self._routes_until = 0.0
 
     def send(self, data: bytes, address: Address) -> None:
         if len(data) > self._unbroken:
@@ -247,8 +249,8 @@ class _Endpoint(asyncio.DatagramProtocol):
             self._take(data, addr)
 
     def _take(self, data: bytes, addr: Address) -> None:
-        source = plain_host(addr), addr[1]
-        if not data.strip(b"\r\n\0"):
+        source = addr if self._version == 4 else (plain_host(addr), addr[1])
+        if data[:1] in _BLANK and not data.strip(_BLANK):
             self._stats.dropped["keep-alive"] += 1
             return
         if data[0] < 2:
