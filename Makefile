@@ -43,6 +43,7 @@ docs: ## Build the documentation into docs/_build/html, warnings are errors
 
 bench: ## Measure, and print the figures beside their limits; BENCH=--full takes an hour
 	@.ci/venv $(VENV) dev $(PYTHON)
+	@.ci/compiled $(VENV) || echo "bench: without a compiled build" >&2
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 matrix: ## Run the suite on every Python from 3.11 on that this machine has, and on uvloop

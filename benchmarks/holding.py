@@ -3,20 +3,21 @@
 All are added at once, without a pace. Time is that of one account, with that of all beside it; settings are made and
 checked within the start-up. Idle is the share of a core that goes into holding all accounts. Memory is what the process
 grows by for an account that is registered, everything included that it keeps. Each run has a process of its own, which
-treats the garbage collector as docs/performance.md advises; on asyncio the same is measured with a collector that is
-left as it is.
+treats the garbage collector as docs/performance.md advises, on each event loop and build; on asyncio the same is
+measured with a collector that is left as it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.builds import BUILDS, SOURCES, told
 from benchmarks.measure import Figure, Sample, figures
-from benchmarks.network import LOOPS, cpus, installed
+from benchmarks.network import LOOPS, cpus, missing
 from benchmarks.null_registrar import null_registrar
-from benchmarks.programs import told
 
 if TYPE_CHECKING:
     from benchmarks.measure import Effort
@@ -29,14 +30,15 @@ def measured(effort: Effort) -> list[Figure]:
     rows: list[Figure] = []
     crowds = effort.accounts if effort.full else effort.accounts[:1]
     with null_registrar(registrar_cpu) as registrar:
-        for loop, tidy in (*((loop, True) for loop in LOOPS), (LOOPS[0], False)):
+        ways = [(loop, build, True) for loop, build in product(LOOPS, BUILDS)]
+        for loop, build, tidy in (*ways, (LOOPS[0], SOURCES, False)):
             for accounts in crowds:
-                title = f"holding, {accounts} accounts, {loop}{'' if tidy else ', gc as it is'}"
-                if not installed(loop):
-                    rows.append(Figure(title, "start-up", note=f"{loop} is not installed"))
+                title = build.of(f"holding, {accounts} accounts, {loop}{'' if tidy else ', gc as it is'}")
+                if why := missing(loop, build):
+                    rows.append(Figure(title, "start-up", note=why))
                     continue
                 arguments = loop, registrar.port, client_cpu, effort.seconds if tidy else 0.01, accounts, int(tidy)
-                runs = [told("benchmarks.holding_client", *arguments) for _ in range(effort.runs)]
+                runs = [told("benchmarks.holding_client", *arguments, build=build) for _ in range(effort.runs)]
                 rows += _rows(title, accounts, runs, tidy=tidy)
     return rows
 

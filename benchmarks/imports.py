@@ -1,4 +1,4 @@
-"""How long the import takes in a fresh process, beside Python itself; byte code is there already."""
+"""How long the import takes in a fresh process, beside Python itself, from each build; byte code is there already."""
 
 from __future__ import annotations
 
@@ -6,33 +6,42 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import Sample, figures
-from benchmarks.programs import HERE, Child
+from benchmarks.builds import BUILDS, SOURCES
+from benchmarks.measure import Figure, Sample, figures
+from benchmarks.programs import Child
 
 if TYPE_CHECKING:
-    from benchmarks.measure import Effort, Figure
+    from benchmarks.builds import Build
+    from benchmarks.measure import Effort
 
 __all__ = ["measured"]
 
-_STATEMENTS = {"Python": "pass", "import asyncio": "import asyncio", "import aiosipreg": "import aiosipreg"}
+_OURS = "import aiosipreg"
 
 
 def measured(effort: Effort) -> list[Figure]:
-    samples: dict[str, list[Sample]] = {name: [] for name in _STATEMENTS}
-    _started("import aiosipreg")
+    absent = {build: why for build in BUILDS if (why := build.missing())}
+    builds = [build for build in BUILDS if build not in absent]
+    statements = {"Python": ("pass", SOURCES), "import asyncio": ("import asyncio", SOURCES)}
+    statements |= {build.of(_OURS): (_OURS, build) for build in builds}
+    samples: dict[str, list[Sample]] = {name: [] for name in statements}
+    for build in builds:
+        _started(_OURS, build)
     for _ in range(effort.runs):
-        for name, statement in _STATEMENTS.items():
-            samples[name].append(_started(statement))
-    own = [
-        Sample(whole.cpu - base.cpu, whole.wall - base.wall)
-        for whole, base in zip(samples["import aiosipreg"], samples["Python"], strict=True)
-    ]
+        for name, statement in statements.items():
+            samples[name].append(_started(*statement))
     limits = {name: "Python" for name in samples if name != "Python"}
-    return figures("import", {**samples, "import aiosipreg without Python": own}, limits=limits)
+    for build in builds:
+        samples[build.of(f"{_OURS} without Python")] = [
+            Sample(whole.cpu - base.cpu, whole.wall - base.wall)
+            for whole, base in zip(samples[build.of(_OURS)], samples["Python"], strict=True)
+        ]
+    rows = figures("import", samples, limits=limits)
+    return rows + [Figure("import", build.of(_OURS), note=why) for build, why in absent.items()]
 
 
-def _started(statement: str) -> Sample:
+def _started(statement: str, build: Build) -> Sample:
     # Whatever the environment says, byte code is written; else what is measured is the compiler.
-    command = [sys.executable, "-E", "-c", f"import sys; sys.path.insert(0, {str(HERE.parent)!r}); {statement}"]
+    command = [sys.executable, "-E", "-c", f"import sys; sys.path.insert(0, {str(build.root)!r}); {statement}"]
     with tempfile.TemporaryDirectory() as directory, Child(command, -1, directory) as child:
         return child.ended()

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from aiosipreg import Core
 from benchmarks.accounts import settings, started
+from benchmarks.builds import told
 from benchmarks.holding_client import resident
 from benchmarks.measure import Figure
 from benchmarks.null_registrar import null_registrar
-from benchmarks.programs import told
 
 if TYPE_CHECKING:
     from benchmarks.measure import Effort

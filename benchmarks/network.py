@@ -2,26 +2,29 @@
 
 Over UDP, and over TCP and TLS on the one connection that all accounts share. Beside them as many round trips by a bare
 asyncio protocol on the same event loop, in the same run: REGISTER, 401, REGISTER, 200 are two, a refresh on a kept
-nonce is one. Over UDP the same is done in straight-line code as well, see `benchmarks.floor`. Each event loop gets a
-fresh process, which takes all numbers of accounts in turn, so that what many accounts cost can be compared with what
-few do. Where there are two CPUs, the client and the registrar have one each.
+nonce is one. Over UDP the same is done in straight-line code as well, see `benchmarks.floor`, and all of it on each
+build, see `benchmarks.builds`; straight-line code is compiled in none. Each event loop and build gets a fresh process,
+which takes all numbers of accounts in turn, so that what many accounts cost can be compared with what few do. Where
+there are two CPUs, the client and the registrar have one each.
 """
 
 from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.builds import BUILDS, SOURCES, told
 from benchmarks.measure import Figure, Sample, figures
 from benchmarks.null_registrar import null_registrar
-from benchmarks.programs import told
 from benchmarks.stream_registrar import stream_registrar
 
 if TYPE_CHECKING:
+    from benchmarks.builds import Build
     from benchmarks.measure import Effort
 
-__all__ = ["LOOPS", "cpus", "installed", "registering", "streams", "udp"]
+__all__ = ["LOOPS", "cpus", "missing", "registering", "streams", "udp"]
 
 LOOPS = ("asyncio", "uvloop")
 STREAMS = ("tcp", "tls")
@@ -38,14 +41,15 @@ def udp(effort: Effort) -> list[Figure]:
     """Over UDP, with all numbers of accounts, and how that grows."""
     client_cpu, registrar_cpu = cpus()
     rows: list[Figure] = []
-    for loop in LOOPS:
-        if not installed(loop):
-            rows.append(Figure(f"udp, {loop}", "registration", note=f"{loop} is not installed"))
+    for loop, build in product(LOOPS, BUILDS):
+        way = build.of(loop)
+        if why := missing(loop, build):
+            rows.append(Figure(f"udp, {way}", "registration", note=why))
             continue
         with null_registrar(registrar_cpu) as registrar:
-            said = registering(loop, registrar.port, client_cpu, effort.runs, effort.accounts)
-        rows += _rows("udp", loop, said, effort.accounts, _OVER_UDP)
-        rows += _growth(loop, said, effort.accounts)
+            said = registering(loop, build, registrar.port, client_cpu, effort.runs, effort.accounts)
+        rows += _rows("udp", way, said, effort.accounts, _OVER_UDP)
+        rows += _growth(way, said, effort.accounts)
     return rows
 
 
@@ -55,37 +59,39 @@ def streams(effort: Effort) -> list[Figure]:
     rows: list[Figure] = []
     accounts = effort.accounts if effort.full else effort.accounts[:1]
     for transport in STREAMS:
-        for loop in filter(installed, LOOPS):
+        for loop in LOOPS:
+            if missing(loop, SOURCES):
+                continue
             with stream_registrar(transport, registrar_cpu) as (port, ca):
                 said = told("benchmarks.client", loop, transport, port, ca, client_cpu, effort.runs, *accounts)
             rows += _rows(transport, loop, said, accounts, _OVER_STREAMS)
     return rows
 
 
-def installed(loop: str) -> bool:
-    """Whether this event loop can be had."""
-    return loop == "asyncio" or find_spec(loop) is not None
+def missing(loop: str, build: Build) -> str:
+    """Why this event loop or build cannot be had; nothing if both can."""
+    return build.missing() if loop == "asyncio" or find_spec(loop) else f"{loop} is not installed"
 
 
-def registering(loop: str, port: int, cpu: int, runs: int, accounts: tuple[int, ...]) -> dict[str, Any]:
+def registering(loop: str, build: Build, port: int, cpu: int, runs: int, accounts: tuple[int, ...]) -> dict[str, Any]:
     """What `benchmarks.client` says of UDP, run with these arguments."""
-    said: dict[str, Any] = told("benchmarks.client", loop, "udp", port, "", cpu, runs, *accounts)
+    said: dict[str, Any] = told("benchmarks.client", loop, "udp", port, "", cpu, runs, *accounts, build=build)
     return said
 
 
 def _rows(
-    transport: str, loop: str, said: dict[str, Any], crowds: tuple[int, ...], limits: dict[str, str]
+    transport: str, way: str, said: dict[str, Any], crowds: tuple[int, ...], limits: dict[str, str]
 ) -> list[Figure]:
     rows: list[Figure] = []
     for accounts in crowds:
         again = said["retransmitted"][str(accounts)]
         notes = {"registration": f"{again} sent again"} if again else {}
-        title = f"{transport}, {accounts} accounts, {loop}"
+        title = f"{transport}, {accounts} accounts, {way}"
         rows += figures(title, _samples(said, accounts), limits=limits, notes=notes)
     return rows
 
 
-def _growth(loop: str, said: dict[str, Any], crowds: tuple[int, ...]) -> list[Figure]:
+def _growth(way: str, said: dict[str, Any], crowds: tuple[int, ...]) -> list[Figure]:
     """What one costs among many, in units of what it costs among few."""
     if len(crowds) < 2:
         return []
@@ -98,7 +104,7 @@ def _growth(loop: str, said: dict[str, Any], crowds: tuple[int, ...]) -> list[Fi
             growth[row] = samples[name]
             if accounts != crowds[0]:
                 limits[row] = f"{name} among {crowds[0]}"
-    return figures(f"growth, {loop}", growth, limits=limits)
+    return figures(f"growth, {way}", growth, limits=limits)
 
 
 def _samples(said: dict[str, Any], accounts: int) -> dict[str, list[Sample]]:

@@ -1,18 +1,16 @@
-"""Processes: programs in C, compiled on demand and kept in a cache directory, and modules of this package."""
+"""Processes: programs in C, compiled on demand and kept in a cache directory, and whatever is measured from outside."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.measure import Sample
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-__all__ = ["HERE", "Child", "UnavailableError", "built", "output", "told"]
+__all__ = ["HERE", "Child", "UnavailableError", "built", "output"]
 
 HERE = Path(__file__).resolve().parent
 _PATIENCE = 120.0
@@ -149,12 +147,6 @@ def _environment(home: str) -> dict[str, str]:
     # Nobody compiles the package anew every time, unless told so by this variable.
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return kept | {"HOME": f"{home}/"}
-
-
-def told(module: str, *arguments: object) -> Any:
-    """What a module of this package prints as JSON, run in a process of its own."""
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    return json.loads(subprocess.run(command, cwd=HERE.parent, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def output(*command: str) -> str:

@@ -1,13 +1,16 @@
-"""What is aimed at, beside what this run reached: each aim of which the run has the figures."""
+"""What is aimed at, beside what this run reached: each aim of which the run has the figures, by build."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmarks.builds import BUILDS
 from benchmarks.measure import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from benchmarks.builds import Build
 
 __all__ = ["reached"]
 
@@ -39,42 +42,45 @@ class _Run:
         return amount
 
 
-_UV, _STOCK = "udp, 10000 accounts, uvloop", "udp, 10000 accounts, asyncio"
-_FEW, _GROWTH = "peers, 1000 accounts", "growth, uvloop"
-_HELD = "holding, 100000 accounts, uvloop"
-
-_AIMS: tuple[tuple[str, str, float, Callable[[_Run], float]], ...] = (
-    ("registration, uvloop, 10 000 accounts", "µs", 70, lambda run: run.cpu(_UV, "registration")),
-    ("the same, of straight-line code", "x", 1.8, lambda run: run.ratio(_UV, "registration")),
-    ("the same, of libre among 1 000", "x", 0.6, lambda run: run.cpu(_UV, "registration") / run.cpu(_FEW, "libre")),
-    ("registration, asyncio, 10 000 accounts", "µs", 90, lambda run: run.cpu(_STOCK, "registration")),
-    (
-        "registration, uvloop, 1 000 accounts, of SIPp", "x", 1.0,
-        lambda run: run.cpu(_FEW, "aiosipreg on uvloop") / run.cpu(_FEW, "SIPp"),
-    ),
-    (
-        "refresh of a registration, uvloop, 10 000 accounts", "x", 0.55,
-        lambda run: run.cpu(_UV, "refresh") / run.cpu(_UV, "registration"),
-    ),
-    ("growth, 1 000 to 10 000 accounts", "x", 1.25, lambda run: run.ratio(_GROWTH, "registration among 10000")),
-    ("growth, 1 000 to 100 000 accounts", "x", 1.25, lambda run: run.ratio(_GROWTH, "registration among 100000")),
-    ("memory of one of 1 000 accounts", "kB", 4, lambda run: run.amount("holding, 1000 accounts, uvloop", "memory")),
-    ("memory of one of 100 000 accounts", "kB", 4, lambda run: run.amount(_HELD, "memory")),
-    ("idle with 100 000 accounts", "% of a core", 0.5, lambda run: run.amount(_HELD, "idle")),
-    ("100 000 accounts Ok", "s", 12, lambda run: run.amount(_HELD, "start-up")),
-    ("import", "ms", 120, lambda run: run.cpu("import", "import aiosipreg without Python") / 1000),
-)  # fmt: skip
+def _aims(build: Build) -> tuple[tuple[str, str, float, Callable[[_Run], float]], ...]:
+    """What one build aims at: name, unit, how much at most, and where the run has it."""
+    uv, stock = build.of("udp, 10000 accounts, uvloop"), build.of("udp, 10000 accounts, asyncio")
+    few, ours = "peers, 1000 accounts", build.of("aiosipreg on uvloop")
+    growth, imported = build.of("growth, uvloop"), build.of("import aiosipreg without Python")
+    some, many = (build.of(f"holding, {accounts} accounts, uvloop") for accounts in (1_000, 100_000))
+    return (
+        ("registration, uvloop, 10 000 accounts", "µs", 70, lambda run: run.cpu(uv, "registration")),
+        ("the same, of straight-line code", "x", 1.8, lambda run: run.ratio(uv, "registration")),
+        ("the same, of libre among 1 000", "x", 0.6, lambda run: run.cpu(uv, "registration") / run.cpu(few, "libre")),
+        ("registration, asyncio, 10 000 accounts", "µs", 90, lambda run: run.cpu(stock, "registration")),
+        (
+            "registration, uvloop, 1 000 accounts, of SIPp", "x", 1.0,
+            lambda run: run.cpu(few, ours) / run.cpu(few, "SIPp"),
+        ),
+        (
+            "refresh of a registration, uvloop, 10 000 accounts", "x", 0.55,
+            lambda run: run.cpu(uv, "refresh") / run.cpu(uv, "registration"),
+        ),
+        ("growth, 1 000 to 10 000 accounts", "x", 1.25, lambda run: run.ratio(growth, "registration among 10000")),
+        ("growth, 1 000 to 100 000 accounts", "x", 1.25, lambda run: run.ratio(growth, "registration among 100000")),
+        ("memory of one of 1 000 accounts", "kB", 4, lambda run: run.amount(some, "memory")),
+        ("memory of one of 100 000 accounts", "kB", 4, lambda run: run.amount(many, "memory")),
+        ("idle with 100 000 accounts", "% of a core", 0.5, lambda run: run.amount(many, "idle")),
+        ("100 000 accounts Ok", "s", 12, lambda run: run.amount(many, "start-up")),
+        ("import", "ms", 120, lambda run: run.cpu("import", imported) / 1000),
+    )  # fmt: skip
 
 
 def reached(figures: Sequence[Figure]) -> list[Figure]:
-    """A row for each aim, with what is wanted as its note."""
+    """A row for each aim of each build, with what is wanted as its note."""
     run = _Run(figures)
     rows = []
-    for name, unit, most, value in _AIMS:
-        try:
-            amount = value(run)
-        except KeyError:
-            continue
-        verdict = "reached" if amount <= most else "missed"
-        rows.append(Figure(_SUBJECT, name, amount=amount, unit=unit, note=f"at most {most:g}: {verdict}"))
+    for build in BUILDS:
+        for name, unit, most, value in _aims(build):
+            try:
+                amount = value(run)
+            except KeyError:
+                continue
+            verdict = "reached" if amount <= most else "missed"
+            rows.append(Figure(_SUBJECT, build.of(name), amount=amount, unit=unit, note=f"at most {most:g}: {verdict}"))
     return rows

@@ -19,8 +19,10 @@ from aiosipreg import ProxyParams
 from aiosipreg.wire import Request, Response, parse_message
 from benchmarks import (
     build,
+    builds,
     digest,
     holding,
+    imports,
     memory,
     network,
     null_registrar,
@@ -34,6 +36,7 @@ from benchmarks import (
     targets,
 )
 from benchmarks.__main__ import SUBJECTS, main
+from benchmarks.builds import BUILDS, SOURCES, Build, told
 from benchmarks.measure import Effort, Figure, Sample, Stopwatch, compare, figures, looped
 from benchmarks.null_registrar import answered
 from benchmarks.programs import UnavailableError
@@ -43,6 +46,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TINY = Effort(runs=1, loops=2, accounts=(3,), seconds=0.01)
+ABSENT = "not there: .ci/compiled .venv makes it"
+
+
+@pytest.fixture(autouse=True)
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
+    """Stands for what is compiled or not in this checkout: the same sources at another place."""
+    build = Build("compiled", tmp_path / "tree")
+    build.root.symlink_to(SOURCES.root)
+    monkeypatch.setattr(builds, "EXTENSION_SUFFIXES", [".py"])
+    for module in (network, holding, imports):
+        monkeypatch.setattr(module, "BUILDS", (SOURCES, build))
+    ours = {name: (loop, build if its.name else its) for name, (loop, its) in peers._OURS.items()}
+    monkeypatch.setattr(peers, "_OURS", ours)
+    return build
 
 
 def check_form(rows: Sequence[Figure]) -> None:
@@ -63,7 +80,7 @@ def check_form(rows: Sequence[Figure]) -> None:
             assert (row.subject, row.limit) in names
 
 
-OWN_TESTS = ("peers", "udp", "streams", "holding", "memory")
+OWN_TESTS = ("peers", "udp", "streams", "holding", "memory", "import")
 
 
 @pytest.mark.parametrize("subject", [subject for subject in SUBJECTS if subject not in OWN_TESTS])
@@ -71,12 +88,13 @@ def test_every_subject_gives_figures(subject: str) -> None:
     check_form(SUBJECTS[subject](TINY))
 
 
-def test_registrations_are_measured_on_both_loops_beside_the_floor_and_among_more() -> None:
+def test_registrations_are_measured_on_both_loops_and_builds_beside_the_floor_and_among_more() -> None:
     rows = network.udp(replace(TINY, accounts=(2, 3)))
     check_form(rows)
     assert list(dict.fromkeys(row.subject for row in rows)) == [
-        *("udp, 2 accounts, asyncio", "udp, 3 accounts, asyncio", "growth, asyncio"),
-        *("udp, 2 accounts, uvloop", "udp, 3 accounts, uvloop", "growth, uvloop"),
+        f"{subject}, {way}"
+        for way in ("asyncio", "asyncio, compiled", "uvloop", "uvloop, compiled")
+        for subject in ("udp, 2 accounts", "udp, 3 accounts", "growth")
     ]
     assert [(row.name, row.limit) for row in rows[6:16]] == [
         ("two round trips", None),
@@ -131,8 +149,22 @@ def test_accounts_are_measured_over_their_life() -> None:
         ("memory", "kB", True),
         ("shutdown", "s for all", False),
     ]
-    assert [(row.name, row.unit, row.cpu is None) for row in rows] == [*whole, *whole, whole[0], whole[3]]
-    assert rows[-1].subject == "holding, 3 accounts, asyncio, gc as it is"
+    assert [(row.name, row.unit, row.cpu is None) for row in rows] == [*whole * 4, whole[0], whole[3]]
+    ways = ("asyncio", "asyncio, compiled", "uvloop", "uvloop, compiled", "asyncio, gc as it is")
+    assert list(dict.fromkeys(row.subject for row in rows)) == [f"holding, 3 accounts, {way}" for way in ways]
+
+
+def test_the_import_of_each_build_is_measured() -> None:
+    rows = imports.measured(TINY)
+    check_form(rows)
+    assert [(row.name, row.limit) for row in rows] == [
+        ("Python", None),
+        ("import asyncio", "Python"),
+        ("import aiosipreg", "Python"),
+        ("import aiosipreg, compiled", "Python"),
+        ("import aiosipreg without Python", None),
+        ("import aiosipreg without Python, compiled", None),
+    ]
 
 
 def test_what_is_sent_again_and_collected_is_noted() -> None:
@@ -180,19 +212,29 @@ class TestPeers:
         known = {"one": peers.Peer(measure, 3), "other": peers.Peer(absent, 9)}
         monkeypatch.setattr(peers, "PEERS", known)
         monkeypatch.setattr(network, "find_spec", lambda name: None)
-        ours = {"samples": {"2": {"registration": [(1.0, 1.0)]}, "5": {"registration": [(1.5, 1.0)]}}}
-        monkeypatch.setattr(peers, "registering", lambda *arguments: ours)
+
+        def registering(loop: str, build: Build, port: int, cpu: int, runs: int, crowd: tuple[int, ...]) -> object:
+            cost = crowd[0] / (4 if build.name else 2)
+            return {"samples": {str(crowd[0]): {"registration": [(cost, 1.0)]}}}
+
+        monkeypatch.setattr(peers, "registering", registering)
         rows = peers.measured(replace(TINY, runs=2, accounts=(2, 5), full=True))
         assert asked == [2, 2, 3, 3]
         assert [(row.subject, row.name, row.cpu, row.limit, row.note) for row in rows] == [
             ("peers, 2 accounts", "aiosipreg on asyncio", 1.0, None, ""),
+            ("peers, 2 accounts", "aiosipreg on asyncio, compiled", 0.5, "aiosipreg on asyncio", ""),
             ("peers, 2 accounts", "one", 2.0, "aiosipreg on asyncio", ""),
+            ("peers, 2 accounts", "aiosipreg on uvloop", None, None, "uvloop is not installed"),
+            ("peers, 2 accounts", "aiosipreg on uvloop, compiled", None, None, "uvloop is not installed"),
             ("peers, 2 accounts", "other", None, None, "other is not installed"),
-            ("peers, 5 accounts", "aiosipreg on asyncio", 1.5, None, ""),
+            ("peers, 5 accounts", "aiosipreg on asyncio", 2.5, None, ""),
+            ("peers, 5 accounts", "aiosipreg on asyncio, compiled", 1.25, "aiosipreg on asyncio", ""),
             ("peers, 5 accounts", "one", 3.0, "aiosipreg on asyncio", "3 accounts only"),
+            ("peers, 5 accounts", "aiosipreg on uvloop", None, None, "uvloop is not installed"),
+            ("peers, 5 accounts", "aiosipreg on uvloop, compiled", None, None, "uvloop is not installed"),
             ("peers, 5 accounts", "other", None, None, "other is not installed"),
         ]
-        assert len(peers.measured(replace(TINY, accounts=(2, 5)))) == 3
+        assert len(peers.measured(replace(TINY, accounts=(2, 5)))) == 6
 
     @pytest.mark.parametrize("name", [name for name, peer in peers.PEERS.items() if peer.most])
     def test_a_peer_that_is_there_registers(self, name: str) -> None:
@@ -244,21 +286,95 @@ class TestChild:
                 child.stopped()
 
 
+HELD = {
+    **dict.fromkeys(("start-up", "holding", "shutdown"), (1.0, 2.0)),
+    "collected": {"start-up": 0, "shutdown": 0},
+    "repeated": {"start-up": 0, "shutdown": 0},
+    "memory": 4000,
+}
+
+
 def test_what_cannot_be_measured_is_named_and_not_left_out(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    compiled: Build, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    compiled.root.unlink()
     monkeypatch.setattr(network, "find_spec", lambda name: None)
     monkeypatch.setattr(hashlib, "algorithms_available", {"md5", "sha256"})
-    rows = [*network.udp(TINY), *holding.measured(replace(TINY, accounts=())), *digest.measured(TINY)]
-    missing = [(row.subject, row.name, row.note) for row in rows if row.note]
-    assert missing == [
+    monkeypatch.setattr(holding, "told", lambda *arguments, build: HELD)
+    subjects = (network.udp, holding.measured, imports.measured, digest.measured)
+    rows = [row for measured in subjects for row in measured(TINY)]
+    lacking = [(row.subject, row.name, row.note) for row in rows if row.note]
+    assert lacking == [
+        ("udp, asyncio, compiled", "registration", ABSENT),
         ("udp, uvloop", "registration", "uvloop is not installed"),
+        ("udp, uvloop, compiled", "registration", "uvloop is not installed"),
+        ("holding, 3 accounts, asyncio, compiled", "start-up", ABSENT),
+        ("holding, 3 accounts, uvloop", "start-up", "uvloop is not installed"),
+        ("holding, 3 accounts, uvloop, compiled", "start-up", "uvloop is not installed"),
+        ("import", "import aiosipreg, compiled", ABSENT),
         ("digest", "SHA-512-256", "not in this Python's OpenSSL"),
     ]
     print_table(rows, 1)
     printed = capsys.readouterr().out
     assert "uvloop is not installed" in printed
+    assert ABSENT in printed
     assert json.loads(as_json(rows, 1))["figures"][6]["cpu"] is None
+
+
+class TestBuilds:
+    """What runs, and whether it is what the checkout says; no compiler is needed for that."""
+
+    @pytest.fixture
+    def checkout(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A small one."""
+        root = tmp_path / "checkout"
+        packages = ("aiosipreg/__init__.py", "benchmarks/__init__.py")
+        for name in ("pyproject.toml", *packages, "aiosipreg/engine/cycle.py", "benchmarks/client.py"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(f"# {name}\n")
+        monkeypatch.setattr(builds, "_CHECKOUT", root)
+        monkeypatch.setattr(builds, "EXTENSION_SUFFIXES", [".this.so", ".so"])
+        return root
+
+    @pytest.fixture
+    def copy(self, checkout: Path) -> Build:
+        """What `.ci/compiled` makes of it."""
+        build = Build("compiled", checkout / ".compiled" / "tree")
+        shutil.copytree(checkout, build.root, ignore=shutil.ignore_patterns(".compiled"))
+        (build.root / "aiosipreg" / "engine" / "cycle.this.so").touch()
+        return build
+
+    def test_there_are_the_sources_and_a_compiled_copy(self) -> None:
+        assert [build.of("udp") for build in BUILDS] == ["udp", "udp, compiled"]
+        assert BUILDS[0].missing() == ""
+        assert BUILDS[1].root == SOURCES.root / ".compiled" / "tree"
+
+    def test_one_that_was_made_of_these_sources_can_be_measured(self, checkout: Path, copy: Build) -> None:
+        assert Build("", checkout).missing() == ""
+        assert copy.missing() == ""
+
+    def test_one_that_was_not_made_is_missing(self, checkout: Path) -> None:
+        assert Build("compiled", checkout / ".compiled" / "tree").missing() == ABSENT
+
+    @pytest.mark.parametrize(
+        "changed", ["pyproject.toml", "aiosipreg/engine/cycle.py", "aiosipreg/core.py", "benchmarks/client.py"]
+    )
+    def test_one_that_was_made_of_other_sources_is_missing(self, changed: str, checkout: Path, copy: Build) -> None:
+        (checkout / changed).write_text("changed since")
+        assert copy.missing() == "made from other sources: .ci/compiled .venv makes it anew"
+
+    def test_one_that_was_made_for_another_python_is_missing(self, copy: Build) -> None:
+        engine = copy.root / "aiosipreg" / "engine"
+        (engine / "cycle.this.so").rename(engine / "cycle.other.so")
+        assert copy.missing() == "made for another Python: .ci/compiled .venv makes it anew"
+
+    def test_a_process_runs_the_package_of_its_build(self, checkout: Path) -> None:
+        (checkout / "benchmarks" / "where.py").write_text(
+            "import aiosipreg, json, os, sys\n"
+            "print(json.dumps([aiosipreg.__file__, os.environ['PYTHONPATH'], sys.argv[1:]]))\n"
+        )
+        package = str(checkout / "aiosipreg" / "__init__.py")
+        assert told("benchmarks.where", 7, build=Build("compiled", checkout)) == [package, str(checkout), ["7"]]
 
 
 def test_one_cpu_has_to_be_shared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,6 +545,36 @@ def test_aims_are_compared_with_what_was_reached_as_far_as_it_was_measured() -> 
         ("the same, of straight-line code", 2.0, "at most 1.8: missed"),
         ("refresh of a registration, uvloop, 10 000 accounts", 0.5, "at most 0.55: reached"),
         ("import", 121.0, "at most 120: missed"),
+    ]
+
+
+def test_each_build_has_its_aims() -> None:
+    few = "peers, 1000 accounts"
+    rows = [
+        Figure("udp, 10000 accounts, uvloop, compiled", "registration", 60.0, 90.0, "straight-line", (2.0, 1.0, 3.0)),
+        Figure("udp, 10000 accounts, uvloop, compiled", "refresh", 30.0, 60.0),
+        Figure("udp, 10000 accounts, asyncio, compiled", "registration", 80.0, 90.0),
+        Figure("growth, uvloop, compiled", "registration among 10000", 60.0, 90.0, "among 1000", (1.0, 1.0, 1.0)),
+        Figure(few, "libre", 120.0, 1.0),
+        Figure(few, "SIPp", 25.0, 1.0),
+        Figure(few, "aiosipreg on uvloop", 100.0, 1.0),
+        Figure(few, "aiosipreg on uvloop, compiled", 50.0, 1.0),
+        Figure("holding, 1000 accounts, uvloop, compiled", "memory", amount=3.0, unit="kB"),
+        Figure("holding, 100000 accounts, uvloop, compiled", "start-up", 90.0, 90.0, amount=9.0, unit="s for all"),
+        Figure("import", "import aiosipreg without Python, compiled", 90_000.0, 90_000.0),
+    ]
+    assert [(row.name, row.amount) for row in targets.reached(rows)] == [
+        ("registration, uvloop, 1 000 accounts, of SIPp", 4.0),
+        ("registration, uvloop, 10 000 accounts, compiled", 60.0),
+        ("the same, of straight-line code, compiled", 2.0),
+        ("the same, of libre among 1 000, compiled", 0.5),
+        ("registration, asyncio, 10 000 accounts, compiled", 80.0),
+        ("registration, uvloop, 1 000 accounts, of SIPp, compiled", 2.0),
+        ("refresh of a registration, uvloop, 10 000 accounts, compiled", 0.5),
+        ("growth, 1 000 to 10 000 accounts, compiled", 1.0),
+        ("memory of one of 1 000 accounts, compiled", 3.0),
+        ("100 000 accounts Ok, compiled", 9.0),
+        ("import, compiled", 90.0),
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -50,9 +52,15 @@ class _Command(click.Command):
         return left
 
 
+def _build() -> str:
+    """What the version is followed by: whether the inner floors are compiled."""
+    spec = find_spec("aiosipreg.engine.cycle")
+    return " (compiled)" if spec and str(spec.origin).endswith(tuple(EXTENSION_SUFFIXES)) else ""
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens inside on standard error.")
-@click.version_option(package_name="aiosipreg", message="%(prog)s %(version)s")
+@click.version_option(package_name="aiosipreg", message=f"%(prog)s %(version)s{_build()}")
 @click.pass_context
 def aiosipreg(context: click.Context, verbose: bool) -> None:
     """Keep SIP accounts registered. Begin with: aiosipreg demo."""

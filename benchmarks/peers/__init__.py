@@ -2,15 +2,18 @@
 
 On Debian: ``apt-get install sip-tester libre-dev baresip-core liblinphone-dev kamailio pkg-config gcc``. SIPp is a load
 generator: it keeps nothing of a registration. libre is the library of baresip. Each client is bound to the same CPU and
-has 64 requests under way at most, except Kamailio, baresip and liblinphone, which send when they want.
+has 64 requests under way at most, except Kamailio, baresip and liblinphone, which send when they want. Of ours there is
+each build on each event loop.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
+from benchmarks.builds import BUILDS
 from benchmarks.measure import Figure, Sample, figures
-from benchmarks.network import LOOPS, cpus, installed, registering
+from benchmarks.network import LOOPS, cpus, missing, registering
 from benchmarks.null_registrar import null_registrar
 from benchmarks.peers.clients import PEERS, Peer
 from benchmarks.programs import UnavailableError
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PEERS", "Peer", "measured"]
 
-_OURS = {f"aiosipreg on {loop}": loop for loop in LOOPS}
+_OURS = {build.of(f"aiosipreg on {loop}"): (loop, build) for loop, build in product(LOOPS, BUILDS)}
 _LIMIT = "aiosipreg on asyncio"
 
 
@@ -36,24 +39,26 @@ def measured(effort: Effort) -> list[Figure]:
 
 def _measured(registrar: NullRegistrar, accounts: int, cpu: int, runs: int) -> list[Figure]:
     title = f"peers, {accounts} accounts"
-    samples: dict[str, list[Sample]] = {name: [] for name, loop in _OURS.items() if installed(loop)}
-    samples |= {name: [] for name in PEERS}
-    missing: dict[str, str] = {}
+    samples: dict[str, list[Sample]] = {name: [] for name in (*_OURS, *PEERS)}
+    absent: dict[str, str] = {}
     for _ in range(runs):
-        for name in [name for name in samples if name not in missing]:
+        for name in [name for name in samples if name not in absent]:
             try:
                 samples[name].append(_sample(name, registrar, accounts, cpu))
             except UnavailableError as error:
-                missing[name] = str(error)
-    whole = {name: taken for name, taken in samples.items() if name not in missing}
+                absent[name] = str(error)
+    whole = {name: taken for name, taken in samples.items() if name not in absent}
     notes = {name: f"{peer.most} accounts only" for name, peer in PEERS.items() if 0 < peer.most < accounts}
     rows = figures(title, whole, limits={name: _LIMIT for name in whole if name != _LIMIT}, notes=notes)
-    return rows + [Figure(title, name, note=why) for name, why in missing.items()]
+    return rows + [Figure(title, name, note=why) for name, why in absent.items()]
 
 
 def _sample(name: str, registrar: NullRegistrar, accounts: int, cpu: int) -> Sample:
     if name in _OURS:
-        said = registering(_OURS[name], registrar.port, cpu, 1, (accounts,))
+        loop, build = _OURS[name]
+        if why := missing(loop, build):
+            raise UnavailableError(why)
+        said = registering(loop, build, registrar.port, cpu, 1, (accounts,))
         return Sample(*said["samples"][str(accounts)]["registration"][0])
     peer = PEERS[name]
     return peer.measure(registrar, min(accounts, peer.most), cpu)

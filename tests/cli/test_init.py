@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points, version
@@ -39,7 +40,14 @@ def test_another_missing_module_is_not_blamed_on_the_extra() -> None:
 
 def test_python_m_aiosipreg_is_the_command_line() -> None:
     result = python("-m", "aiosipreg", "--version")
-    assert (result.returncode, result.stdout) == (0, f"aiosipreg {version('aiosipreg')}\n")
+    build = " (compiled)" if "AIOSIPREG_COMPILED" in os.environ else ""
+    assert (result.returncode, result.stdout) == (0, f"aiosipreg {version('aiosipreg')}{build}\n")
+
+
+def test_the_version_tells_that_the_inner_floors_are_compiled() -> None:
+    pretend = "from importlib import machinery; machinery.EXTENSION_SUFFIXES.append('.py')"
+    result = python("-c", f"{pretend}; from aiosipreg.cli import main; main()", "--version")
+    assert (result.returncode, result.stdout) == (0, f"aiosipreg {version('aiosipreg')} (compiled)\n")
 
 
 def test_importing_main_module_runs_nothing() -> None:
