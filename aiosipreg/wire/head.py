@@ -131,6 +131,8 @@ def content_length(headers: Headers) -> int | None:
     Raises:
         ParseError: It is no number, or two rows differ (MSG-13, GRM-56).
     """
+    if headers.names.get("Content-Length") == "0":
+        return 0
     rows = headers.rows("Content-Length")
     if not rows:
         return None

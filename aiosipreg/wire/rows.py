@@ -36,7 +36,8 @@ def top_via(rows: Sequence[str]) -> Via:
     Raises:
         ParseError: It is malformed, or its row is empty.
     """
-    return Via.parse((split_list(rows[0]) or [""])[0])
+    row = rows[0]
+    return Via.parse((split_list(row) or [""])[0] if "," in row else row)
 
 
 def option_tag(text: str) -> str:
