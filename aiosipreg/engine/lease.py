@@ -55,7 +55,6 @@ class Lease:
     Attributes:
         state: The public state; written by `move` alone.
         binding: The binding in place, ``None`` without one.
-        bindings: All that the registrar listed last.
         flow: The flow that carries the binding; ``None`` when it is lost.
         flow_since: When the request that came by it first was sent (F-16).
         proven: Keep-alives on it were answered, or nobody expects answers (OUTB-16).
@@ -77,7 +76,7 @@ class Lease:
     """
 
     __slots__ = (
-        "_attempts", "_session", "_window_at", "associated_uris", "binding", "bindings", "cause", "failures",
+        "_attempts", "_listed", "_session", "_window_at", "associated_uris", "binding", "cause", "failures",
         "feature_caps", "flow", "flow_since", "hurried", "path", "paused", "proven", "refresh_at", "residual_until",
         "retry_at", "service_route", "started_at", "state", "tried", "upkeep", "woken_at",
     )  # fmt: skip
@@ -86,7 +85,8 @@ class Lease:
         self._session = session
         self.state = RegistrationState.NONE
         self.binding: Binding | None = None
-        self.bindings: tuple[Binding, ...] = ()
+        # ``None`` where that is our own binding and no other, as it is nearly everywhere.
+        self._listed: tuple[Binding, ...] | None = None
         self.flow: Flow | None = None
         self.flow_since = _LONG_AGO
         self.proven = True
@@ -104,6 +104,13 @@ class Lease:
         self.failures = 0
         self.cause: Row | None = None
         self.tried: Mapping[str, str] = NOTHING_TRIED
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """All that the registrar listed last."""
+        if self._listed is not None:
+            return self._listed
+        return () if self.binding is None else (self.binding,)
 
     @property
     def expires_at(self) -> float | None:
@@ -182,7 +189,8 @@ class Lease:
         """Take what a 2xx granted."""
         session, before = self._session, self.flow
         self.binding = grant.binding
-        self.bindings = grant.bindings
+        alone = len(grant.bindings) == 1 and grant.bindings[0] is grant.binding
+        self._listed = None if alone else grant.bindings
         self.service_route = grant.service_route
         self.path = grant.path
         self.associated_uris = grant.associated_uris
@@ -214,7 +222,7 @@ class Lease:
         if linger:
             self.residual_until = self.expires_at or out_until or self.residual_until
         self.binding = None
-        self.bindings = ()
+        self._listed = None
         self.service_route = self.path = self.associated_uris = ()
         self.feature_caps = ()
         self.refresh_at = None

@@ -101,6 +101,15 @@ def test_a_grant_is_stored_and_dropped() -> None:
     assert told(subject.residual_until) is None
 
 
+def test_the_bindings_of_others_are_kept_as_the_registrar_listed_them() -> None:
+    other = Binding(CONTACT, 60, 1060)
+    subject = lease(PROGRESS)
+    subject.store(Grant(BINDING, (other, BINDING)))
+    assert subject.bindings == (other, BINDING)
+    subject.store(Grant(BINDING, ()))
+    assert told(subject.bindings) == ()
+
+
 def test_what_is_dropped_may_linger() -> None:
     subject = lease(OK, binding=BINDING)
     subject.drop(linger=True)
