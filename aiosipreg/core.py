@@ -15,6 +15,7 @@ from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.pacing import Pacing
 from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.registration import Registration
+from aiosipreg.engine.setup import Setup
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
 from aiosipreg.errors import ConfigError, CoreClosedError
 from aiosipreg.hub import Hub
@@ -98,19 +99,19 @@ class Core:
             raise ConfigError("user_agent", user_agent, "text without control characters")
         if on_request is not None and not iscoroutinefunction(on_request):
             raise TypeError("on_request: expected an `async` function")
-        self._user_agent, self._on_request, self._pacing = user_agent, on_request, pacing
+        self._on_request, self._pacing = on_request, pacing
         self._transports = transports or TransportParams()
         self._tls = tls or TlsParams()
         self._dns = dns or DnsParams()
-        self._timers = timers or SipTimers()
-        self._retry = retry or RetryPolicy()
-        self._digest = digest or DigestPolicy()
-        self._keepalive = keepalive or KeepAlive()
         self._auth_timeout = positive("auth_timeout", auth_timeout)
         self._stop_timeout = self._shutdown_timeout = positive("shutdown_timeout", shutdown_timeout)
         # RFC 3261 19.3, SEC-14: branches, tags and Call-IDs must not be guessed.
-        self._random = Chance()
-        self._keeper = Keeper(store, self._random)
+        random = Chance()
+        self._setup = Setup(
+            random=random, timers=timers or SipTimers(), retry=retry or RetryPolicy(), digest=digest or DigestPolicy(),
+            keepalive=keepalive or KeepAlive(), user_agent=user_agent,
+        )  # fmt: skip
+        self._keeper = Keeper(store, random)
         self._proxies: dict[str, ProxyConfig] = {}
         self._users = Users()
         self._dependents = Dependents()
@@ -194,7 +195,7 @@ class Core:
         hub = self._running()
         if isinstance(params, str):
             params = ProxyParams(params)
-        id_ = params.id or f"proxy_config_{self._random.randbytes(8).hex()}"
+        id_ = params.id or f"proxy_config_{self._setup.random.randbytes(8).hex()}"
         if id_ in self._proxies:
             raise ConfigError("id", id_, "an id that no other account has")
         params = self._keeper.look_up(params)
@@ -319,10 +320,7 @@ class Core:
 
     def _start_registration(self, params: ProxyParams, flows: FlowSet | None = None, reg_id: int = 1) -> Registration:
         """A new machine with this core's timers and policies."""
-        return Registration(
-            params, policy=self._digest, random=self._random, timers=self._timers, retry=self._retry,
-            user_agent=self._user_agent, keepalive=self._keepalive, flows=flows, reg_id=reg_id,
-        )  # fmt: skip
+        return Registration(params, self._setup, flows, reg_id)
 
     def _publish(self, proxy: ProxyConfig) -> None:
         """Tell the readers, the store, those that depend on the account and who waits for it to be gone."""
@@ -343,12 +341,13 @@ class Core:
             await self._keeper.open()
         finally:
             self._ready.set()
+        setup = self._setup
         async with asyncio.TaskGroup() as group:
             self._hub = Hub(
-                group, stats=self._stats, transports=self._transports, dns=self._dns, timers=self._timers,
-                retry=self._retry, random=self._random, is_ours=self._users.__contains__,
+                group, stats=self._stats, transports=self._transports, dns=self._dns, timers=setup.timers,
+                retry=setup.retry, random=setup.random, is_ours=self._users.__contains__,
                 accounts=lambda: len(self._proxies), on_request=self._on_request, pacing=self._pacing,
-                keep=self._keeper.keep, keepalive=self._keepalive,
+                keep=self._keeper.keep, keepalive=setup.keepalive,
             )  # fmt: skip
             roaming = Roaming(self._hub, self._transports, self._runners)
             try:

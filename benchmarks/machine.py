@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from aiosipreg.chance import Chance
 from aiosipreg.engine.effects import Answered, Ask, Connect, Connected, Locate, Located, Send
-from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.registration import Registration
-from aiosipreg.engine.timers import RetryPolicy, SipTimers
+from aiosipreg.engine.setup import Setup
 from aiosipreg.states import RegistrationState
 from aiosipreg.wire import Response, parse_message
 from benchmarks.build import formatted
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["measured"]
 
 _BATCH = 200
-_POLICY, _TIMERS, _RETRY, _RANDOM = DigestPolicy(), SipTimers(), RetryPolicy(), Chance()
+_SETUP = Setup(random=Chance(), user_agent=USER_AGENT)
 
 
 def measured(effort: Effort) -> list[Figure]:
@@ -61,10 +60,7 @@ def _refreshes(watch: Stopwatch, batch: int) -> int:
 
 def _registered(watch: Stopwatch, batch: int) -> list[Registration]:
     with watch:
-        machines = [
-            Registration(PARAMS, policy=_POLICY, random=_RANDOM, timers=_TIMERS, retry=_RETRY, user_agent=USER_AGENT)
-            for _ in range(batch)
-        ]
+        machines = [Registration(PARAMS, _SETUP) for _ in range(batch)]
         sent = [_sent(machine, machine.register(0.0)) for machine in machines]
     _answer(watch, machines, _answer(watch, machines, sent))
     return machines

@@ -10,6 +10,7 @@ from aiosipreg.engine.digest import answer, offers
 from aiosipreg.engine.effects import Flow
 from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.register import RegisterSeries
+from aiosipreg.engine.setup import Setup
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.wire import Response, parse_message
 from benchmarks.null_registrar import answered
@@ -27,7 +28,7 @@ CONTACT = contact_address(PARAMS, FLOW)
 
 def series() -> RegisterSeries:
     """The REGISTERs of the account, always the same."""
-    return RegisterSeries(PARAMS, user_agent=USER_AGENT, random=Random(1))
+    return RegisterSeries(PARAMS, Setup(random=Random(1), user_agent=USER_AGENT))
 
 
 def _challenge(data: bytes) -> Response:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from aiosipreg import AuthInfo, ConfigError, ProxyParams, RetryPolicy, SipTimers
+from aiosipreg import AuthInfo, ConfigError, ProxyParams
 from aiosipreg.engine.memory import Memory
-from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.registration import Registration
+from aiosipreg.engine.setup import Setup
 from aiosipreg.keeping import Keeper
 
 if TYPE_CHECKING:
@@ -71,9 +71,7 @@ class Core:
 
     def add(self, params: ProxyParams = TOTO) -> ProxyConfig:
         params = self.keeper.look_up(params)
-        machine = Registration(
-            params, policy=DigestPolicy(), random=Random(2), timers=SipTimers(), retry=RetryPolicy(), user_agent=None
-        )
+        machine = Registration(params, Setup(random=Random(2)))
         self.keeper.add(machine)
         return cast("ProxyConfig", SimpleNamespace(_flows=SimpleNamespace(machines=(machine,))))
 
@@ -157,10 +155,7 @@ async def test_REG_32_whoever_registers_for_somebody_else_gets_none() -> None:
 async def test_OUTB_3_further_flows_have_records_of_their_own(core: Core) -> None:
     params = core.keeper.look_up(TOTO.replace(outbound_proxies=("sip:a.titi.com", "sip:b.titi.com")))
     machines = [
-        Registration(
-            own, policy=DigestPolicy(), random=Random(2), timers=SipTimers(), retry=RetryPolicy(), reg_id=reg_id
-        )
-        for reg_id, own in enumerate(params.flows(), 1)
+        Registration(own, Setup(random=Random(2)), reg_id=reg_id) for reg_id, own in enumerate(params.flows(), 1)
     ]
     for machine in machines:
         core.keeper.add(machine)

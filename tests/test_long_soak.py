@@ -18,7 +18,7 @@ import random
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -323,7 +323,7 @@ class LedgerCore(Core):
     def __init__(self, ledger: Ledger, **settings: Any) -> None:
         super().__init__(**settings)
         self._ledger = ledger
-        self._random = random.Random(SEED)  # type: ignore[assignment]
+        self._setup = replace(self._setup, random=random.Random(SEED))
 
     def _publish(self, proxy: ProxyConfig) -> None:
         assert proxy.last_event is not None

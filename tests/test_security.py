@@ -281,7 +281,7 @@ async def test_SEC_11_odd_but_legal_values_stay_in_their_place(sip_registrar: Re
 class TestWhatLeaves:
     async def test_SEC_14_35_nothing_can_be_guessed_and_nothing_tells_of_us(self, sip_registrar: Registrar) -> None:
         async with Core(auth=TOTO) as core:
-            assert isinstance(core._random, random.SystemRandom)
+            assert isinstance(core._setup.random, random.SystemRandom)
             for _ in range(20):
                 await core.add_proxy_config(account(sip_registrar)).registered(timeout=5)
         requests = [packet.request for packet in sip_registrar.requests]

@@ -16,11 +16,10 @@ from aiosipreg.states import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
-    from random import Random
 
     from aiosipreg.auth import AuthInfo
     from aiosipreg.engine.digest import Offer
-    from aiosipreg.engine.policy import DigestPolicy
+    from aiosipreg.engine.setup import Setup
     from aiosipreg.wire import Challenge, Response
 
 __all__ = ["Authenticator", "Question", "Verdict", "find_auth_info"]
@@ -64,11 +63,10 @@ class Authenticator:
     other.
     """
 
-    __slots__ = ("_known", "_open", "_policy", "_random", "_rounds", "_server")
+    __slots__ = ("_known", "_open", "_rounds", "_server", "_setup")
 
-    def __init__(self, policy: DigestPolicy, random: Random) -> None:
-        self._policy = policy
-        self._random = random
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
         # Hardly ever more than one, for which a dict would be six times as large.
         self._known: tuple[Realm, ...] = ()
         self._open: tuple[Realm, ...] = ()
@@ -106,7 +104,7 @@ class Authenticator:
         """Take nonces from before a restart; `reclaim` asks for the secrets that belong to them."""
         for nonce in nonces:
             challenge = nonce.challenge
-            rows = offers((challenge,), self._policy)
+            rows = offers((challenge,), self._setup.digest)
             if rows:
                 realm = Realm(rows[0].terms.key, nonce.server, nonce.proven)
                 self._know(realm)
@@ -139,7 +137,7 @@ class Authenticator:
         self._server = server
         answers = []
         for realm in self._known:
-            answer = realm.authorization(method, uri, self._random) if realm.server == server else None
+            answer = realm.authorization(method, uri, self._setup.random) if realm.server == server else None
             if answer is not None:
                 answers.append(answer)
         return answers
@@ -187,7 +185,7 @@ class Authenticator:
     def supply(self, info: AuthInfo | None) -> Verdict | Question:
         """Close the open question with credentials, or with ``None`` when there are none."""
         realm = self._open[0]
-        offer = choose(self._strong_enough(realm), self._policy, info) if info is not None else None
+        offer = choose(self._strong_enough(realm), self._setup.digest, info) if info is not None else None
         if offer is None:
             realm.session = None
             realm.recalled = False
@@ -225,14 +223,14 @@ class Authenticator:
 
     def _strong_enough(self, realm: Realm) -> tuple[Offer, ...]:
         """The rows of a realm that may be answered (SEC-1)."""
-        if not self._policy.refuse_downgrade:
+        if not self._setup.digest.refuse_downgrade:
             return realm.rows
         return tuple(row for row in realm.rows if not is_less(row.terms.worth, realm.proven))
 
     def _groups(self, challenges: Iterable[Challenge]) -> dict[tuple[str, str], tuple[Offer, ...]]:
         """The rows that we could answer, by kind of server and realm, in the order of the answer."""
         groups: dict[tuple[str, str], tuple[Offer, ...]] = {}
-        for offer in offers(challenges, self._policy):
+        for offer in offers(challenges, self._setup.digest):
             key = offer.terms.key
             if key in groups or len(groups) < _MOST_REALMS:
                 groups[key] = (*groups.get(key, ()), offer)
@@ -284,13 +282,13 @@ class Authenticator:
             realm = self._open[0]
             info = realm.info
             if info is not None and offer is None:
-                offer = choose(self._strong_enough(realm), self._policy, info)
+                offer = choose(self._strong_enough(realm), self._setup.digest, info)
             if info is None or offer is None:
                 forms = [row.terms.form for row in realm.rows]
                 algorithms = tuple([form.algorithm or "MD5" for form in forms])
                 return Question(realm.key[1], algorithms, realm.refusals + 1, forms[0].stale)
             realm.doubtful = realm.unrelated and info.realm is None
-            if realm.doubtful and self._policy.refuse_realm_mismatch:
+            if realm.doubtful and self._setup.digest.refuse_realm_mismatch:
                 realm.session = None
                 return Verdict.UNRELATED
             realm.rows = ()

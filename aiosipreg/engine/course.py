@@ -26,14 +26,10 @@ from aiosipreg.engine.timers import (
 from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
-    from random import Random
-
     from aiosipreg.engine.effects import Effect
-    from aiosipreg.engine.keepalive import KeepAlive
     from aiosipreg.engine.outbound import FlowSet
-    from aiosipreg.engine.policy import DigestPolicy
     from aiosipreg.engine.register import Grant
-    from aiosipreg.engine.timers import RetryPolicy, SipTimers
+    from aiosipreg.engine.setup import Setup
     from aiosipreg.params import ProxyParams
 
 __all__ = ["NO_ANSWER", "NO_NETWORK", "Course"]
@@ -53,32 +49,16 @@ class Course:
     """What is kept between attempts, where the registration stands, and what is wanted."""
 
     __slots__ = (
-        "_again", "_cured", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_retry",
-        "_then_register", "intent", "lease", "session",
+        "_again", "_cured", "_cycle", "_everything", "_held", "_pending", "_removal_ends_at", "_then_register",
+        "intent", "lease", "session",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        params: ProxyParams,
-        *,
-        policy: DigestPolicy,
-        random: Random,
-        timers: SipTimers,
-        retry: RetryPolicy,
-        user_agent: str | None = None,
-        keepalive: KeepAlive | None = None,
-        flows: FlowSet | None = None,
-        reg_id: int = 1,
-    ) -> None:
-        self.session = Session(
-            params, timers=timers, policy=policy, random=random, user_agent=user_agent, keepalive=keepalive,
-            flows=flows, reg_id=reg_id,
-        )  # fmt: skip
+    def __init__(self, params: ProxyParams, setup: Setup, flows: FlowSet | None = None, reg_id: int = 1) -> None:
+        self.session = Session(params, setup, flows, reg_id)
         if flows is None:
             self.session.flows.flows = (self,)
         self.lease = Lease(self.session)
         self.intent = Intent.IDLE
-        self._retry = retry
         self._cycle: Cycle | None = None
         self._removal_ends_at: float | None = None
         # What waits for the running cycle to end (REG-6): a refresh, changed settings, a registration (F-35).
@@ -154,7 +134,7 @@ class Course:
         # Not so refreshes: where these have to wait there are too many already, and early ones would be more.
         crowded = lease.state is PROGRESS and cycle.waited > CROWD_WAIT
         delay = refresh_delay(
-            grant.binding.expires, session.series.lifetime, session.random, timers=session.timers,
+            grant.binding.expires, session.series.lifetime, session.setup.random, timers=session.setup.timers,
             window=session.params.refresh_window, crowded=crowded,
         )  # fmt: skip
         refresh_at = max(cycle.sent_at + delay, now + SHORTEST_CYCLE)
@@ -194,7 +174,9 @@ class Course:
             if row.id == "RSP-403" and session.params.retry_403:
                 row = row._replace(then=Then.SLOW)
             alive = session.flows.alive()
-            wait = wait_after(row, outcome.retry_after, lease.failures, self._retry, session.random, alive=alive)
+            wait = wait_after(
+                row, outcome.retry_after, lease.failures, self.session.setup.retry, session.setup.random, alive=alive
+            )
             if wait is not None and outcome.until is not None:
                 wait = max(outcome.until - now, SHORTEST_CYCLE)
                 lease.hurried = False
@@ -212,11 +194,11 @@ class Course:
     def _reconnect(self, cause: str, now: float) -> list[Effect]:
         """Register on another connection, spread out, because many accounts lose one at once (F-16)."""
         lease, session = self.lease, self.session
-        wait = session.random.uniform(0, NETWORK_JITTER)
+        wait = session.setup.random.uniform(0, NETWORK_JITTER)
         if not lease.proven or now < lease.flow_since + _PROVEN:
             # A server that agrees and hangs up, or never answers a keep-alive, must not become a loop (OUTB-16).
             lease.failures += 1
-            wait = self._retry.delay(lease.failures, session.random, alive=session.flows.alive())
+            wait = self.session.setup.retry.delay(lease.failures, session.setup.random, alive=session.flows.alive())
         # Never after the refresh that was due: a brief binding must not run out meanwhile.
         lease.retry_at = max(now, min(now + wait, lease.refresh_at or now + wait))
         lease.refresh_at = None
@@ -235,7 +217,7 @@ class Course:
         lease.drop()
         self.session.unbind()
         asked = None if retry_after is None else min(retry_after, LONGEST_RETRY_AFTER)
-        wait = wait_after(row, asked, lease.failures + 1, self._retry, self.session.random)
+        wait = wait_after(row, asked, lease.failures + 1, self.session.setup.retry, self.session.setup.random)
         lease.retry_at = None if wait is None else now + wait
         return lease.move(name, Outcome(row), wait=wait)
 
@@ -253,7 +235,7 @@ class Course:
     def _resume(self, now: float) -> None:
         """The network is back: try again, spread out (REG-35, F-39)."""
         if self.intent is Intent.REGISTER and not self.lease.stopped:
-            self.lease.retry_at = now + self.session.random.uniform(0, NETWORK_JITTER)
+            self.lease.retry_at = now + self.session.setup.random.uniform(0, NETWORK_JITTER)
 
     def _hurry(self, now: float) -> None:
         """A server answers again: who found nobody there tries now, spread out (OVL-7)."""
@@ -261,7 +243,7 @@ class Course:
         # Once: a server that ignores this account alone answers others all the time (OUTB-14).
         if lease.retry_at is not None and lease.cause is not None and lease.cause.silent and not lease.hurried:
             lease.hurried = True
-            lease.retry_at = min(lease.retry_at, now + self.session.random.uniform(0, NETWORK_JITTER))
+            lease.retry_at = min(lease.retry_at, now + self.session.setup.random.uniform(0, NETWORK_JITTER))
 
     def _let_go(self, *, linger: bool) -> None:
         """Stop everything that is under way, and want nothing more."""

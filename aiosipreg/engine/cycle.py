@@ -312,7 +312,7 @@ class Cycle:
         if self.requests == 0:
             self.waited = now - self.sent_at
             # 128 s with the default timers (DNS-19).
-            self._ends_at = now + 4 * session.timers.timer_f
+            self._ends_at = now + 4 * session.setup.timers.timer_f
         self.requests += 1
         self.step, self.sent_at = Step.TRYING, now
         self._contact, self._transaction = contact, transaction
@@ -322,7 +322,7 @@ class Cycle:
         session, flow, contact = self._session, self.flow, self._contact
         assert flow is not None and contact is not None  # noqa: S101, PT018
         doubt = session.authenticator.accepted(response)
-        if doubt is Reason.SERVER_NOT_AUTHENTICATED and session.policy.require_server_proof:
+        if doubt is Reason.SERVER_NOT_AUTHENTICATED and session.setup.digest.require_server_proof:
             return self._end(TROUBLES["RSP-200F"], response)
         session.flow, session.hop = flow, self._detour.hop
         try:

@@ -197,7 +197,7 @@ class Lease:
         self.feature_caps = grant.feature_caps
         self.residual_until = None
         self.flow = session.flow
-        self.upkeep = upkeep(session.flow, session.answer, session.keepalive)
+        self.upkeep = upkeep(session.flow, session.answer, session.setup.keepalive)
         if self.flow != before:
             # What proved good stays so; another flow has to prove it anew.
             self.flow_since, self.proven = self.bound_at, False

@@ -17,10 +17,10 @@ from aiosipreg.wire.message import read_contacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from random import Random
 
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.repairs import Concessions
+    from aiosipreg.engine.setup import Setup
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import OtherUri, Response
 
@@ -51,25 +51,21 @@ class RegisterSeries:
 
     Args:
         params: The settings in force.
-        user_agent: The User-Agent header; ``None`` leaves it out.
-        random: Secure randomness.
-        keep: Offer ``keep`` in the Via (RFC 6223).
+        setup: What all accounts have in common.
     """
 
     __slots__ = (
-        "_registrar", "_routes", "_tail", "_user_agent", "_via", "call_id", "concessions", "cseq", "from_tag",
+        "_registrar", "_routes", "_setup", "_tail", "call_id", "concessions", "cseq", "from_tag",
         "lifetime", "outbound", "params", "request_uri", "sender", "to",
     )  # fmt: skip
 
-    def __init__(self, params: ProxyParams, *, user_agent: str | None, random: Random, keep: bool = False) -> None:
+    def __init__(self, params: ProxyParams, setup: Setup) -> None:
         self.concessions = NO_CONCESSIONS
         self._registrar = params.registrar
-        self.call_id = random.randbytes(12).hex()
-        self.from_tag = random.randbytes(8).hex()
+        bits = setup.random.randbytes(20).hex()
+        self.call_id, self.from_tag = bits[:24], bits[24:]
         self.cseq = 0
-        self._user_agent = user_agent
-        # RFC 6223 4.2.2: offered anew in each request (KA-13).
-        self._via = ";rport;keep" if keep else ";rport"
+        self._setup = setup
         self.params = params
         self.sender, self.to = params.sender, params.aor
         self._fix()
@@ -117,6 +113,8 @@ class RegisterSeries:
         """
         self.cseq += 1
         params = self.params
+        # RFC 6223 4.2.2: offered anew in each request (KA-13).
+        keep = ";keep" if self._setup.keepalive.keep else ""
         self._match_schemes(contact)
         routes = "".join([f"Route: <{route}>\r\n" for route in self._routes]) if self._routes else ""
         rows = contact_rows(params, purpose, contact, lifetime, stale, floor=self.concessions.floor)
@@ -125,7 +123,7 @@ class RegisterSeries:
             answers += f"{name}: {value}\r\n"
         text = (
             f"REGISTER {self.request_uri} SIP/2.0\r\n"
-            f"Via: {_PROTOCOLS[flow.target.transport]} {flow.sent_by}{self._via};branch={branch}\r\n"
+            f"Via: {_PROTOCOLS[flow.target.transport]} {flow.sent_by};rport{keep};branch={branch}\r\n"
             f"Max-Forwards: 70\r\n{routes}"
             f"From: <{self.sender.text}>;tag={self.from_tag}\r\n"
             f"To: <{self.to.text}>\r\n"
@@ -156,7 +154,7 @@ class RegisterSeries:
         self.lifetime = self.concessions.lifetime(params)
         tags = self.concessions.tags(params)
         self.outbound = params.instance_id is not None and "outbound" in map(str.lower, tags)
-        self._tail = _tail(tags, None if bare else self._user_agent, () if bare else params.headers)
+        self._tail = _tail(tags, None if bare else self._setup.user_agent, () if bare else params.headers)
 
     def mismatch(self, response: Response, cseq: int) -> str | None:
         """Which header shows that an answer is not to our request with this CSeq, ``None`` if none (MSG-22, SEC-15)."""

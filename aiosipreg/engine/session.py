@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from aiosipreg.engine.authenticator import Authenticator
 from aiosipreg.engine.contacts import Purpose, contact_address
 from aiosipreg.engine.edits import Edit, compare
-from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.outbound import FlowSet
 from aiosipreg.engine.register import RegisterSeries, read_grant
 from aiosipreg.engine.transaction import ClientTransaction, new_branch
@@ -18,17 +17,15 @@ from aiosipreg.states import Reason
 from aiosipreg.wire import SipUri
 
 if TYPE_CHECKING:
-    from random import Random
     from typing import TypeAlias
 
     from aiosipreg.engine.authenticator import Question, Verdict
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.memory import Memory
-    from aiosipreg.engine.policy import DigestPolicy
     from aiosipreg.engine.redirects import Hop
     from aiosipreg.engine.register import Grant
+    from aiosipreg.engine.setup import Setup
     from aiosipreg.engine.targets import Target
-    from aiosipreg.engine.timers import SipTimers
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import NameAddr, Response
 
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _USUAL_LIFETIME = 3600.0
-_KEEP_ALIVE = KeepAlive()
 _MOST_DOUBTFUL = 8
 _CIRCUMSTANCES = 256
 
@@ -47,6 +43,7 @@ class Session:
 
     Attributes:
         params: The settings in force.
+        setup: What all accounts have in common.
         series: Call-ID, From tag and CSeq.
         authenticator: Nonces and refusals.
         flow: The flow that accepted the registration; refreshes go there (REG-20).
@@ -61,7 +58,6 @@ class Session:
         avoid: The target that failed last; the next attempt prefers another (DNS-18).
         mapped: Our address as the registrar sees it, ``None`` if it sees what we see (NAT-2).
         public: The same, as far as the Contact follows it (NAT-3).
-        keepalive: How flows are kept alive.
         flows: The flows of the account, this one among them.
         reg_id: The number of this flow (RFC 5626 4.2.1).
         outbound: Whether the registrar bound our Contact to the flow that it came by (OUTB-7); ``None`` before its
@@ -74,28 +70,13 @@ class Session:
 
     __slots__ = (
         "_made_from", "_own", "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact",
-        "doubtful", "flow", "flows", "home", "hop", "keepalive", "kept", "mapped", "offered", "outbound", "params",
-        "policy", "public", "questions", "random", "reg_id", "series", "shared", "timers", "user_agent",
+        "doubtful", "flow", "flows", "home", "hop", "kept", "mapped", "offered", "outbound", "params", "public",
+        "questions", "reg_id", "series", "setup", "shared",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        params: ProxyParams,
-        *,
-        timers: SipTimers,
-        policy: DigestPolicy,
-        random: Random,
-        user_agent: str | None = None,
-        keepalive: KeepAlive | None = None,
-        flows: FlowSet | None = None,
-        reg_id: int = 1,
-    ) -> None:
+    def __init__(self, params: ProxyParams, setup: Setup, flows: FlowSet | None = None, reg_id: int = 1) -> None:
         self.params = params
-        self.timers = timers
-        self.policy = policy
-        self.random = random
-        self.user_agent = user_agent
-        self.keepalive = keepalive or _KEEP_ALIVE
+        self.setup = setup
         self.flows = flows or FlowSet()
         self.reg_id = reg_id
         self.outbound: bool | None = None
@@ -117,7 +98,7 @@ class Session:
         self.asymmetric = False
         self.answer: Response | None = None
         self.questions = 0
-        self.authenticator = Authenticator(policy, random)
+        self.authenticator = Authenticator(setup)
         self._start_series()
 
     def renew(self) -> None:
@@ -178,7 +159,7 @@ class Session:
 
     def request(self, purpose: Purpose, flow: Flow, contact: NameAddr, now: float) -> ClientTransaction:
         """The next request."""
-        branch, target = new_branch(self.random), flow.target
+        branch, target = new_branch(self.setup.random), flow.target
         data = self.series.render(
             purpose,
             flow,
@@ -188,7 +169,7 @@ class Session:
             authorizations=self.authenticator.authorizations("REGISTER", self.series.request_uri, target.name),
             stale=self.stale(purpose, contact),
         )
-        return ClientTransaction(branch, data, reliable=target.transport.reliable, timers=self.timers, now=now)
+        return ClientTransaction(branch, data, reliable=target.transport.reliable, timers=self.setup.timers, now=now)
 
     def unsent(self) -> None:
         """The request was not sent after all."""
@@ -311,7 +292,7 @@ class Session:
             self.flows.gruus = self.flows.gruus.renounced()
             self.release(confirmed=True)
             self.asymmetric = False
-            self.authenticator = Authenticator(self.policy, self.random)
+            self.authenticator = Authenticator(self.setup)
             self._start_series()
         else:
             self.series.adopt(params)
@@ -332,9 +313,7 @@ class Session:
         return _USUAL_LIFETIME if self.params.lifetime_in is ExpiresIn.NOWHERE else float(self.series.lifetime)
 
     def _start_series(self) -> None:
-        self.series = RegisterSeries(
-            self.params, user_agent=self.user_agent, random=self.random, keep=self.keepalive.keep
-        )
+        self.series = RegisterSeries(self.params, self.setup)
 
     def _strangers(self, path: tuple[NameAddr, ...]) -> bool:
         """Whether requests to us come through a host that the settings do not name (RTE-2)."""

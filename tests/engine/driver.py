@@ -33,10 +33,12 @@ from aiosipreg.engine.effects import (
     Send,
     TargetFailed,
 )
+from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.memory import Memory, recall, remember
 from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.regevent import ContactEvent, Notice
 from aiosipreg.engine.registration import Registration
+from aiosipreg.engine.setup import Setup
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
 from aiosipreg.params import ProxyParams
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from aiosipreg.engine.effects import Answer, Effect
-    from aiosipreg.engine.keepalive import KeepAlive
     from aiosipreg.engine.lease import Lease
     from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.engine.session import Session
@@ -201,17 +202,15 @@ class Driver:
         self.failures: list[tuple[Target, str, float | None]] = []
         self.dropped: list[str] = []
         self.closed: list[Flow] = []
-        self.machine = Registration(
-            self.settings,
-            policy=policy or DigestPolicy(),
+        setup = Setup(
             random=Random(seed),
             timers=timers,
             retry=retry or RetryPolicy(),
+            digest=policy or DigestPolicy(),
+            keepalive=keepalive or KeepAlive(),
             user_agent="test",
-            keepalive=keepalive,
-            flows=flows,
-            reg_id=reg_id,
         )
+        self.machine = Registration(self.settings, setup, flows, reg_id)
         self.moves: list[str] = []
         self._state = NONE
         self._cseq: dict[str, int] = {}

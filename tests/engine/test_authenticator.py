@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aiosipreg.auth import AuthInfo
 from aiosipreg.engine.authenticator import Authenticator, Question, Verdict, find_auth_info
 from aiosipreg.engine.policy import DigestPolicy
+from aiosipreg.engine.setup import Setup
 from aiosipreg.states import Reason
 from aiosipreg.wire import Response, parse_message
 
@@ -43,7 +44,7 @@ class Account:
     """An authenticator with the credentials it finds, as the rest of the engine drives it."""
 
     def __init__(self, *infos: AuthInfo, policy: DigestPolicy | None = None, server: str = HOME) -> None:
-        self.auth = Authenticator(policy or DigestPolicy(), Random(1))
+        self.auth = Authenticator(Setup(random=Random(1), digest=policy or DigestPolicy()))
         self.infos = list(infos)
         self.server = server
         self.questions: list[Question] = []

@@ -10,12 +10,11 @@ from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.keepalive import Agreement, KeepAlive, Upkeep
 from aiosipreg.engine.lease import FOR_WANT_OF_CREDENTIALS, Lease, earliest
 from aiosipreg.engine.outcome import Outcome
-from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.register import Grant
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.session import Session
+from aiosipreg.engine.setup import Setup
 from aiosipreg.engine.targets import Transport
-from aiosipreg.engine.timers import SipTimers
 from aiosipreg.states import Reason, RegistrationState
 from aiosipreg.wire import NameAddr, ParamValue
 from tests.engine.driver import flow, params, parse_response, target
@@ -30,7 +29,7 @@ NOW = 1000.0
 
 def lease(state: RegistrationState = NONE, *, binding: Binding | None = None) -> Lease:
     """A lease in a state; the way there does not matter here."""
-    session = Session(params(), timers=SipTimers(), policy=DigestPolicy(), random=Random(1))
+    session = Session(params(), Setup(random=Random(1)))
     subject = Lease(session)
     subject.state = state
     subject.binding = binding
@@ -286,7 +285,7 @@ def granted(*rows: str, keepalive: KeepAlive | None = None, transport: Transport
     """A lease whose binding came by a flow, with a 2xx that says so much."""
     subject = lease(PROGRESS)
     session = subject._session
-    session.keepalive = keepalive or KeepAlive()
+    session.setup = Setup(random=Random(1), keepalive=keepalive or KeepAlive())
     session.flow = flow(target(transport=transport))
     session.answer = parse_response("\r\n".join(["SIP/2.0 200 OK", *rows, "", ""]))
     subject.failures = 3

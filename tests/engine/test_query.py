@@ -21,10 +21,9 @@ from aiosipreg.engine.effects import (
     Send,
     TargetFailed,
 )
-from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.query import Query
 from aiosipreg.engine.session import Session
-from aiosipreg.engine.timers import SipTimers
+from aiosipreg.engine.setup import Setup
 from aiosipreg.wire import Request, parse_message
 from tests.engine.driver import challenge, flow, params, response_to, target
 
@@ -48,7 +47,7 @@ def only(kind: type[E], effects: list[Effect]) -> E:
 
 def asked() -> tuple[Query, Request]:
     """A query whose request is out."""
-    session = Session(params(), timers=SipTimers(), policy=DigestPolicy(), random=Random(1))
+    session = Session(params(), Setup(random=Random(1)))
     query = Query(session, START)
     locate = only(Locate, query.start(START))
     assert query.question == locate.token
@@ -165,7 +164,7 @@ def test_nothing_is_repaired_or_followed(status: int) -> None:
 
 
 def test_no_targets() -> None:
-    session = Session(params(), timers=SipTimers(), policy=DigestPolicy(), random=Random(1))
+    session = Session(params(), Setup(random=Random(1)))
     query = Query(session, START)
     locate = only(Locate, query.start(START))
     assert query.deadline is None

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.contacts import Purpose, contact_address
 from aiosipreg.engine.effects import Flow
+from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.register import RegisterSeries, mapped_address, read_grant
 from aiosipreg.engine.repairs import Concessions
+from aiosipreg.engine.setup import Setup
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.params import ExpiresIn, ProxyParams
 from aiosipreg.states import Reason
@@ -31,7 +33,7 @@ def flow(transport: Transport = Transport.UDP, host: str = "192.0.2.1", port: in
 
 
 def series(params: ProxyParams = TOTO, *, user_agent: str | None = "test/1", seed: int = 1) -> RegisterSeries:
-    return RegisterSeries(params, user_agent=user_agent, random=Random(seed))
+    return RegisterSeries(params, Setup(random=Random(seed), user_agent=user_agent))
 
 
 def render(subject: RegisterSeries, purpose: Purpose = Purpose.REGISTER, lifetime: int = 3600, **more: Any) -> bytes:
@@ -472,7 +474,7 @@ def test_MSG_16_rendered_register_parses_back(
     params: ProxyParams, purpose: Purpose, lifetime: int, transport: Transport, agent: str, keep: bool
 ) -> None:
     there = flow(transport)
-    subject = RegisterSeries(params, user_agent=agent, random=Random(1), keep=keep)
+    subject = RegisterSeries(params, Setup(random=Random(1), user_agent=agent, keepalive=KeepAlive(keep=keep)))
     contact = contact_address(params, there, reg_id=7 if keep else None)
     data = subject.render(purpose, there, "z9hG4bKb", contact=contact, lifetime=lifetime)
     request = parse_message(data)
@@ -756,7 +758,7 @@ def test_OUTB_2_3_golden_contact_of_a_flow() -> None:
 
 
 def test_KA_12_13_keep_is_offered_in_every_request() -> None:
-    subject = RegisterSeries(TOTO, user_agent=None, random=Random(1), keep=True)
+    subject = RegisterSeries(TOTO, Setup(random=Random(1), keepalive=KeepAlive(keep=True)))
     for _ in range(2):
         assert lines(render(subject), "Via") == ["Via: SIP/2.0/UDP 192.0.2.1:5070;rport;keep;branch=z9hG4bKb"]
 

@@ -13,11 +13,10 @@ from aiosipreg.engine.authenticator import Question, Verdict
 from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.effects import Flow
 from aiosipreg.engine.outbound import FlowSet
-from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.repairs import Concessions
 from aiosipreg.engine.session import Session
+from aiosipreg.engine.setup import Setup
 from aiosipreg.engine.targets import Target, Transport
-from aiosipreg.engine.timers import SipTimers
 from aiosipreg.params import ExpiresIn, NatMode, ProxyParams
 from aiosipreg.wire import NameAddr, Request, Response, parse_message
 from tests.engine.driver import Driver, parse_response
@@ -31,7 +30,7 @@ NOTHING = (*[None] * 6, False)
 
 
 def session(params: ProxyParams = TOTO) -> Session:
-    return Session(params, timers=SipTimers(), policy=DigestPolicy(), random=Random(1), user_agent="test/1")
+    return Session(params, Setup(random=Random(1), user_agent="test/1"))
 
 
 def busy(params: ProxyParams = TOTO) -> Session:
