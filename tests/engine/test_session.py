@@ -392,3 +392,11 @@ def test_a_challenge_that_nobody_reacts_to_the_answer_of_is_kept_small() -> None
     assert "headers" in vars(answer)
     driver.close()
     assert "headers" not in vars(answer)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.CLEAR, Purpose.FETCH])
+def test_REG_21_23_a_request_that_names_no_contact_of_ours_takes_none_back(purpose: Purpose) -> None:
+    subject = busy()
+    subject.doubtful = (NameAddr.parse("<sip:toto@198.51.100.1>"),)
+    assert subject.stale(Purpose.REGISTER, CONTACT) == [*subject.doubtful]
+    assert subject.stale(purpose, CONTACT) == []
