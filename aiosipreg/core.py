@@ -113,7 +113,7 @@ class Core:
         )  # fmt: skip
         self._keeper = Keeper(store, random)
         self._proxies: dict[str, ProxyConfig] = {}
-        self._users = Users()
+        self._users = Users(lambda: (proxy.params.aor.user for proxy in self._proxies.values()))
         self._dependents = Dependents()
         self._departures = Departures(self._dependents)
         self._default: ProxyConfig | None = None
