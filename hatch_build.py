@@ -53,9 +53,11 @@ def compiled(root: Path, directory: Path, packages: list[str], python: list[str]
     with chdir(root):
         sources = sorted(str(path) for package in packages for path in Path(package).glob("[!_]*.py"))
         sources = [path for path in sources if path not in python]
+        # What the package depends on may be installed only after it.
+        options = ["--config-file=", "--ignore-missing-imports", "--cache-dir", os.devnull]
         # One at a time, so that calls between modules are calls of C functions.
         modules = mypycify(
-            ["--config-file=", "--cache-dir", os.devnull, *sources],
+            [*options, *sources],
             opt_level="3", debug_level="0", group_name="aiosipreg", target_dir=str(directory / "c"),
         )  # fmt: skip
         command = Distribution({"name": "aiosipreg", "ext_modules": modules}).get_command_obj("build_ext")
