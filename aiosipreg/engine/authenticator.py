@@ -213,7 +213,7 @@ class Authenticator:
             if realm.server != self._server:
                 continue
             weaker = realm.succeeded()
-            if realm.accept(_told(response, realm.header), response.body) is False:
+            if realm.accept(_told(response, realm.key[0]), response.body) is False:
                 return Reason.SERVER_NOT_AUTHENTICATED
             if weaker:
                 doubt = Reason.AUTH_DOWNGRADE
@@ -253,6 +253,9 @@ class Authenticator:
 
     def _know(self, realm: Realm) -> None:
         """Take a realm, in the place of one that has the same key."""
+        if not self._known:
+            self._known = (realm,)
+            return
         keys = [other.key for other in self._known]
         place = keys.index(realm.key) if realm.key in keys else len(keys)
         self._known = (*self._known[:place], realm, *self._known[place + 1 :])
@@ -284,9 +287,8 @@ class Authenticator:
             if info is not None and offer is None:
                 offer = choose(self._strong_enough(realm), self._setup.digest, info)
             if info is None or offer is None:
-                forms = [row.terms.form for row in realm.rows]
-                algorithms = tuple([form.algorithm or "MD5" for form in forms])
-                return Question(realm.key[1], algorithms, realm.refusals + 1, forms[0].stale)
+                algorithms = tuple([row.terms.form.algorithm or "MD5" for row in realm.rows])
+                return Question(realm.key[1], algorithms, realm.refusals + 1, realm.rows[0].terms.form.stale)
             realm.doubtful = realm.unrelated and info.realm is None
             if realm.doubtful and self._setup.digest.refuse_realm_mismatch:
                 realm.session = None

@@ -168,8 +168,8 @@ def read_agreement(response: Response, settings: KeepAlive) -> Agreement:
 def _keep(response: Response) -> int | None:
     """The value of ``keep`` in our Via; ``None`` when there is none, which is no agreement."""
     via = response.via
-    value = (via.params.get("keep") or "") if via is not None else ""
-    return int(value) if value.isascii() and value.isdigit() and len(value) <= 10 else None
+    value = via.params.get("keep") if via is not None else None
+    return int(value) if value and value.isascii() and value.isdigit() and len(value) <= 10 else None
 
 
 def _first_hop_agrees(response: Response) -> bool:

@@ -12,7 +12,7 @@ from aiosipreg.engine.size import compacted
 from aiosipreg.engine.targets import Transport
 from aiosipreg.errors import ParseError
 from aiosipreg.states import Reason
-from aiosipreg.wire import NameAddr, ParamValue, SipUri, is_token
+from aiosipreg.wire import NameAddr, Params, ParamValue, SipUri, is_token
 from aiosipreg.wire.message import read_contacts
 
 if TYPE_CHECKING:
@@ -235,7 +235,14 @@ class Grant(NamedTuple):
     feature_caps: tuple[ParamValue, ...] = ()
 
 
-def read_grant(response: Response, contact: NameAddr, requested: float, sent_at: float, flow: Flow) -> Grant:
+def read_grant(
+    response: Response,
+    contact: NameAddr,
+    requested: float,
+    sent_at: float,
+    flow: Flow,
+    before: NameAddr | None = None,
+) -> Grant:
     """Read a 2xx to a REGISTER.
 
     Args:
@@ -244,10 +251,15 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
         requested: Lifetime of a Contact for which the answer names none (REG-13).
         sent_at: When the request was first sent; lifetimes count from there (REG-17).
         flow: Where it was sent.
+        before: Our Contact as it was listed before.
     """
+    public = mapped_address(response, flow)
+    if before is not None and _repeats(response, before, contact):
+        again = _binding(before, response, requested, sent_at)
+        return Grant(again if again.expires > 0 else None, (again,), listed=True, public=public)
     listed = read_contacts(response, contact.uri)
     found = [_binding(entry, response, requested, sent_at) for entry in listed if isinstance(entry.uri, SipUri)]
-    bindings, public = tuple(found[:_MOST_BINDINGS]), mapped_address(response, flow)
+    bindings = tuple(found[:_MOST_BINDINGS])
     own = ours = _own(found, contact, public)
     doubt = Reason.NONE
     if own is None:
@@ -263,6 +275,14 @@ def read_grant(response: Response, contact: NameAddr, requested: float, sent_at:
         associated_uris=response.associated_uris,
         feature_caps=response.feature_caps,
     )
+
+
+def _repeats(response: Response, before: NameAddr, contact: NameAddr) -> bool:
+    """Whether an answer lists what we sent, alone and as it was written before, and says nothing further."""
+    names, params = response.headers.names, before.params
+    if before.uri is not contact.uri or not isinstance(params, Params):
+        return False
+    return names.get("Contact") == f"<{before.uri.text}>{params.text}" and _FURTHER.isdisjoint(names)
 
 
 def mapped_address(response: Response, flow: Flow) -> tuple[str, int] | None:

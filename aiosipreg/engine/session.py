@@ -50,6 +50,7 @@ class Session:
         hop: The redirect that led to that flow, ``None`` if none did (RDR-7).
         contact: Our Contact as last sent, for the removal.
         bound: Our Contact as the registrar holds it; removed by the request that brings another one.
+        listed: The same as the registrar wrote it in its newest answer.
         bound_extras: Further Contacts that the registrar holds.
         offered: The Contacts of the request that is out.
         doubtful: Contacts of requests that got no answer, the newest last: the registrar may hold them.
@@ -70,8 +71,8 @@ class Session:
 
     __slots__ = (
         "_made_from", "_own", "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact",
-        "doubtful", "flow", "flows", "home", "hop", "kept", "mapped", "offered", "outbound", "params", "public",
-        "questions", "reg_id", "series", "setup", "shared",
+        "doubtful", "flow", "flows", "home", "hop", "kept", "listed", "mapped", "offered", "outbound", "params",
+        "public", "questions", "reg_id", "series", "setup", "shared",
     )  # fmt: skip
 
     def __init__(self, params: ProxyParams, setup: Setup, flows: FlowSet | None = None, reg_id: int = 1) -> None:
@@ -86,6 +87,7 @@ class Session:
         self._own: NameAddr | None = None
         self._made_from: _MadeFrom | None = None
         self.bound: NameAddr | None = None
+        self.listed: NameAddr | None = None
         self.bound_extras: tuple[NameAddr, ...] = ()
         self.offered: tuple[NameAddr, ...] = ()
         self.doubtful: tuple[NameAddr, ...] = ()
@@ -186,7 +188,8 @@ class Session:
         """Take a 2xx to the request that was sent with this Contact on this flow; raises `ParseError`."""
         registers = purpose is Purpose.REGISTER
         self.outbound = self.series.outbound and "outbound" in response.require
-        grant = read_grant(response, contact, self.assumed if registers else 0.0, sent_at, flow)
+        grant = read_grant(response, contact, self.assumed if registers else 0.0, sent_at, flow, self.listed)
+        self.listed = grant.binding.contact if grant.listed and grant.binding is not None else None
         if registers:
             self.bind(contact)
             self.flows.gruus = self.flows.gruus.learnt(grant.binding)

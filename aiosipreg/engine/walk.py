@@ -21,6 +21,8 @@ __all__ = ["Walk"]
 # DNS-19; the time limit of an attempt is kept by the cycle.
 _MOST_TARGETS: Final = 8
 
+_NOBODY: Final[tuple[Row, Response | None]] = TROUBLES["RSP-REF"], None
+
 
 class Walk:
     """The targets of one attempt.
@@ -38,8 +40,8 @@ class Walk:
 
     def __init__(self) -> None:
         self.tried: dict[Target | SipUri, str] = {}
-        self.widened: set[Target] = set()
-        self.why: tuple[Row, Response | None] = TROUBLES["RSP-REF"], None
+        self.widened: tuple[Target, ...] = ()
+        self.why = _NOBODY
         self.until: float | None = None
         self._left: list[Target] | None = None
         self._failed = False
@@ -79,7 +81,7 @@ class Walk:
         stream = stream_for(target, hop, params)
         if stream is None or target in self.widened:
             return None
-        self.widened.add(target)
+        self.widened = (*self.widened, target)
         return stream
 
     def leave(self, target: Target, row: Row, cause: str, response: Response | None, until: float | None) -> None:

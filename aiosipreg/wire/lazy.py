@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from aiosipreg.wire.grammar import BLANKS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -46,11 +48,11 @@ class _Header(lazy[_T]):
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
-        # Most headers are absent from most messages.
-        headers = instance.headers
-        if self._header not in headers.names:
-            return self._absent
-        value = instance.__dict__[self._name] = self._read(instance, headers.rows(self._header))
+        rows = instance.headers.names.get(self._header)
+        if rows is None:
+            return self._absent  # As most headers are, from most messages.
+        rows = (rows.strip(BLANKS),) if isinstance(rows, str) else rows
+        value = instance.__dict__[self._name] = self._read(instance, rows)
         return value
 
 

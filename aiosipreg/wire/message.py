@@ -310,11 +310,12 @@ class Response(Message):
         return tuple(found[:MAX_CHALLENGES])
 
     def _questions(self) -> list[tuple[str, str]]:
-        present = [name for name in _CHALLENGES if name in self.headers.names]
-        if len(present) == 1:
-            return [(name, value) for name in present for value in self.headers.rows(name)]
-        rows = [(canonical_name(name), value) for name, value in self.headers.items()]
-        return [(name, value) for name, value in rows if name in present]
+        asks = "WWW-Authenticate" in self.headers.names
+        if asks is not ("Proxy-Authenticate" in self.headers.names):
+            name = "WWW-Authenticate" if asks else "Proxy-Authenticate"
+            return [(name, value) for value in self.headers.rows(name)]
+        rows = [(canonical_name(name), value) for name, value in self.headers.items()] if asks else []
+        return [(name, value) for name, value in rows if name in _CHALLENGES]
 
     @header("Authentication-Info", NO_PARAMS)
     def authentication_info(self, rows: Sequence[str]) -> Params:

@@ -28,13 +28,15 @@ class Params(Mapping[str, str | None]):
     A parameter without ``=`` has the value ``None``, which differs from an empty one (GRM-12). Quotes are removed from
     values. Of a header parameter that occurs twice the first counts. Names are iterated in lower case, in the order
     they were sent. Two are equal when names and values are.
+
+    Attributes:
+        text: What they were read from; empty if they came otherwise.
     """
 
-    __slots__ = ("_known", "_text")
+    __slots__ = ("_known", "text")
 
     def __init__(self, values: Mapping[str, str | None] | None = None) -> None:
-        # Text is read when somebody asks for a parameter, because few do.
-        self._text = ""
+        self.text = ""
         self._known: dict[str, str | None] | None = None
         if values:
             self._known = {}
@@ -54,11 +56,11 @@ class Params(Mapping[str, str | None]):
     @classmethod
     def read(cls, text: str) -> Params:
         """Read text that is known to have no control characters; otherwise as `parse`."""
-        if '"' in text:
-            return cls.of(_read_params(text))
-        # Nothing can be wrong with it, so it can wait.
         self = cls()
-        self._text = text
+        self.text = text
+        # With nothing else can anything be wrong, so it is read when somebody asks for a parameter: few do.
+        if '"' in text:
+            self._known = _read_params(text)
         return self
 
     @classmethod
@@ -71,7 +73,7 @@ class Params(Mapping[str, str | None]):
     @property
     def _values(self) -> dict[str, str | None]:
         if self._known is None:
-            self._known = _read_params(self._text)
+            self._known = _read_params(self.text)
         return self._known
 
     def __getitem__(self, name: str) -> str | None:

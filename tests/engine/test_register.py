@@ -21,6 +21,7 @@ from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.params import ExpiresIn, ProxyParams
 from aiosipreg.states import Reason
 from aiosipreg.wire import NameAddr, Request, Response, SipUri, parse_message
+from tests.engine.driver import Driver, parse_response
 
 FLOW = Flow(Target("192.0.2.10", 5060, Transport.UDP, "example.org"), "192.0.2.1", 5070)
 TOTO = ProxyParams("sip:toto@example.org")
@@ -620,6 +621,46 @@ def test_REG_13_granted_lifetime(contact: str, header: int | None, lifetime: flo
     grant = granted(contact, expires=header)
     assert (grant.binding.expires, grant.binding.expires_at) == (lifetime, 1000 + lifetime)
     assert (grant.listed, grant.doubt) == (True, Reason.NONE)
+
+
+LISTED = [
+    OURS,
+    f"{OURS};expires=300",
+    f"{OURS};expires=0",
+    f"{OURS};expires=abc",
+    f'{OURS};x="y"',
+    f"{OURS};expires=300, <sip:toto@198.51.100.1>;expires=60",
+    f'"Toto" {OURS};expires=300',
+    f"{OURS};expires=300\r\nPath: <sip:edge.example.org;lr>",
+    f"{OURS};expires=300\r\nContact: <sip:toto@198.51.100.1>;expires=60",
+    "<sip:toto@203.0.113.5:1024>;expires=300",
+    "<tel:+33123456789>",
+]
+
+
+@pytest.mark.parametrize("newer", LISTED)
+@pytest.mark.parametrize("older", LISTED)
+def test_what_is_listed_again_is_read_as_if_it_were_new(older: str, newer: str) -> None:
+    first, second = (
+        parse_response(f"SIP/2.0 200 OK\r\nExpires: 400\r\nContact: {row}\r\n\r\n") for row in (older, newer)
+    )
+    listed = read_grant(first, CONTACT, 600, 1000.0, FLOW)
+    before = listed.binding.contact if listed.listed and listed.binding is not None else None
+    again = read_grant(second, CONTACT, 600, 2000.0, FLOW, before)
+    assert again == read_grant(second, CONTACT, 600, 2000.0, FLOW)
+    assert repr(again) == repr(read_grant(second, CONTACT, 600, 2000.0, FLOW))
+
+
+def test_a_contact_that_is_listed_again_is_the_same_object() -> None:
+    driver = Driver()
+    driver.register()
+    driver.challenged()
+    driver.ok()
+    contact = driver.lease.binding.contact if driver.lease.binding is not None else None
+    driver.refresh()
+    driver.ok()
+    assert driver.lease.binding is not None
+    assert driver.lease.binding.contact is contact
 
 
 def test_REG_12_own_binding_among_three() -> None:
