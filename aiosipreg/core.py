@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Self
@@ -349,6 +350,7 @@ class Core:
                 accounts=lambda: len(self._proxies), on_request=self._on_request, pacing=self._pacing,
                 keep=self._keeper.keep, keepalive=setup.keepalive,
             )  # fmt: skip
+            self._setup = replace(setup, at_once=self._hub.at_once)
             roaming = Roaming(self._hub, self._transports, self._runners)
             try:
                 await self._stopping.wait()

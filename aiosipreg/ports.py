@@ -66,6 +66,10 @@ class Carrier(Protocol):
         """The flow to a target; raises `OSError`."""
         ...
 
+    def leads(self, flow: Flow, /) -> bool:
+        """Whether this is the flow to its target now, for everybody."""
+        ...
+
     def send(self, flow: Flow, data: bytes) -> None:
         """Send one message; raises `OSError`."""
 
