@@ -27,6 +27,7 @@ from aiosipreg.params import ProxyParams, auth_source
 from aiosipreg.proxy import ProxyConfig
 from aiosipreg.roaming import Roaming
 from aiosipreg.settings import DnsParams, TlsParams, TransportParams
+from aiosipreg.states import RegistrationState
 from aiosipreg.streams import Broadcast
 from aiosipreg.users import Users
 
@@ -365,10 +366,10 @@ class Core:
                 await self._keeper.close()
 
     def _close(self) -> None:
+        self._dependents.followers.clear()
         for proxy in self.proxy_configs:
-            self._dependents.leave(proxy)
-        for proxy in self.proxy_configs:
-            proxy._enter(lambda machine, _: machine.close())
+            if proxy.state is RegistrationState.FAILED:
+                proxy._enter(lambda machine, _: machine.close())
             self._forget(proxy)
         self._broadcast.close()
 
