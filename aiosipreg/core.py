@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Self
@@ -26,6 +27,7 @@ from aiosipreg.params import ProxyParams, auth_source
 from aiosipreg.proxy import ProxyConfig
 from aiosipreg.roaming import Roaming
 from aiosipreg.settings import DnsParams, TlsParams, TransportParams
+from aiosipreg.states import RegistrationState
 from aiosipreg.streams import Broadcast
 from aiosipreg.users import Users
 
@@ -349,6 +351,7 @@ class Core:
                 accounts=lambda: len(self._proxies), on_request=self._on_request, pacing=self._pacing,
                 keep=self._keeper.keep, keepalive=setup.keepalive,
             )  # fmt: skip
+            self._setup = replace(setup, at_once=self._hub.at_once)
             roaming = Roaming(self._hub, self._transports, self._runners)
             try:
                 await self._stopping.wait()
@@ -363,10 +366,10 @@ class Core:
                 await self._keeper.close()
 
     def _close(self) -> None:
+        self._dependents.followers.clear()
         for proxy in self.proxy_configs:
-            self._dependents.leave(proxy)
-        for proxy in self.proxy_configs:
-            proxy._enter(lambda machine, _: machine.close())
+            if proxy.state is RegistrationState.FAILED:
+                proxy._enter(lambda machine, _: machine.close())
             self._forget(proxy)
         self._broadcast.close()
 

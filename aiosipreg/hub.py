@@ -202,10 +202,19 @@ class Hub:
 
     def admit(self, runner: Expectant, target: Target, now: float) -> bool:
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later (OVL-8)."""
-        if self._pacing is None and len(self._table) + self._asking < _UNCOUNTED:
+        if self._is_quiet:
             self.release(runner, now)
             return True
         return self._lanes.admit(runner, target, now)
+
+    def at_once(self, flow: Flow) -> bool:
+        """Whether `refusal`, `admit` and `flow` would let anybody's request go out on this flow now."""
+        return not self._marks.held and self._is_quiet and self._carriers[flow.target.transport].leads(flow)
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether nobody waits for a turn."""
+        return self._pacing is None and len(self._table) + self._asking < _UNCOUNTED
 
     async def keep(self, session: Session) -> None:
         """Have what must outlive the process written down; never raises."""

@@ -66,6 +66,10 @@ class Carrier(Protocol):
         """The flow to a target; raises `OSError`."""
         ...
 
+    def leads(self, flow: Flow, /) -> bool:
+        """Whether this is the flow to its target now, for everybody."""
+        ...
+
     def send(self, flow: Flow, data: bytes) -> None:
         """Send one message; raises `OSError`."""
 
@@ -160,7 +164,7 @@ class Host(Protocol):
         """Whether an attempt may begin toward a target now; if not, ``runner.admitted()`` is called later."""
         ...
 
-    def release(self, runner: Expectant, now: float) -> None:
+    def release(self, runner: Expectant, now: float, /) -> None:
         """The runner's attempt waits for no answer any more."""
 
     def forget(self, runner: Expectant) -> None:
@@ -180,7 +184,7 @@ class Host(Protocol):
     def send(self, runner: Expectant, send: Send) -> None:
         """Send a request whose answers go to the runner; raises `OSError`."""
 
-    def done(self, branch: str, now: float) -> None:
+    def done(self, branch: str, now: float, /) -> None:
         """No answer to this request is expected any more."""
 
     def use(self, runner: Expectant, flow: Flow) -> None:

@@ -425,6 +425,9 @@ class Line:
         assert tls is TLS
         return Flow(target, "127.0.0.1", 5064, 8)
 
+    def leads(self, flow: Flow) -> bool:
+        return flow.serial == 7
+
     def send(self, flow: Flow, data: bytes) -> None:
         if data == b"refuse":
             raise OSError("too many messages wait")
@@ -480,6 +483,24 @@ class TestConnections:
                 for failure in failures:
                     it.hub.target_failed(Waiter(), failure, flow)
             assert line.log == [(7, "doubt", 68.0)], "nothing came in for all of Timer F"
+
+    async def test_REG_20_what_stands_in_the_way_of_a_request_on_a_flow(self) -> None:
+        failure = TargetFailed(self.TARGET._replace(port=5070), TROUBLES["RSP-F0"], None, 0.0)
+        async with world() as it:
+            it.hub._carriers[Transport.TCP] = Line()
+            assert it.hub.at_once(self.ONE)
+            assert not it.hub.at_once(self.OTHER), "the carrier knows another one"
+            it.hub.target_failed(Waiter(), failure, None)
+            assert not it.hub.at_once(self.ONE), "what is held against targets is looked at with care (OVL-7)"
+        async with world() as it:
+            it.hub._carriers[Transport.TCP] = Line()
+            for number in range(128):
+                assert it.hub.at_once(self.ONE)
+                it.hub.send(Waiter(), Send(self.ONE, b"", f"z9hG4bK{number}"))
+            assert not it.hub.at_once(self.ONE), "so many take turns (OVL-8)"
+        async with world(pacing=Pacing()) as it:
+            it.hub._carriers[Transport.TCP] = Line()
+            assert not it.hub.at_once(self.ONE), "there is a pace (OVL-8)"
 
     async def test_TRA_1_a_transport_that_is_switched_off(self) -> None:
         async with world(transports=TransportParams(tcp=None)) as it:

@@ -133,7 +133,7 @@ class Cycle:
             return self._locate()
         self._detour.allows(self._target)
         # A removal does not wait for its turn: shutdown is bounded.
-        return self._connect() if self.purpose is Purpose.REGISTER else self._transmit(now)
+        return self._connect() if self.purpose is Purpose.REGISTER and self._session.asks else self._transmit(now)
 
     def take(self, answer: Answer, now: float) -> list[Effect]:
         """The answer to the open question; any other comes too late and is ignored."""

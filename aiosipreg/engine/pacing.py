@@ -62,7 +62,7 @@ class _Crowd(Generic[Item]):
             self._take(self._places[item])
 
     def draw(self, random: Random) -> Item:
-        return self._take(random.randrange(len(self.items)))
+        return self._take(int(random.random() * len(self.items)))
 
     def _take(self, place: int) -> Item:
         # The last one moves into the gap, so that taking one out of 100 000 costs no more than out of ten.

@@ -127,6 +127,11 @@ class Session:
         """Where an attempt begins, unless that has to be looked up: where the binding was taken (REG-20)."""
         return self.home if self.flow is None else self.flow.target
 
+    @property
+    def asks(self) -> bool:
+        """Whether a flow has to be asked for, because there is none in use or something may stand in its way."""
+        return self.flow is None or not self.setup.at_once(self.flow)
+
     def offer(self, purpose: Purpose, flow: Flow) -> NameAddr:
         """The Contact of the next request; if that registers, the registrar may hold it from now on."""
         if purpose is Purpose.REGISTER:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import TYPE_CHECKING
 
 from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiosipreg.engine.effects import Flow
+
 __all__ = ["Setup"]
+
+
+def _never(_flow: Flow) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +33,8 @@ class Setup:
         digest: Which challenges are answered.
         keepalive: How flows are kept alive.
         user_agent: The User-Agent header; ``None`` leaves it out.
+        at_once: Tells whether a request may go out on a flow in use without the question for a flow: nobody waits for a
+            turn, nothing is held against a target, and the way is the same.
     """
 
     random: Random
@@ -31,3 +43,4 @@ class Setup:
     digest: DigestPolicy = field(default_factory=DigestPolicy)
     keepalive: KeepAlive = field(default_factory=KeepAlive)
     user_agent: str | None = None
+    at_once: Callable[[Flow], bool] = _never

@@ -94,6 +94,13 @@ class UdpTransport:
             raise OSError(_CLOSED)
         return flow
 
+    def leads(self, flow: Flow) -> bool:
+        """Whether the way to its target has not changed."""
+        try:
+            return self.flow(flow.target) == flow
+        except OSError:
+            return False
+
     def send(self, flow: Flow, data: bytes) -> None:
         """Send one datagram.
 

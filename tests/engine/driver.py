@@ -185,6 +185,7 @@ class Driver:
         keepalive: KeepAlive | None = None,
         flows: FlowSet | None = None,
         reg_id: int = 1,
+        at_once: Callable[[Flow], bool] = lambda _: False,
     ) -> None:
         self.now = START
         self.settings = settings or params()
@@ -209,6 +210,7 @@ class Driver:
             digest=policy or DigestPolicy(),
             keepalive=keepalive or KeepAlive(),
             user_agent="test",
+            at_once=at_once,
         )
         self.machine = Registration(self.settings, setup, flows, reg_id)
         self.moves: list[str] = []

@@ -30,7 +30,7 @@ from tests.engine.driver import START, Driver, Sent, challenge, flow, params, re
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiosipreg.engine.effects import Answer
+    from aiosipreg.engine.effects import Answer, Flow
 
 NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
 PUBLIC = ("203.0.113.9", 40_000)
@@ -135,6 +135,25 @@ def test_REG_20_DNS_20_refreshes_go_where_the_registration_went() -> None:
         driver.ok()
     assert {sent.flow.target for sent in driver.sent} == {target(1)}
     assert driver.questions[Locate] == 1
+
+
+def test_REG_20_a_refresh_asks_for_no_flow_while_nothing_is_in_the_way_of_the_one_in_use() -> None:
+    free: list[Flow] = []
+    driver = Driver(at_once=free.__contains__)
+    driver.register()
+    driver.ok()
+    assert driver.questions[Connect] == 1, "there was no flow to go by"
+    driver.step()
+    driver.ok()
+    assert driver.questions[Connect] == 2, "something is in its way"
+    free.append(driver.last.flow)
+    driver.step()
+    assert (driver.state, driver.last.at, driver.last.flow, driver.questions[Connect]) == (
+        RegistrationState.REFRESHING, driver.now, free[0], 2,
+    )  # fmt: skip
+    driver.lost()
+    driver.step()
+    assert driver.questions[Connect] == 3, "one that failed is not in use any more"
 
 
 def test_DNS_18_the_target_that_failed_comes_last_at_the_next_attempt() -> None:

@@ -106,6 +106,10 @@ async def test_messages_go_both_ways(tcp: StreamTransport, handler: Recorder, se
     assert await handler.next() == (200, ("127.0.0.1", server.port), flow.serial)
 
 
+async def test_TLS_7_a_connection_is_asked_for_each_time(tcp: StreamTransport, server: Server) -> None:
+    assert not tcp.leads(await tcp.open(target(server.port), TLS))
+
+
 async def test_TRA_17_a_request_is_answered_on_the_connection_it_came_on(
     tcp: StreamTransport, handler: Recorder, server: Server
 ) -> None:
