@@ -53,8 +53,13 @@ class Lanes:
     def release(self, runner: Expectant, now: float) -> None:
         """The runner's attempt waits for no answer any more."""
         target = self._lane_of.pop(runner, None)
-        if target is not None and self._lanes[target].forget(runner, now):
+        if target is None:
+            return
+        if self._lanes[target].forget(runner, now):
             del self._lanes[target]
+        if not self._lane_of:
+            # After 100 000 that started together it would keep room for as many.
+            self._lane_of.clear()
 
     def _tidy(self, now: float) -> None:
         # A lane is kept for its pace when its last attempt ends; where names lead elsewhere every day, for nobody.

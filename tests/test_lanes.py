@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -89,6 +90,19 @@ async def test_lanes_that_nobody_is_in_do_not_pile_up() -> None:
             lanes.release(cast("Any", runner), now())
         await asyncio.sleep(1)
     assert len(lanes) < 100
+
+
+@pytest.mark.virtual_clock
+async def test_many_that_started_together_leave_no_room_behind() -> None:
+    lanes = opened(None)
+    runners = [Runner() for _ in range(10_000)]
+    for runner in runners:
+        admit(lanes, runner)
+    assert sys.getsizeof(lanes._lane_of) > 100_000
+    for runner in runners:
+        lanes.release(cast("Any", runner), now())
+    assert sys.getsizeof(lanes._lane_of) < 1000
+    assert len(lanes) == 0
 
 
 @pytest.mark.virtual_clock
