@@ -24,6 +24,7 @@ __all__ = [
     "skip_comment",
     "split_list",
     "split_params",
+    "split_rows",
     "tame",
     "trusted",
     "unquote",
@@ -158,6 +159,15 @@ def split_list(text: str) -> list[str]:
     plain = '"' not in text and "<" not in text
     parts = text.split(",") if plain else _split(text, _LIST_MARKS, ",")
     return [part for part in (part.strip(BLANKS) for part in parts) if part]
+
+
+def split_rows(lines: list[str]) -> dict[str, str] | None:
+    """What stands before and behind the first ``: `` of each line; ``None`` if one has none, or two begin alike."""
+    try:
+        rows = dict([line.split(": ", 1) for line in lines])
+    except ValueError:
+        return None
+    return rows if len(rows) == len(lines) else None
 
 
 def split_params(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aiosipreg.wire.grammar import BLANKS, is_token
+from aiosipreg.wire.grammar import BLANKS, is_token, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,7 +72,7 @@ class Headers:
     def __init__(self, rows: Iterable[tuple[str, str]] = ()) -> None:
         self._lines: list[str] = []
         self._rows: tuple[tuple[str, str], ...] | None = tuple(rows)
-        self.names = _collected(self._rows)
+        self.names = _collected(self._rows) if self._rows else {}
 
     @classmethod
     def of_lines(cls, lines: list[str], oddities: set[str]) -> tuple[Headers, int]:
@@ -146,13 +146,8 @@ class Headers:
 
 def _indexed(lines: list[str]) -> Mapping[str, str | list[str]] | None:
     """The lines by name, where each is a row and no two have the same name; ``None`` where that is not so."""
-    try:
-        names = dict([line.split(": ", 1) for line in lines])
-    except ValueError:
-        return None
-    if len(names) != len(lines):
-        return None
-    if not _USUAL.issuperset(names):
+    names = split_rows(lines)
+    if names is not None and not _USUAL.issuperset(names):
         # A folded line is no token, nor is a name that has a blank in it.
         for name in names.keys() - _USUAL:
             key = canonical_name(name)
