@@ -17,6 +17,7 @@ Owner = TypeVar("Owner")
 
 
 _COOKIE: Final = "z9hG4bK"
+_MOST_CLOSED: Final = 32 * 1024
 
 
 def new_branch(random: Random) -> str:
@@ -106,8 +107,8 @@ class TransactionTable(Generic[Owner]):
 
     A transaction that got its final answer stays known for Timer K at least, and hardly longer than twice that, so that
     repeats are told apart from strangers (TXN-6). Two lists that take turns do that without a timer or a time for each.
-    They are text that is searched: repeats are rare, and thousands of branches a second would take four times the room
-    as strings.
+    They are text that is searched: repeats are rare, and branches would take four times the room as strings. Where
+    there are hundreds a second they take turns earlier, so that a flood of strangers is not searched for at length.
     """
 
     def __init__(self, timers: SipTimers) -> None:
@@ -129,7 +130,7 @@ class TransactionTable(Generic[Owner]):
         """The final answer came, or the transaction was given up: absorb what still arrives, for Timer K."""
         if self._open.pop(branch, None) is None:
             return
-        if now >= self._turn_at:
+        if now >= self._turn_at or len(self._closed) > _MOST_CLOSED:
             long_ago = now >= self._turn_at + self._timers.timer_k
             self._closed_before = bytearray() if long_ago else self._closed
             self._closed = bytearray(b" ")

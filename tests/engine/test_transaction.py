@@ -276,6 +276,16 @@ def test_TXN_10_answer_after_timer_k_is_a_strangers() -> None:
     assert len(subject) == 2
 
 
+def test_no_more_than_some_thousand_branches_are_searched() -> None:
+    subject = table()
+    for number in range(10_000):
+        subject.open(f"z9hG4bK{number}", "")
+        subject.close(f"z9hG4bK{number}", number / 10_000)
+    known = [number for number in range(10_000) if subject.is_repeat(f"z9hG4bK{number}")]
+    assert known == [*range(known[0], 10_000)]
+    assert 2000 < len(known) < 6000
+
+
 def test_TXN_14_closing_what_is_not_open_changes_nothing() -> None:
     subject = table()
     subject.close("z9hG4bKx", 0.0)
