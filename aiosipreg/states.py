@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiosipreg.engine.binding import Binding
     from aiosipreg.engine.change import Changed
     from aiosipreg.proxy import ProxyConfig
@@ -226,9 +229,10 @@ class RegistrationEvent:
     flow: int | None = None
     missed: int = 0
 
-    def __getstate__(self) -> list[object]:
-        # SEC-9: behind the account stand its secrets. `dataclass` restores from a list in the order of the fields.
-        return [None, *(getattr(self, entry.name) for entry in fields(self)[1:])]
+    def __reduce__(self) -> tuple[Callable[[], RegistrationEvent], tuple[()]]:
+        # SEC-9: behind the account stand its secrets. Not by __getstate__, which dataclasses of Python 3.11.2 replace.
+        kept = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return partial(RegistrationEvent, **{**kept, "proxy_config": None}), ()
 
     def __copy__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,7 +86,7 @@ async def test_belle_register_17_tls_client_cert_authentication(tmp_path: Path) 
 
 async def test_belle_register_18_tls_client_cert_bad_ciphersuites(tmp_path: Path) -> None:
     context = authority().issue(dns=["titi.com"]).context(tmp_path, clients=authority().pem)
-    context.maximum_version = context.maximum_version.TLSv1_2
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")  # its key is for ECDSA
     async with (
         Registrar(users=None, transports=["tls"], tls=context) as registrar,
