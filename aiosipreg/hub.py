@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from random import Random
     from typing import TypeAlias
 
+    from aiosipreg.engine.agreement import Upkeep
     from aiosipreg.engine.effects import CloseFlow, Flow, Send, TargetFailed
-    from aiosipreg.engine.keepalive import KeepAlive, Upkeep
+    from aiosipreg.engine.keepalive import KeepAlive
     from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.pacing import Pacing
     from aiosipreg.engine.session import Session

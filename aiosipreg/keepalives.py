@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from random import Random
     from typing import TypeAlias
 
+    from aiosipreg.engine.agreement import Agreement, Upkeep
     from aiosipreg.engine.effects import Flow
-    from aiosipreg.engine.keepalive import Agreement, KeepAlive, Signal, Upkeep
+    from aiosipreg.engine.keepalive import KeepAlive, Signal
     from aiosipreg.engine.targets import Transport
     from aiosipreg.ports import Carrier, Expectant
     from aiosipreg.timetable import Entry, Timetable

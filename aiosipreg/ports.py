@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from aiosipreg.auth import AuthChallenge, AuthInfo
     from aiosipreg.credentials import Keyring
+    from aiosipreg.engine.agreement import Upkeep
     from aiosipreg.engine.effects import (
         Answer,
         Ask,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         Send,
         TargetFailed,
     )  # fmt: skip
-    from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.marks import Refusal
     from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.engine.registration import Registration

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
+    from aiosipreg.engine.agreement import Upkeep
     from aiosipreg.engine.effects import Answer, CloseFlow, Effect
-    from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.session import Session
     from aiosipreg.ports import Account, Host
     from aiosipreg.settings import TlsParams

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from aiosipreg import KeepAlive
+from aiosipreg.engine.agreement import Agreement, Upkeep
 from aiosipreg.engine.effects import Flow
-from aiosipreg.engine.keepalive import Agreement, Upkeep
 from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.keepalives import KeepAlives
 from aiosipreg.timetable import Timetable

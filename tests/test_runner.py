@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from aiosipreg import AuthInfo, TlsParams
+from aiosipreg.engine.agreement import Agreement, Upkeep
 from aiosipreg.engine.effects import (
     Answer,
     Answered,
@@ -29,7 +30,6 @@ from aiosipreg.engine.effects import (
     Send,
     TargetFailed,
 )
-from aiosipreg.engine.keepalive import Agreement, Upkeep
 from aiosipreg.engine.marks import Refusal
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.replies import TROUBLES

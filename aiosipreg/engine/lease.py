@@ -7,9 +7,9 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from aiosipreg.engine.agreement import upkeep
 from aiosipreg.engine.change import Changed
 from aiosipreg.engine.gruu import NO_GRUUS
-from aiosipreg.engine.keepalive import upkeep
 from aiosipreg.engine.outcome import NOTHING_TRIED
 from aiosipreg.engine.replies import Then
 from aiosipreg.engine.timers import SHORTEST_CYCLE
@@ -19,9 +19,9 @@ from aiosipreg.states import Reason, RegistrationState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiosipreg.engine.agreement import Upkeep
     from aiosipreg.engine.binding import Binding
     from aiosipreg.engine.effects import Flow
-    from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.register import Grant
     from aiosipreg.engine.replies import Row

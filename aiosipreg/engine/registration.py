@@ -18,8 +18,8 @@ from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.states import RegistrationState
 
 if TYPE_CHECKING:
+    from aiosipreg.engine.agreement import Upkeep
     from aiosipreg.engine.effects import Answer, Effect, Flow
-    from aiosipreg.engine.keepalive import Upkeep
     from aiosipreg.engine.regevent import Notice
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import Response

@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
+from aiosipreg.engine.agreement import Agreement, Upkeep
 from aiosipreg.engine.binding import Binding
-from aiosipreg.engine.keepalive import Agreement, KeepAlive, Upkeep
+from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.lease import FOR_WANT_OF_CREDENTIALS, Lease, earliest
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.register import Grant

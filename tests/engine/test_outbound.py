@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from aiosipreg.engine.agreement import Agreement, Upkeep
 from aiosipreg.engine.effects import Connect, Locate
-from aiosipreg.engine.keepalive import Agreement, KeepAlive, Upkeep
+from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.lease import Intent
 from aiosipreg.engine.outbound import FlowSet
 from aiosipreg.engine.targets import Transport
