@@ -400,3 +400,9 @@ def test_REG_21_23_a_request_that_names_no_contact_of_ours_takes_none_back(purpo
     subject.doubtful = (NameAddr.parse("<sip:toto@198.51.100.1>"),)
     assert subject.stale(Purpose.REGISTER, CONTACT) == [*subject.doubtful]
     assert subject.stale(purpose, CONTACT) == []
+
+
+def test_REG_20_a_flow_is_asked_for_unless_somebody_knows_that_it_need_not_be() -> None:
+    subject = session()
+    subject.flow = FLOW
+    assert subject.asks
