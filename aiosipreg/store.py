@@ -314,7 +314,7 @@ def _decoded(record: bytes, offset: float) -> Memory:
         backup=kept["backup"],
         public=None if public is None else (public[0], public[1]),
         nonces=tuple(
-            Nonce(server, Challenge.of(header, scheme, params), count, (proven[0], proven[1]))
+            Nonce(server, Challenge(header, scheme, params), count, (proven[0], proven[1]))
             for server, count, proven, header, scheme, params in kept["nonces"]
         ),
         concessions=Concessions(

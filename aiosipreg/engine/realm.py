@@ -142,7 +142,7 @@ class Realm:
         params["nonce"] = session.quoted_nonce
         if sum(len(value or "") for value in params.values()) > _LONGEST_NONCE:
             return None
-        return Challenge.of(form.header, form.scheme, params)
+        return Challenge(form.header, form.scheme, params)
 
 
 def is_less(offered: tuple[int, int], proven: tuple[int, int]) -> bool:

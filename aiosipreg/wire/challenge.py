@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ParseError
-from aiosipreg.wire.grammar import BLANKS, TOKEN, is_token, leading_quoted, split_list, unquote
+from aiosipreg.wire.grammar import BLANKS, TOKEN, is_token, leading_quoted, split_list, trusted, unquote
 from aiosipreg.wire.params import Params
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class ChallengeForm:
         self.userhash = text.get("userhash", "").lower() == "true"
 
 
+@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
 class Challenge:
     """A server's question for credentials.
 
@@ -74,21 +76,23 @@ class Challenge:
         sent_nonce: The nonce as sent, ``None`` if absent.
 
     Of a directive that occurs twice the first counts.
+
+    Args:
+        header: ``WWW-Authenticate`` or ``Proxy-Authenticate``.
+        scheme: ``Digest`` or another scheme.
+        params: The directives, as `params` gives them.
     """
 
-    __slots__ = ("form", "nonce", "sent_nonce")
+    form: ChallengeForm
+    nonce: str
+    sent_nonce: str | None
 
-    def __init__(self, form: ChallengeForm, nonce: str, sent_nonce: str | None) -> None:
-        self.form = form
-        self.nonce = nonce
-        self.sent_nonce = sent_nonce
-
-    @classmethod
-    def of(cls, header: str, scheme: str, params: Mapping[str, str | None]) -> Challenge:
-        """The challenge with these directives, as `params` gives them."""
+    def __init__(self, header: str, scheme: str, params: Mapping[str, str | None]) -> None:
         sent = params.get("nonce")
         directives = params.items() if sent is None else {**params, "nonce": ""}.items()
-        return cls(_form(header, scheme, tuple(directives)), unquote(sent or ""), sent)
+        object.__setattr__(self, "form", _form(header, scheme, tuple(directives)))
+        object.__setattr__(self, "nonce", unquote(sent or ""))
+        object.__setattr__(self, "sent_nonce", sent)
 
     @classmethod
     def parse(cls, text: str, header: str = "WWW-Authenticate") -> Challenge:
@@ -173,6 +177,9 @@ class Challenge:
         return f"Challenge(header={self.header!r}, scheme={self.scheme!r}, params={self.params!r})"
 
 
+_trusted = trusted(Challenge)
+
+
 @lru_cache(_FORMS)
 def _form(header: str, scheme: str, directives: tuple[tuple[str, str | None], ...]) -> ChallengeForm:
     return ChallengeForm(header, scheme, dict(directives))
@@ -210,7 +217,7 @@ def _usual(header: str, text: str) -> Challenge | None:
         return None
     # A directive of another name, such as cnonce, may end like this one.
     form = _usual_form(header, before, after) if before.endswith((" ", ",")) else None
-    return Challenge(form, nonce, f'"{nonce}"') if form is not None else None
+    return _trusted(form, nonce, f'"{nonce}"') if form is not None else None
 
 
 @lru_cache(_FORMS)
@@ -275,7 +282,7 @@ def _challenge(header: str, scheme: str, directives: list[tuple[str, str]]) -> C
             return None
         else:
             values[name] = value
-    challenge = Challenge.of(header, scheme, values)
+    challenge = Challenge(header, scheme, values)
     sound = is_token(scheme) and len(challenge.nonce) <= MAX_NONCE and len(challenge.realm) <= MAX_REALM
     if not sound or len(challenge.opaque or "") > MAX_OPAQUE or doubled & {"realm", "nonce"}:
         return None

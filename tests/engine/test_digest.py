@@ -318,7 +318,7 @@ def test_AUTH_10_a_session_algorithm_without_qop_has_no_cnonce_to_check_with() -
 
 def raw(**params: str) -> Challenge:
     """A challenge whose values did not pass the parser's checks."""
-    return Challenge.of("WWW-Authenticate", "Digest", {"realm": '"r"', "nonce": '"n"', "qop": '"auth"'} | params)
+    return Challenge("WWW-Authenticate", "Digest", {"realm": '"r"', "nonce": '"n"', "qop": '"auth"'} | params)
 
 
 @pytest.mark.parametrize("name", ["realm", "nonce", "opaque"])

@@ -42,6 +42,9 @@ def test_a_challenge_with_everything() -> None:
     again = pickle.loads(pickle.dumps(found))
     assert (again, hash(again)) == (found, hash(found))
     assert found != str(found)
+    assert Challenge(found.header, found.scheme, found.params) == found
+    with pytest.raises(AttributeError):
+        found.nonce = "another"  # type: ignore[misc]
 
 
 def test_the_smallest_challenge() -> None:
