@@ -170,9 +170,12 @@ def undocumented(package: Any) -> list[str]:
     [aiosipreg, aiosipreg.wire, aiosipreg.linphonerc, aiosipreg.testing],
     ids=lambda package: package.__name__,
 )
-@pytest.mark.skipif("AIOSIPREG_COMPILED" in os.environ, reason="functions that are compiled keep no text")
 def test_every_public_name_says_what_it_is(package: Any) -> None:
-    assert undocumented(package) == []
+    # Functions that are compiled keep no text.
+    bare = (
+        {"is_token", "quote", "unquote"} if package is aiosipreg.wire and "AIOSIPREG_COMPILED" in os.environ else set()
+    )
+    assert set(undocumented(package)) == bare
 
 
 def test_importing_the_package_loads_nothing_that_it_does_not_need() -> None:
