@@ -21,6 +21,7 @@ from benchmarks.measure import Sample, Stopwatch
 from benchmarks.samples import AUTHORIZED
 
 FLOORS = ("straight-line registration", "straight-line refresh")
+UNCOLLECTED = ("registration, no collections", "refresh, no collections")
 
 
 class _Echo:
@@ -154,6 +155,10 @@ async def measured(way: Way, runs: int, crowds: list[int]) -> dict[str, Any]:
             done |= zip(FLOORS, floors, strict=False)
             done |= {"registration": registering, "one round trip": await round_trips(way, accounts, accounts)}
             done["refresh"] = refreshing
+            if way.transport == "udp":
+                gc.disable()
+                done |= zip(UNCOLLECTED, (await registrations(way, accounts))[:2], strict=True)
+                gc.enable()
             for name, sample in done.items():
                 samples[accounts].setdefault(name, []).append(sample)
             retransmitted[accounts] += again

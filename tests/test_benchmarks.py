@@ -96,13 +96,15 @@ def test_registrations_are_measured_on_both_loops_and_builds_beside_the_floor_an
         for way in ("asyncio", "asyncio, compiled", "uvloop", "uvloop, compiled")
         for subject in ("udp, 2 accounts", "udp, 3 accounts", "growth")
     ]
-    assert [(row.name, row.limit) for row in rows[6:16]] == [
+    assert [(row.name, row.limit) for row in rows[8:20]] == [
         ("two round trips", None),
         ("straight-line registration", "two round trips"),
         ("straight-line refresh", "one round trip"),
         ("registration", "straight-line registration"),
         ("one round trip", None),
         ("refresh", "straight-line refresh"),
+        ("registration, no collections", "straight-line registration"),
+        ("refresh, no collections", "straight-line refresh"),
         ("registration among 2", None),
         ("refresh among 2", None),
         ("registration among 3", "registration among 2"),
@@ -318,7 +320,7 @@ def test_what_cannot_be_measured_is_named_and_not_left_out(
     printed = capsys.readouterr().out
     assert "uvloop is not installed" in printed
     assert ABSENT in printed
-    assert json.loads(as_json(rows, 1))["figures"][6]["cpu"] is None
+    assert json.loads(as_json(rows, 1))["figures"][8]["cpu"] is None
 
 
 class TestBuilds:
