@@ -51,11 +51,11 @@ def compiled(root: Path, directory: Path, packages: list[str], python: list[str]
     from setuptools import Distribution
 
     with chdir(root):
-        sources = sorted(str(path) for package in packages for path in Path(package).glob("[!_]*.py"))
+        sources = sorted(path.as_posix() for package in packages for path in Path(package).glob("[!_]*.py"))
         sources = [path for path in sources if path not in python]
         # What the package depends on may be installed only after it.
         options = ["--config-file=", "--ignore-missing-imports", "--cache-dir", os.devnull]
-        # One at a time, so that calls between modules are calls of C functions.
+        # All in one go, so that calls between modules are calls of C functions.
         modules = mypycify(
             [*options, *sources],
             opt_level="3", debug_level="0", group_name="aiosipreg", target_dir=str(directory / "c"),
