@@ -131,7 +131,7 @@ def test_a_registrar_that_is_silent_for_two_hours(watch: Watch, restarted: bool)
                         watch.complain(proxy.state in (FAILED, PROGRESS), "believes in a dead registrar", proxy)
             sent = core.stats.sent - before
             assert sent == watch.packets - answered
-            # OVL-7: none but those who ask when it falls silent find out by themselves, then one at a time asks for all.
+            # OVL-7: only who asks when it falls silent finds out by itself, then one at a time asks for all.
             # 30 s doubled up to 30 minutes, half to all of that: at most 13 probes in two hours, eleven copies each.
             assert (2 + 4) * 11 <= sent <= (len(proxies) + 13) * 11
             registrar.faults = Faults()
