@@ -351,7 +351,7 @@ class Core:
                 accounts=lambda: len(self._proxies), on_request=self._on_request, pacing=self._pacing,
                 keep=self._keeper.keep, keepalive=setup.keepalive,
             )  # fmt: skip
-            self._setup = replace(setup, at_once=self._hub.at_once)
+            self._setup = replace(setup, at_once=self._hub.at_once, way=self._hub.way)
             roaming = Roaming(self._hub, self._transports, self._runners)
             try:
                 await self._stopping.wait()

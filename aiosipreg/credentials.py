@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aiosipreg.auth import AuthInfo
-from aiosipreg.engine.authenticator import find_auth_info
 from aiosipreg.engine.effects import Answered, NotAnswered
 
 if TYPE_CHECKING:
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
 
     from aiosipreg.auth import AuthChallenge, AuthProvider
     from aiosipreg.engine.authenticator import Authenticator
-    from aiosipreg.engine.effects import Answer, Ask, Flow
+    from aiosipreg.engine.effects import Answer, Flow
     from aiosipreg.params import ProxyParams
     from aiosipreg.settings import TlsParams
 
-__all__ = ["Keyring", "caution", "client_tls", "inquire", "known_credentials", "shown_certificate"]
+__all__ = ["Keyring", "caution", "client_tls", "inquire", "shown_certificate"]
 
 logger = logging.getLogger("aiosipreg.auth")
 
@@ -114,7 +113,7 @@ def shown_certificate(params: ProxyParams, shared: tuple[AuthInfo, ...]) -> Auth
 
 
 def _certificate(infos: Iterable[AuthInfo], *, username: str | None, domain: str, realm: str | None) -> AuthInfo | None:
-    """The entry with a certificate that fits best, see `find_auth_info`.
+    """The entry with a certificate that fits best, see `engine.credentials`.
 
     TLS comes before any challenge: an entry that names a realm fits where the account names the same, or none.
     """
@@ -135,18 +134,6 @@ def _certificate(infos: Iterable[AuthInfo], *, username: str | None, domain: str
 def _showing(tls: TlsParams, info: AuthInfo | None) -> TlsParams:
     names = ("client_cert", "client_key", "key_password")
     return tls.replace(**{name: None if info is None else getattr(info, name) for name in names})
-
-
-def known_credentials(params: ProxyParams, shared: tuple[AuthInfo, ...], ask: Ask) -> AuthInfo | None:
-    """Credentials that are at hand for a realm: the account's own before those that the core has for all."""
-    own = params.auth if isinstance(params.auth, tuple) else ()
-    if ask.foreign or params.realm not in (None, ask.realm):
-        own, shared = (tuple(info for info in infos if info.realm is not None) for infos in (own, shared))
-    who = params.sender
-    # The account's own entries were given to it, so they need not name its user.
-    return find_auth_info(own, username=None, domain=who.host, realm=ask.realm) or find_auth_info(
-        shared, username=who.user, domain=who.host, realm=ask.realm
-    )
 
 
 def caution(params: ProxyParams, authenticator: Authenticator, flow: Flow | None) -> bool:

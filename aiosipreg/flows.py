@@ -10,8 +10,9 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from aiosipreg.credentials import client_tls, inquire, known_credentials
+from aiosipreg.credentials import client_tls, inquire
 from aiosipreg.engine.change import Changed
+from aiosipreg.engine.credentials import shared_credentials
 from aiosipreg.engine.edits import Edit, plan
 from aiosipreg.engine.lease import earliest
 from aiosipreg.engine.outbound import FlowSet
@@ -164,10 +165,10 @@ class Flows:
         return client_tls(params, core._keyring, core._tls, foreign=connect.foreign)
 
     def known(self, params: ProxyParams, ask: Ask) -> AuthInfo | None:
-        """Credentials that are at hand; none while a provider of the account's own is to be asked before them."""
+        """What the core has at hand; nothing while a provider of the account's own is to be asked before that."""
         if callable(params.auth) and not ask.foreign:
             return None
-        return known_credentials(params, self._account._core._keyring.infos, ask)
+        return shared_credentials(params, self._account._core._keyring.infos, ask.realm, foreign=ask.foreign)
 
     def inquiry(self, params: ProxyParams, ask: Ask) -> Coroutine[None, None, Answer] | None:
         """The question to the auth provider, not yet asked; ``None`` when nobody is to be asked."""
@@ -176,7 +177,7 @@ class Flows:
         if provider is None or ask.foreign:
             return None
         challenge = self._account._challenge(params, ask)
-        otherwise = known_credentials(params, core._keyring.infos, ask)
+        otherwise = shared_credentials(params, core._keyring.infos, ask.realm, foreign=ask.foreign)
         return inquire(provider, challenge, ask.token, core._auth_timeout, otherwise=otherwise)
 
     # How it is done.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiosipreg.engine.marks import Marks
 from aiosipreg.engine.replies import Then, decide
-from aiosipreg.engine.targets import Transport, without_descent
+from aiosipreg.engine.targets import ResolutionFailed, Transport, without_descent
 from aiosipreg.engine.transaction import TransactionTable
 from aiosipreg.engine.uas import IncomingRequest, UserAgentServer
 from aiosipreg.keepalives import KeepAlives
@@ -210,7 +210,26 @@ class Hub:
 
     def at_once(self, flow: Flow) -> bool:
         """Whether `refusal`, `admit` and `flow` would let anybody's request go out on this flow now."""
-        return not self._marks.held and self._is_quiet and self._carriers[flow.target.transport].leads(flow)
+        if self._marks.held or not self._is_quiet:
+            return False
+        return self._carriers[flow.target.transport].way(flow.target) == flow
+
+    def way(self, uri: SipUri) -> Flow | None:
+        """The flow that `located`, `refusal`, `admit` and `flow` would lead anybody's request for this URI to now.
+
+        ``None`` if one of them has something to say; and where there is a choice of targets, since accounts differ in
+        what they avoid, or a connection, since they differ in whom they trust.
+        """
+        if self._marks.held or not self._is_quiet:
+            return None
+        try:
+            located = self._resolver.at_hand(uri, self._transports_for(uri))
+        except (ResolutionFailed, NoTransport):
+            return None
+        if located is None or len(located.targets) != 1:
+            return None
+        carrier = self._carriers.get(located.targets[0].transport)
+        return None if carrier is None else carrier.way(located.targets[0])
 
     @property
     def _is_quiet(self) -> bool:

@@ -66,8 +66,8 @@ class Carrier(Protocol):
         """The flow to a target; raises `OSError`."""
         ...
 
-    def leads(self, flow: Flow, /) -> bool:
-        """Whether this is the flow to its target now, for everybody."""
+    def way(self, target: Target, /) -> Flow | None:
+        """The flow to a target if it takes no waiting and is the same for everybody; ``None`` also without a route."""
         ...
 
     def send(self, flow: Flow, data: bytes) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from aiosipreg import AuthChallenge, AuthInfo, ProxyConfig, ProxyParams, TlsParams
-from aiosipreg.credentials import Keyring, caution, client_tls, inquire, known_credentials, shown_certificate
-from aiosipreg.engine.effects import Answered, Ask, Flow, NotAnswered
+from aiosipreg.credentials import Keyring, caution, client_tls, inquire, shown_certificate
+from aiosipreg.engine.effects import Answered, Flow, NotAnswered
 from aiosipreg.engine.targets import Target, Transport
 from tests.events import Account
 
@@ -24,16 +24,8 @@ SECRET = "planted-secret"
 TOTO = ProxyParams("sip:toto@sip.titi.com")
 
 
-def ask(realm: str = "titi.com", *, foreign: bool = False) -> Ask:
-    return Ask(1, realm, ("MD5",), 1, False, TARGET, foreign)
-
-
 def info(username: str = "toto", **fields: Any) -> AuthInfo:
     return AuthInfo(username, password=SECRET, **fields)
-
-
-def known(own: Any = None, shared: tuple[AuthInfo, ...] = (), **question: Any) -> AuthInfo | None:
-    return known_credentials(ProxyParams("sip:toto@sip.titi.com", auth=own), shared, ask(**question))
 
 
 def answering(algorithm: str | None) -> Authenticator:
@@ -62,59 +54,6 @@ def test_SEC_4_md5_in_the_clear_is_warned_of(
 
 def test_SEC_4_before_there_is_a_flow_there_is_nothing_to_warn_of() -> None:
     assert not caution(TOTO, answering("MD5"), None)
-
-
-class TestKnown:
-    def test_nobody_has_any(self) -> None:
-        assert known() is None
-
-    def test_TLS_9_a_certificate_alone_answers_no_challenge(self) -> None:
-        assert known(certified(), (certified(), info())) == info()
-        assert known(certified(), (certified(),)) is None
-
-    def test_the_core_has_some_for_this_user(self) -> None:
-        assert known(shared=(info("other"), info())) == info()
-        assert known(shared=(info("other"),)) is None
-
-    def test_the_accounts_own_come_first_and_need_not_name_its_user(self) -> None:
-        assert known(info("other"), (info(),)) == info("other")
-        assert known([info("other", realm="elsewhere")], (info(),)) == info()
-
-    def test_SEC_5_a_realm_that_is_named_is_the_only_one_it_answers(self) -> None:
-        bound = info(realm="titi.com")
-        assert known(shared=(bound,)) is bound
-        assert known(shared=(bound,), realm="elsewhere") is None
-
-    def test_the_realm_of_the_settings_is_the_only_one_for_credentials_that_name_none(self) -> None:
-        params = ProxyParams("sip:toto@sip.titi.com", realm="titi.com")
-        named = info(realm="elsewhere")
-        assert known_credentials(params, (info(),), ask("titi.com")) == info()
-        assert known_credentials(params, (info(),), ask("elsewhere")) is None
-        assert known_credentials(params, (info(), named), ask("elsewhere")) is named
-
-    def test_a_domain_that_is_named_is_the_only_one_it_serves(self) -> None:
-        assert known(shared=(info(domain="SIP.titi.com"),)) is not None
-        assert known(shared=(info(domain="titi.com"),)) is None
-
-    def test_the_best_fit_wins_and_among_equals_the_newest(self) -> None:
-        anywhere, in_domain, in_realm = info(), info(domain="sip.titi.com"), info(realm="titi.com")
-        for shared in ((anywhere, in_domain, in_realm), (in_realm, in_domain, anywhere)):
-            assert known(shared=shared) is in_realm
-        assert known(shared=(in_domain, anywhere)) is in_domain
-        older, newer = info(userid="older"), info(userid="newer")
-        assert known(shared=(older, newer)) is newer
-
-    def test_RDR_6_a_server_elsewhere_gets_only_what_names_its_realm(self) -> None:
-        assert known(info(), (info(),), foreign=True) is None
-        bound = info(realm="titi.com")
-        assert known(info(), (bound,), foreign=True) is bound
-        assert known(bound, (info(),), foreign=True) is bound
-
-    def test_a_provider_of_the_account_is_not_a_list(self) -> None:
-        async def provider(challenge: AuthChallenge) -> AuthInfo | None:
-            return None
-
-        assert known(provider, (info(),)) == info()
 
 
 CHALLENGE = AuthChallenge(

@@ -425,8 +425,8 @@ class Line:
         assert tls is TLS
         return Flow(target, "127.0.0.1", 5064, 8)
 
-    def leads(self, flow: Flow) -> bool:
-        return flow.serial == 7
+    def way(self, target: Target) -> Flow | None:
+        return Flow(target, "127.0.0.1", 5062, 7)
 
     def send(self, flow: Flow, data: bytes) -> None:
         if data == b"refuse":
@@ -501,6 +501,22 @@ class TestConnections:
         async with world(pacing=Pacing()) as it:
             it.hub._carriers[Transport.TCP] = Line()
             assert not it.hub.at_once(self.ONE), "there is a pace (OVL-8)"
+
+    async def test_the_way_for_a_uri_is_known_where_there_is_one_for_all(self) -> None:
+        async with world() as it:
+            peer = await it.peer()
+            flow = await it.flow_to(peer)
+            here = SipUri.parse(f"sip:127.0.0.1:{peer.address[1]};transport=udp")
+            assert it.hub.way(here) == flow._replace(target=flow.target._replace(name="127.0.0.1"))
+            assert it.hub.way(SipUri.parse("sip:titi.com")) is None, "the name was never resolved"
+            assert it.hub.way(here.replace(params={"transport": "tcp"})) is None, "accounts may trust different servers"
+            assert it.hub.way(here.replace(params={"transport": "sctp"})) is None, "it is the answer that says why not"
+            failure = TargetFailed(self.TARGET._replace(port=5070), TROUBLES["RSP-F0"], None, 0.0)
+            it.hub.target_failed(Waiter(), failure, None)
+            assert it.hub.way(here) is None, "what is held against targets is looked at with care (OVL-7)"
+        async with world(pacing=Pacing()) as it:
+            await it.flow_to(await it.peer())
+            assert it.hub.way(here) is None, "there is a pace (OVL-8)"
 
     async def test_TRA_1_a_transport_that_is_switched_off(self) -> None:
         async with world(transports=TransportParams(tcp=None)) as it:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiosipreg.engine.setup import Setup
     from aiosipreg.wire import Challenge, Response
 
-__all__ = ["Authenticator", "Question", "Verdict", "find_auth_info"]
+__all__ = ["Authenticator", "Question", "Verdict"]
 
 _MOST_ROUNDS = 6
 _MOST_STALE = 3
@@ -320,26 +320,3 @@ def _told(response: Response, header: str) -> Mapping[str, str]:
     except ParseError:
         return {}
     return {name.lower(): text for name, text in told.items() if text is not None}
-
-
-def find_auth_info(infos: Iterable[AuthInfo], *, username: str | None, domain: str, realm: str) -> AuthInfo | None:
-    """The entry that fits best: one that names the realm before one that names the domain before a catch-all.
-
-    Args:
-        infos: The entries in the order in which they were added; among equals the newest wins.
-        username: User part of the address-of-record; ``None`` when the entries belong to the account itself.
-        domain: Host of the address-of-record.
-        realm: Realm of the challenge.
-    """
-    best: tuple[int, AuthInfo] | None = None
-    for info in infos:
-        if username is not None and info.username != username:
-            continue
-        if info.realm not in (None, realm) or (info.domain is not None and info.domain.lower() != domain.lower()):
-            continue
-        if not info.has_secret:
-            continue  # It is a certificate, for TLS.
-        rank = 2 * (info.realm is not None) + (info.domain is not None)
-        if best is None or rank >= best[0]:
-            best = (rank, info)
-    return best[1] if best is not None else None

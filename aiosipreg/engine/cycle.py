@@ -26,7 +26,7 @@ from aiosipreg.engine.effects import (
     Send,
     TargetFailed,
 )
-from aiosipreg.engine.outcome import NOTHING_TRIED, Outcome, capped_retry_after
+from aiosipreg.engine.outcome import capped_retry_after
 from aiosipreg.engine.redirects import Detour
 from aiosipreg.engine.register import mapped_address
 from aiosipreg.engine.repairs import repair
@@ -40,6 +40,7 @@ from aiosipreg.states import Reason
 
 if TYPE_CHECKING:
     from aiosipreg.engine.effects import Answer, Effect, Flow
+    from aiosipreg.engine.outcome import Outcome
     from aiosipreg.engine.register import Grant
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.session import Session
@@ -130,7 +131,7 @@ class Cycle:
         """Begin: at the target that took the binding if there is one (REG-20), else by resolving the next hop."""
         self._target = self._session.first_target()
         if self._target is None:
-            return self._locate()
+            return self._locate(now)
         self._detour.allows(self._target)
         # A removal does not wait for its turn: shutdown is bounded.
         return self._connect() if self.purpose is Purpose.REGISTER and self._session.asks else self._transmit(now)
@@ -241,16 +242,17 @@ class Cycle:
         self.token = self._session.questions
         return self.token
 
-    def _locate(self) -> list[Effect]:
-        return [Locate(self._put(Step.LOCATING), self._detour.next_hop)]
+    def _locate(self, now: float) -> list[Effect]:
+        way = self._session.setup.way(self._detour.next_hop)
+        if way is None:
+            return [Locate(self._put(Step.LOCATING), self._detour.next_hop)]
+        self.walk.offer((way.target,), self._session.reluctance, self._detour.allows)
+        return self._next_target(now, way)
 
     def _not_located(self, answer: NotLocated, now: float) -> list[Effect]:
         cause = self.walk.unlocated(self._detour.next_hop, answer.cause)
-        hop, row, response = self._detour.hop, TROUBLES[answer.row], None
-        if hop is not None and (answer.hopeless or not hop.ours):
-            # That a redirect names a place which nobody finds, or by a transport that we lack, is no fault of the
-            # settings; and a backup server that cannot be used is no reason to give up the others.
-            row, response = self.walk.why
+        excused = self._detour.excuses(hopeless=answer.hopeless)
+        row, response = self.walk.why if excused else (TROUBLES[answer.row], None)
         return self._fail(row, now, response, cause=cause)
 
     def _leave(
@@ -273,23 +275,25 @@ class Cycle:
         if not self.walk.listed and now < self._ends_at:
             # Where the binding was taken is no good any more; the registrar itself may know another place.
             self._detour = Detour(self._session.params)
-            return self._locate()
+            return self._locate(now)
         return self._next_target(now)
 
-    def _next_target(self, now: float) -> list[Effect]:
-        target = self.walk.next()
+    def _next_target(self, now: float, way: Flow | None = None) -> list[Effect]:
+        target, (row, response) = self.walk.next(), self.walk.why
         if target is None:
-            row, response = self.walk.why
             return self._fail(row, now, response, cause=self.walk.summary(response))
         if now >= self._ends_at:
             return self._end(TROUBLES["RSP-LOC"], cause=self.walk.summary())
         self._target = target
-        return self._connect()
+        if way is None:
+            return self._connect()
+        self.flow = way
+        return self._transmit(now)
 
     def _connect(self) -> list[Effect]:
         assert self._target is not None  # noqa: S101
-        tied, foreign = self._session.tied_to(self.flow), self._detour.foreign
-        return [Connect(self._put(Step.CONNECTING), self._target, tied, foreign)]
+        tied = self._session.tied_to(self.flow)
+        return [Connect(self._put(Step.CONNECTING), self._target, tied, self._detour.foreign)]
 
     def _transmit(self, now: float, *, kept: bool = False) -> list[Effect]:
         session, flow = self._session, self.flow
@@ -311,8 +315,7 @@ class Cycle:
                 return [Connect(self._put(Step.CONNECTING), stream)]
         if self.requests == 0:
             self.waited = now - self.sent_at
-            # 128 s with the default timers (DNS-19).
-            self._ends_at = now + 4 * session.setup.timers.timer_f
+            self._ends_at = now + 4 * session.setup.timers.timer_f  # DNS-19
         self.requests += 1
         self.step, self.sent_at = Step.TRYING, now
         self._contact, self._transaction = contact, transaction
@@ -344,9 +347,9 @@ class Cycle:
         return self._authenticate(self._session.challenged(response, self.flow), now)
 
     def _authenticate(self, verdict: Verdict | Question, now: float) -> list[Effect]:
+        verdict = self._session.answered(verdict, foreign=self._detour.foreign)
         if isinstance(verdict, Question):
             assert self._target is not None  # noqa: S101
-            # RDR-6, SEC-7: whoever a redirect led to outside the domain gets nothing that was not named for its realm.
             asked = verdict.realm, verdict.algorithms, verdict.attempt, verdict.stale
             return [Ask(self._put(Step.ASKING), *asked, self._target, self._detour.foreign)]
         challenge = self._challenge
@@ -371,8 +374,7 @@ class Cycle:
         """Go where a 3xx sends us, as far as that is allowed (RDR-1 to RDR-6)."""
         if self.purpose is not Purpose.REGISTER:
             return self._end(row, response)
-        refused = self._detour.take(response)
-        return self._fail(row, now, response, cause=refused)
+        return self._fail(row, now, response, cause=self._detour.take(response))
 
     def _fail(self, row: Row, now: float, response: Response | None = None, *, cause: str = "") -> list[Effect]:
         """It came to nothing here: where a redirect led to besides (RDR-3), or a backup server, may say yes."""
@@ -384,7 +386,7 @@ class Cycle:
         self.flow = None
         if detour.foreign:
             self._session.renew()
-        return self._locate()
+        return self._locate(now)
 
     def _end(
         self, row: Row, response: Response | None = None, *, grant: Grant | None = None, cause: str = ""
@@ -393,8 +395,6 @@ class Cycle:
         if grant is None and self._detour.hop is not None:
             # RDR-7: where a redirect led counts for one attempt only, unless we are accepted there.
             self._session.leave(self._target)
-        tried = {str(place): why for place, why in self.walk.tried.items()} if self.walk.tried else NOTHING_TRIED
-        until = self.walk.until if row is self.walk.why[0] else None
         self.grant = grant
-        self.outcome = Outcome(row, response, cause, self._target, tried, until)
+        self.outcome = self.walk.outcome(row, response, cause, self._target)
         return []

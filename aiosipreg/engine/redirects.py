@@ -84,6 +84,16 @@ class Detour:
         """Whether we are outside the registrar's domain."""
         return self.hop is not None and not self.hop.ours and not inside(self.hop.uri, self._params)
 
+    def excuses(self, *, hopeless: bool) -> bool:
+        """Whether it says nothing about the settings that this place is not found, or by no transport of ours.
+
+        A redirect named it; or it is a backup server, and one that cannot be used is no reason to give up the others.
+
+        Args:
+            hopeless: The transport is lacking.
+        """
+        return self.hop is not None and (hopeless or not self.hop.ours)
+
     def leads_on(self, row: Row) -> bool:
         """Whether there is a URI left to try after what happened at this one.
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.authenticator import Authenticator
+from aiosipreg.engine.authenticator import Authenticator, Question
 from aiosipreg.engine.contacts import Purpose, contact_address
+from aiosipreg.engine.credentials import own_credentials
 from aiosipreg.engine.edits import Edit, compare
 from aiosipreg.engine.outbound import FlowSet
 from aiosipreg.engine.register import RegisterSeries, read_grant
@@ -19,7 +20,7 @@ from aiosipreg.wire import SipUri
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from aiosipreg.engine.authenticator import Question, Verdict
+    from aiosipreg.engine.authenticator import Verdict
     from aiosipreg.engine.effects import Flow
     from aiosipreg.engine.memory import Memory
     from aiosipreg.engine.redirects import Hop
@@ -188,6 +189,15 @@ class Session:
         expected = self.params.realm
         names = (*flow.names, expected) if flow.names and expected is not None else flow.names
         return self.authenticator.challenged(response, flow.target.name, names)
+
+    def answered(self, verdict: Verdict | Question, *, foreign: bool) -> Verdict | Question:
+        """Answer what is asked from the account's own settings, as far as these go; see `own_credentials`."""
+        while isinstance(verdict, Question):
+            info = own_credentials(self.params, verdict.realm, foreign=foreign)
+            if info is None:
+                break
+            verdict = self.authenticator.supply(info)
+        return verdict
 
     def accept(self, purpose: Purpose, response: Response, contact: NameAddr, sent_at: float, flow: Flow) -> Grant:
         """Take a 2xx to the request that was sent with this Contact on this flow; raises `ParseError`."""

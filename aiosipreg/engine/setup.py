@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiosipreg.engine.effects import Flow
+    from aiosipreg.wire import SipUri
 
 __all__ = ["Setup"]
 
 
 def _never(_flow: Flow) -> bool:
     return False
+
+
+def _unknown(_uri: SipUri) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,8 @@ class Setup:
         user_agent: The User-Agent header; ``None`` leaves it out.
         at_once: Tells whether a request may go out on a flow in use without the question for a flow: nobody waits for a
             turn, nothing is held against a target, and the way is the same.
+        way: The same for a URI: the flow on which a request for it may go out without `Locate` and `Connect`, ``None``
+            if these have to be asked.
     """
 
     random: Random
@@ -44,3 +51,4 @@ class Setup:
     keepalive: KeepAlive = field(default_factory=KeepAlive)
     user_agent: str | None = None
     at_once: Callable[[Flow], bool] = _never
+    way: Callable[[SipUri], Flow | None] = _unknown

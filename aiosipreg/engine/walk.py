@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.engine.lease import earliest
+from aiosipreg.engine.outcome import NOTHING_TRIED, Outcome
 from aiosipreg.engine.replies import TROUBLES
 from aiosipreg.engine.size import stream_for
 
@@ -122,3 +123,8 @@ class Walk:
         if response is not None and [*self.tried.values()] == [str(response.status)]:
             return ""
         return ", ".join(f"{target}: {cause}" for target, cause in self.tried.items())
+
+    def outcome(self, row: Row, response: Response | None, cause: str, target: Target | None) -> Outcome:
+        """How the attempt ends, with what was met on the way; see `Outcome`."""
+        tried = {str(place): why for place, why in self.tried.items()} if self.tried else NOTHING_TRIED
+        return Outcome(row, response, cause, target, tried, self.until if row is self.why[0] else None)

@@ -106,9 +106,8 @@ class StreamTransport:
             raise OSError("the transport is closed")
         return task.result().flow(target)
 
-    def leads(self, _flow: Flow) -> bool:
-        """That depends on whom the account trusts by now, and what it shows of itself."""
-        return False
+    def way(self, _target: Target) -> Flow | None:
+        """There is none for all: it depends on whom an account trusts by now, and what it shows of itself."""
 
     def send(self, flow: Flow, data: bytes) -> None:
         """Send one message.

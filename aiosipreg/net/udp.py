@@ -94,12 +94,12 @@ class UdpTransport:
             raise OSError(_CLOSED)
         return flow
 
-    def leads(self, flow: Flow) -> bool:
-        """Whether the way to its target has not changed."""
+    def way(self, target: Target) -> Flow | None:
+        """The flow to a target as above, ``None`` without a route too."""
         try:
-            return self.flow(flow.target) == flow
+            return self.flow(target)
         except OSError:
-            return False
+            return None
 
     def send(self, flow: Flow, data: bytes) -> None:
         """Send one datagram.

@@ -43,7 +43,7 @@ from aiosipreg.engine.targets import Target, Transport
 from aiosipreg.engine.timers import RetryPolicy, SipTimers
 from aiosipreg.params import ProxyParams
 from aiosipreg.states import RegistrationState
-from aiosipreg.wire import Request, Response, parse_message
+from aiosipreg.wire import Request, Response, SipUri, parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -186,6 +186,7 @@ class Driver:
         flows: FlowSet | None = None,
         reg_id: int = 1,
         at_once: Callable[[Flow], bool] = lambda _: False,
+        way: Callable[[SipUri], Flow | None] = lambda _: None,
     ) -> None:
         self.now = START
         self.settings = settings or params()
@@ -211,6 +212,7 @@ class Driver:
             keepalive=keepalive or KeepAlive(),
             user_agent="test",
             at_once=at_once,
+            way=way,
         )
         self.machine = Registration(self.settings, setup, flows, reg_id)
         self.moves: list[str] = []

@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiosipreg.auth import AuthInfo
-from aiosipreg.engine.authenticator import Authenticator, Question, Verdict, find_auth_info
+from aiosipreg.engine.authenticator import Authenticator, Question, Verdict
+from aiosipreg.engine.credentials import find_auth_info
 from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.setup import Setup
 from aiosipreg.states import Reason
 from aiosipreg.wire import Response, parse_message
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 WWW, PROXY = "WWW-Authenticate", "Proxy-Authenticate"
 AUTHORIZATION, PROXY_AUTHORIZATION = "Authorization", "Proxy-Authorization"
@@ -790,57 +787,6 @@ def test_AUTH_20_23_any_history_ends_and_repeats_no_refused_secret(
             assert nonces & {one["nonce"] for _, one in sent}
         counts = [(name, one["realm"], one["nonce"], one["nc"]) for name, one in sent if "nc" in one]
         assert len(counts) == len(set(counts))
-
-
-# Look-up
-
-
-def infos(*entries: tuple[str | None, str | None]) -> list[AuthInfo]:
-    """Entries for toto by realm and domain; their passwords are their positions."""
-    return [
-        AuthInfo("toto", password=str(number), realm=realm, domain=domain)
-        for number, (realm, domain) in enumerate(entries)
-    ]
-
-
-def found(
-    entries: Iterable[AuthInfo], *, username: str | None = "toto", domain: str = HOME, realm: str = "r"
-) -> str | None:
-    info = find_auth_info(entries, username=username, domain=domain, realm=realm)
-    return None if info is None else info.password
-
-
-@pytest.mark.parametrize(
-    ("entries", "password"),
-    [
-        ([], None),
-        ([(None, None)], "0"),
-        ([("r", None), (None, None)], "0"),
-        ([(None, None), ("r", None)], "1"),
-        ([("r", None), (None, HOME)], "0"),
-        ([(None, HOME), (None, None)], "0"),
-        ([("r", None), ("r", HOME)], "1"),
-        ([("r", HOME), ("r", None)], "0"),
-        ([(None, None), (None, None)], "1"),
-        ([("r", HOME), ("r", HOME)], "1"),
-        ([("R", None)], None),
-        ([("other", None)], None),
-        ([(None, "elsewhere.example")], None),
-        ([("r", "elsewhere.example")], None),
-        ([(None, "EXAMPLE.org")], "0"),
-    ],
-)
-def test_AUTH_25_look_up_order(entries: list[tuple[str | None, str | None]], password: str | None) -> None:
-    assert found(infos(*entries)) == password
-
-
-def test_AUTH_25_users_are_kept_apart() -> None:
-    entries = [AuthInfo("toto", password="1"), AuthInfo("titi", password="2"), AuthInfo("Toto", password="3")]
-    assert found(entries) == "1"
-    assert found(entries, username="titi") == "2"
-    assert found(entries, username="tata") is None
-    # An account's own entries need not name its user.
-    assert found(entries, username=None) == "3"
 
 
 def test_SEC_5_entry_for_a_named_realm_answers_no_other() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiosipreg.engine.effects import Answer, Flow
+    from aiosipreg.wire import SipUri
 
 NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
 PUBLIC = ("203.0.113.9", 40_000)
@@ -154,6 +156,51 @@ def test_REG_20_a_refresh_asks_for_no_flow_while_nothing_is_in_the_way_of_the_on
     driver.lost()
     driver.step()
     assert driver.questions[Connect] == 3, "one that failed is not in use any more"
+
+
+def test_an_attempt_asks_for_no_target_and_no_flow_where_the_way_is_known() -> None:
+    ways: list[Flow | None] = [flow(target(1)), None]
+    asked: list[SipUri] = []
+
+    def way(uri: SipUri) -> Flow | None:
+        asked.append(uri)
+        return ways[0]
+
+    driver = Driver(way=way, targets=[target(2)])
+    driver.register()
+    assert (driver.last.flow, driver.questions, asked) == (ways[0], Counter(), [driver.settings.registrar])
+    driver.final(503)
+    assert driver.lease.tried == {str(target(1)): "503"}
+    ways.pop(0)
+    driver.step()
+    assert (driver.last.flow.target, driver.questions) == (target(2), {Locate: 1, Connect: 1})
+
+
+def test_SEC_20_nor_does_a_known_way_lead_where_no_redirect_may() -> None:
+    inside = Target("127.0.0.1", 5060, Transport.UDP, "example.org")
+    driver = Driver(way=lambda uri: flow(inside if uri.host.startswith("deep") else target(1)))
+    driver.register()
+    driver.final(302, "Contact: <sip:deep.example.org>")
+    assert (driver.state, driver.questions, len(driver.sent)) == (FAILED, Counter(), 1)
+    assert driver.lease.tried[str(inside)] == "no redirect may lead there"
+
+
+def test_AUTH_25_credentials_of_the_account_are_not_asked_for() -> None:
+    driver = Driver(params(auth=[AuthInfo("alice", password="secret"), AuthInfo("proxy", password="p", realm="p")]))
+    driver.register()
+    driver.final(407, challenge("p", proxy=True), challenge("example.org"))
+    assert driver.questions[Ask] == 0
+    assert 'username="proxy", realm="p"' in (driver.last.request.headers.get("Proxy-Authorization") or "")
+    assert 'username="alice", realm="example.org"' in (driver.last.request.headers.get("Authorization") or "")
+    driver.ok()
+    assert driver.state is OK
+
+
+def test_AUTH_25_what_the_account_has_none_for_is_asked_for() -> None:
+    driver = Driver(params(auth=AuthInfo("alice", password="secret", realm="elsewhere")))
+    driver.register()
+    driver.challenged()
+    assert (driver.questions[Ask], len(driver.sent)) == (1, 2)
 
 
 def test_DNS_18_the_target_that_failed_comes_last_at_the_next_attempt() -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aiosipreg.engine.authenticator import Question, Verdict, find_auth_info
+from aiosipreg.engine.authenticator import Question, Verdict
+from aiosipreg.engine.credentials import find_auth_info
 from aiosipreg.engine.policy import DigestPolicy
 from aiosipreg.engine.realm import is_related
 from aiosipreg.wire import Response

@@ -107,7 +107,8 @@ async def test_messages_go_both_ways(tcp: StreamTransport, handler: Recorder, se
 
 
 async def test_TLS_7_a_connection_is_asked_for_each_time(tcp: StreamTransport, server: Server) -> None:
-    assert not tcp.leads(await tcp.open(target(server.port), TLS))
+    await tcp.open(target(server.port), TLS)
+    assert tcp.way(target(server.port)) is None
 
 
 async def test_TRA_17_a_request_is_answered_on_the_connection_it_came_on(
