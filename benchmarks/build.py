@@ -55,7 +55,7 @@ def formatted(cseq: int, authorization: str | None = None) -> bytes:
         f"REGISTER sip:{domain} SIP/2.0\r\n"
         f"Via: SIP/2.0/UDP {host}:{port};rport;branch={BRANCH}\r\n"
         "Max-Forwards: 70\r\n"
-        f"From: <sip:{user}@{domain}>;tag={_series.from_tag}\r\n"
+        f"From: <sip:{user}@{domain}>;tag={_series.call_id}\r\n"
         f"To: <sip:{user}@{domain}>\r\n"
         f"Call-ID: {_series.call_id}\r\n"
         f"CSeq: {cseq} REGISTER\r\n"

@@ -35,7 +35,6 @@ FULL = Memory(
     place=("sip:toto@sip.titi.com", "sip:edge.titi.com:5070;transport=tcp", "sip:proxy.titi.com;lr"),
     instance_id="urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
     call_id="0123456789abcdef01234567",
-    from_tag="0123456789abcdef",
     cseq=4711,
     contacts=("<sip:toto@192.0.2.1:5060>", '<sip:toto@192.0.2.2:5060;x=\udce4>;+sip.instance="<urn:uuid:1>"'),
     expires_at=1234.5,

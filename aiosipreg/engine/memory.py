@@ -45,8 +45,7 @@ class Memory:
     Attributes:
         place: Address-of-record, registrar and routes: a record is good for no other.
         instance_id: The URN of ``+sip.instance`` (OUTB-1).
-        call_id: Call-ID of the series.
-        from_tag: Tag of the series.
+        call_id: Call-ID of the series, and its tag.
         cseq: The highest number that may have been used.
         contacts: Contacts of ours that the registrar may hold, the newest last.
         expires_at: Until when it may hold them, in ``loop.time()``.
@@ -60,7 +59,6 @@ class Memory:
     place: tuple[str, ...] = ()
     instance_id: str | None = None
     call_id: str = ""
-    from_tag: str = ""
     cseq: int = 0
     contacts: tuple[str, ...] = ()
     expires_at: float | None = None
@@ -99,7 +97,6 @@ def remember(course: Course, *, reserve: bool = True) -> Memory:
         place=_place(session.params),
         instance_id=session.params.instance_id,
         call_id=series.call_id,
-        from_tag=series.from_tag,
         cseq=series.cseq + (_STEP if reserve else 0),
         contacts=contacts,
         expires_at=_expires_at(course) if contacts else None,
@@ -127,7 +124,7 @@ def recall(course: Course, memory: Memory, now: float) -> None:
     session.kept = memory
     series = session.series
     if memory.cseq < _HIGHEST:
-        series.call_id, series.from_tag, series.cseq = memory.call_id, memory.from_tag, memory.cseq
+        series.call_id, series.cseq = memory.call_id, memory.cseq
     series.concede(memory.concessions)
     session.public = memory.public
     session.authenticator.recall(memory.nonces)

@@ -38,8 +38,8 @@ class RegisterSeries:
     """All REGISTERs that share a Call-ID: one registrar, one growing CSeq (REG-3 to REG-5).
 
     Attributes:
-        call_id: 96 random bits; no host name, no address (SEC-14, SEC-35).
-        from_tag: 64 random bits.
+        call_id: 96 random bits; no host name, no address (SEC-14, SEC-35). The tag of From is the same text, because
+            it has to be as random and to change with it (REG-3).
         cseq: The number that was used last.
         params: The settings in force.
         concessions: How far the requests depart from them.
@@ -55,15 +55,14 @@ class RegisterSeries:
     """
 
     __slots__ = (
-        "_registrar", "_routes", "_setup", "_tail", "call_id", "concessions", "cseq", "from_tag",
-        "lifetime", "outbound", "params", "request_uri", "sender", "to",
+        "_registrar", "_routes", "_setup", "_tail", "call_id", "concessions", "cseq", "lifetime",
+        "outbound", "params", "request_uri", "sender", "to",
     )  # fmt: skip
 
     def __init__(self, params: ProxyParams, setup: Setup) -> None:
         self.concessions = NO_CONCESSIONS
         self._registrar = params.registrar
-        bits = setup.random.randbytes(20).hex()
-        self.call_id, self.from_tag = bits[:24], bits[24:]
+        self.call_id = setup.random.randbytes(12).hex()
         self.cseq = 0
         self._setup = setup
         self.params = params
@@ -125,7 +124,7 @@ class RegisterSeries:
             f"REGISTER {self.request_uri} SIP/2.0\r\n"
             f"Via: {_PROTOCOLS[flow.target.transport]} {flow.sent_by};rport{keep};branch={branch}\r\n"
             f"Max-Forwards: 70\r\n{routes}"
-            f"From: <{self.sender.text}>;tag={self.from_tag}\r\n"
+            f"From: <{self.sender.text}>;tag={self.call_id}\r\n"
             f"To: <{self.to.text}>\r\n"
             f"Call-ID: {self.call_id}\r\n"
             f"CSeq: {self.cseq} REGISTER\r\n"
@@ -171,7 +170,7 @@ class RegisterSeries:
             return "Call-ID"
         if number is None or number.number != cseq:
             return "CSeq"
-        if sender is None or (sender.params.get("tag") or "").lower() != self.from_tag:
+        if sender is None or (sender.params.get("tag") or "").lower() != self.call_id:
             return "From"
         return None if receiver is not None and receiver.uri == self.to else "To"
 
@@ -185,7 +184,7 @@ class RegisterSeries:
         return (
             told.get("Call-ID") == self.call_id
             and told.get("CSeq") == f"{cseq} REGISTER"
-            and told.get("From") == f"<{self.sender.text}>;tag={self.from_tag}"
+            and told.get("From") == f"<{self.sender.text}>;tag={self.call_id}"
             and address == f"<{self.to.text}>"
             and is_token(tag)
             and "," not in via  # which would be another one
