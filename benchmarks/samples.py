@@ -44,7 +44,7 @@ CHALLENGE = _challenge(UNAUTHORIZED).challenges[0]
 NONCE = CHALLENGE.nonce
 _policy = DigestPolicy()
 AUTHORIZATION = answer(offers([CHALLENGE], _policy)[0], SECRET).authorization(
-    "REGISTER", _series.request_uri, 1, CNONCE
+    "REGISTER", _series.form.request_uri, 1, CNONCE
 )
 AUTHORIZED = _series.render(
     Purpose.REGISTER,

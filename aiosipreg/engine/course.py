@@ -134,7 +134,7 @@ class Course:
         # Not so refreshes: where these have to wait there are too many already, and early ones would be more.
         crowded = lease.state is PROGRESS and cycle.waited > CROWD_WAIT
         delay = refresh_delay(
-            grant.binding.expires, session.series.lifetime, session.setup.random, timers=session.setup.timers,
+            grant.binding.expires, session.lifetime, session.setup.random, timers=session.setup.timers,
             window=session.params.refresh_window, crowded=crowded,
         )  # fmt: skip
         refresh_at = max(cycle.sent_at + delay, now + SHORTEST_CYCLE)

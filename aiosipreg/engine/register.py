@@ -24,14 +24,32 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import OtherUri, Response
 
-__all__ = ["Grant", "Purpose", "RegisterSeries", "mapped_address", "read_grant"]
+__all__ = ["Grant", "Purpose", "RegisterForm", "RegisterSeries", "mapped_address", "read_grant"]
 
 _MOST_BINDINGS = 100
 _PROTOCOLS = {transport: f"SIP/2.0/{transport.value}" for transport in Transport}
 # What most answers have none of.
 _FURTHER = frozenset({"Service-Route", "Path", "P-Associated-URI", "Feature-Caps"})
-_TAILS = 64
+_FORMS = 64
 _LIFETIMES = 64
+
+
+class RegisterForm(NamedTuple):
+    """What requests of the same settings have in common: the same for all accounts of a registrar, and one for all.
+
+    Attributes:
+        request_uri: What stands in start line and digest: the registrar (REG-1, AUTH-14), or a strict router.
+        lifetime: The lifetime to ask for.
+        outbound: Whether outbound is asked for, so that the Contact has a reg-id (OUTB-4, OUTB-12).
+        routes: The Route rows.
+        tail: The rows at the end, and the empty line.
+    """
+
+    request_uri: str
+    lifetime: int
+    outbound: bool
+    routes: str
+    tail: str
 
 
 class RegisterSeries:
@@ -45,19 +63,14 @@ class RegisterSeries:
         concessions: How far the requests depart from them.
         sender: The URI in From.
         to: The URI in To. Both are sips exactly when all Contacts are (SIPS-3), whatever the settings say of the one.
-        lifetime: The lifetime to ask for.
-        outbound: Whether outbound is asked for, so that the Contact has a reg-id (OUTB-4, OUTB-12).
-        request_uri: What stands in start line and digest: the registrar (REG-1, AUTH-14), or a strict router.
+        form: What follows from settings and concessions.
 
     Args:
         params: The settings in force.
         setup: What all accounts have in common.
     """
 
-    __slots__ = (
-        "_registrar", "_routes", "_setup", "_tail", "call_id", "concessions", "cseq", "lifetime",
-        "outbound", "params", "request_uri", "sender", "to",
-    )  # fmt: skip
+    __slots__ = ("_registrar", "_setup", "call_id", "concessions", "cseq", "form", "params", "sender", "to")
 
     def __init__(self, params: ProxyParams, setup: Setup) -> None:
         self.concessions = NO_CONCESSIONS
@@ -67,7 +80,7 @@ class RegisterSeries:
         self._setup = setup
         self.params = params
         self.sender, self.to = params.sender, params.aor
-        self._fix()
+        self.form = self._formed()
 
     def adopt(self, params: ProxyParams) -> None:
         """Go on with changed settings under the same Call-ID."""
@@ -75,18 +88,18 @@ class RegisterSeries:
         # A request may be out whose answer has to show these schemes; the next one may bring others.
         scheme = self.to.scheme
         self.sender, self.to = params.sender.replace(scheme=scheme), params.aor.replace(scheme=scheme)
-        self._fix()
+        self.form = self._formed()
 
     def concede(self, concessions: Concessions) -> None:
         """Depart from the settings as far as the registrar wants it."""
         self.concessions = concessions
-        self._fix()
+        self.form = self._formed()
 
     def ask(self, registrar: SipUri) -> None:
         """Have the next request go to this registrar: another one after a redirect (RDR-4)."""
         if registrar is not self._registrar:
             self._registrar = registrar
-            self._fix()
+            self.form = self._formed()
 
     def render(
         self,
@@ -111,24 +124,23 @@ class RegisterSeries:
             stale: Earlier Contacts of ours, removed by the same request (NAT-3, REG-35).
         """
         self.cseq += 1
-        params = self.params
+        params, form = self.params, self.form
         # RFC 6223 4.2.2: offered anew in each request (KA-13).
         keep = ";keep" if self._setup.keepalive.keep else ""
         self._match_schemes(contact)
-        routes = "".join([f"Route: <{route}>\r\n" for route in self._routes]) if self._routes else ""
         rows = contact_rows(params, purpose, contact, lifetime, stale, floor=self.concessions.floor)
         answers = ""
         for name, value in authorizations:
             answers += f"{name}: {value}\r\n"
         text = (
-            f"REGISTER {self.request_uri} SIP/2.0\r\n"
+            f"REGISTER {form.request_uri} SIP/2.0\r\n"
             f"Via: {_PROTOCOLS[flow.target.transport]} {flow.sent_by};rport{keep};branch={branch}\r\n"
-            f"Max-Forwards: 70\r\n{routes}"
+            f"Max-Forwards: 70\r\n{form.routes}"
             f"From: <{self.sender.text}>;tag={self.call_id}\r\n"
             f"To: <{self.to.text}>\r\n"
             f"Call-ID: {self.call_id}\r\n"
             f"CSeq: {self.cseq} REGISTER\r\n"
-            f"{rows}{answers}{self._tail}"
+            f"{rows}{answers}{form.tail}"
         )
         return (compacted(text) if params.compact else text).encode("utf-8", "surrogateescape")
 
@@ -141,19 +153,18 @@ class RegisterSeries:
         if self.to.scheme != scheme or self.sender.scheme != scheme:
             self.sender, self.to = params.sender.replace(scheme=scheme), params.aor.replace(scheme=scheme)
 
-    def _fix(self) -> None:
-        """Put together what stays the same for hours."""
-        params, bare = self.params, self.concessions.bare
-        routes, registrar = params.routes, _as_written(self._registrar)
-        if routes and not params.loose_routing and "lr" not in SipUri.parse(routes[0]).params:
-            # The first hop expects to be the Request-URI (RFC 3261 12.2.1.1, REG-30).
-            self.request_uri, self._routes = routes[0], (*routes[1:], registrar)
-        else:
-            self.request_uri, self._routes = registrar, routes
-        self.lifetime = self.concessions.lifetime(params)
-        tags = self.concessions.tags(params)
-        self.outbound = params.instance_id is not None and "outbound" in map(str.lower, tags)
-        self._tail = _tail(tags, None if bare else self._setup.user_agent, () if bare else params.headers)
+    def _formed(self) -> RegisterForm:
+        params, conceded = self.params, self.concessions
+        return _form(
+            _as_written(self._registrar),
+            params.routes,
+            params.loose_routing,
+            conceded.lifetime(params),
+            conceded.tags(params),
+            params.instance_id is not None,
+            None if conceded.bare else self._setup.user_agent,
+            () if conceded.bare else params.headers,
+        )
 
     def mismatch(self, response: Response, cseq: int) -> str | None:
         """Which header shows that an answer is not to our request with this CSeq, ``None`` if none (MSG-22, SEC-15)."""
@@ -191,12 +202,32 @@ class RegisterSeries:
         )
 
 
-@lru_cache(_TAILS)
-def _tail(tags: tuple[str, ...], user_agent: str | None, headers: tuple[tuple[str, str], ...]) -> str:
-    """What stands at the end of the requests of hardly any account alone."""
+@lru_cache(_FORMS)
+def _form(
+    registrar: str,
+    routes: tuple[str, ...],
+    loose_routing: bool,
+    lifetime: int,
+    tags: tuple[str, ...],
+    instance: bool,
+    user_agent: str | None,
+    headers: tuple[tuple[str, str], ...],
+) -> RegisterForm:
+    if routes and not loose_routing and "lr" not in SipUri.parse(routes[0]).params:
+        # The first hop expects to be the Request-URI (RFC 3261 12.2.1.1, REG-30).
+        request_uri, routes = routes[0], (*routes[1:], registrar)
+    else:
+        request_uri = registrar
+    outbound = instance and "outbound" in map(str.lower, tags)
     rows = [("Supported", ", ".join(tags))] if tags else []
     rows += [("User-Agent", user_agent)] if user_agent else []
-    return "".join([f"{name}: {value}\r\n" for name, value in (*rows, *headers, ("Content-Length", "0"))]) + "\r\n"
+    return RegisterForm(
+        request_uri,
+        lifetime,
+        outbound,
+        "".join([f"Route: <{route}>\r\n" for route in routes]),
+        "".join([f"{name}: {value}\r\n" for name, value in (*rows, *headers, ("Content-Length", "0"))]) + "\r\n",
+    )
 
 
 def _as_written(registrar: SipUri) -> str:

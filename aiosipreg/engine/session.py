@@ -114,7 +114,7 @@ class Session:
     def contact_on(self, flow: Flow) -> NameAddr:
         """The Contact to register on this flow (REG-11, NAT-3, PUSH-9)."""
         series = self.series
-        reg_id = self.reg_id if series.outbound else None
+        reg_id = self.reg_id if series.form.outbound else None
         public = self.public
         if public is not None and self._hopes_for_outbound:
             public = None
@@ -173,8 +173,8 @@ class Session:
             flow,
             branch,
             contact=contact,
-            lifetime=self.series.lifetime,
-            authorizations=self.authenticator.authorizations("REGISTER", self.series.request_uri, target.name),
+            lifetime=self.lifetime,
+            authorizations=self.authenticator.authorizations("REGISTER", self.series.form.request_uri, target.name),
             stale=self.stale(purpose, contact),
         )
         return ClientTransaction(branch, data, reliable=target.transport.reliable, timers=self.setup.timers, now=now)
@@ -202,7 +202,7 @@ class Session:
     def accept(self, purpose: Purpose, response: Response, contact: NameAddr, sent_at: float, flow: Flow) -> Grant:
         """Take a 2xx to the request that was sent with this Contact on this flow; raises `ParseError`."""
         registers = purpose is Purpose.REGISTER
-        self.outbound = self.series.outbound and "outbound" in response.require
+        self.outbound = self.series.form.outbound and "outbound" in response.require
         grant = read_grant(response, contact, self.assumed if registers else 0.0, sent_at, flow, self.listed)
         self.listed = grant.binding.contact if grant.listed and grant.binding is not None else None
         if registers:
@@ -323,12 +323,12 @@ class Session:
     @property
     def lifetime(self) -> int:
         """The lifetime to ask for."""
-        return self.series.lifetime
+        return self.series.form.lifetime
 
     @property
     def assumed(self) -> float:
         """The lifetime of a binding whose registrar names none: what was asked for, else an hour (REG-13)."""
-        return _USUAL_LIFETIME if self.params.lifetime_in is ExpiresIn.NOWHERE else float(self.series.lifetime)
+        return _USUAL_LIFETIME if self.params.lifetime_in is ExpiresIn.NOWHERE else float(self.lifetime)
 
     def _start_series(self) -> None:
         self.series = RegisterSeries(self.params, self.setup)
@@ -342,7 +342,7 @@ class Session:
     @property
     def _hopes_for_outbound(self) -> bool:
         """Whether requests to us will take the flow, whatever the Contact says; the registrar may still deny it."""
-        return self.series.outbound and self.outbound is not False
+        return self.series.form.outbound and self.outbound is not False
 
 
 @lru_cache(_CIRCUMSTANCES)

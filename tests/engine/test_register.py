@@ -139,7 +139,7 @@ def test_REG_7_8_golden_register_with_everything() -> None:
 def test_REG_1_SIPS_5_request_uri(identity: str, server: str | None, uri: str) -> None:
     request = sent(ProxyParams(identity, server=server))
     assert request.uri == uri
-    assert series(ProxyParams(identity, server=server)).request_uri == uri
+    assert series(ProxyParams(identity, server=server)).form.request_uri == uri
 
 
 def test_DNS_1_the_request_uri_is_never_rewritten() -> None:
@@ -477,7 +477,7 @@ def test_MSG_16_rendered_register_parses_back(
     data = subject.render(purpose, there, "z9hG4bKb", contact=contact, lifetime=lifetime)
     request = parse_message(data)
     assert isinstance(request, Request)
-    assert (request.method, request.uri, request.body) == ("REGISTER", subject.request_uri, b"")
+    assert (request.method, request.uri, request.body) == ("REGISTER", subject.form.request_uri, b"")
     assert request.dropped == 0
     assert request.oddities == ()
     assert len(request.vias) == 1
