@@ -115,22 +115,22 @@ class Standing:
     @property
     def service_route(self) -> tuple[NameAddr, ...]:
         """The route for other requests that the registrar gave (RFC 3608); see `route_set`."""
-        return self._lease.service_route
+        return self._lease.further.service_route
 
     @property
     def path(self) -> tuple[NameAddr, ...]:
         """The proxies through which requests come to us, as the registrar noted them (RFC 3327)."""
-        return self._lease.path
+        return self._lease.further.path
 
     @property
     def associated_uris(self) -> tuple[NameAddr, ...]:
         """Addresses that the user has besides, the default first (RFC 7315); not all of them need be registered."""
-        return self._lease.associated_uris
+        return self._lease.further.associated_uris
 
     @property
     def feature_caps(self) -> tuple[ParamValue, ...]:
         """What the servers on the way can do for this registration (RFC 6809); the indicators are in ``params``."""
-        return self._lease.feature_caps
+        return self._lease.further.feature_caps
 
     @property
     def pub_gruu(self) -> str | None:
@@ -159,7 +159,7 @@ class Standing:
         """
         best = self._flows.best
         target = SipUri.parse(uri) if isinstance(uri, str) else uri
-        return route_set(best.session.params.routes, best.lease.service_route, target)
+        return route_set(best.session.params.routes, best.lease.further.service_route, target)
 
     def request_contact(self, *, temporary: bool = False) -> NameAddr:
         """The Contact for another request of the user, so that answers and later requests find this device.

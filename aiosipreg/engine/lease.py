@@ -11,6 +11,7 @@ from aiosipreg.engine.agreement import upkeep
 from aiosipreg.engine.change import Changed
 from aiosipreg.engine.gruu import NO_GRUUS
 from aiosipreg.engine.outcome import NOTHING_TRIED
+from aiosipreg.engine.register import NOTHING_FURTHER
 from aiosipreg.engine.replies import Then
 from aiosipreg.engine.timers import SHORTEST_CYCLE
 from aiosipreg.engine.transitions import TRANSITIONS
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from aiosipreg.engine.register import Grant
     from aiosipreg.engine.replies import Row
     from aiosipreg.engine.session import Session
-    from aiosipreg.wire import NameAddr, ParamValue
 
 __all__ = ["FOR_WANT_OF_A_CERTIFICATE", "FOR_WANT_OF_CREDENTIALS", "Intent", "Lease", "earliest"]
 
@@ -59,10 +59,7 @@ class Lease:
         flow_since: When the request that came by it first was sent (F-16).
         proven: Keep-alives on it were answered, or nobody expects answers (OUTB-16).
         upkeep: How it is to be kept alive, ``None`` when nothing is to be done.
-        service_route: Route for other requests, as long as the binding lives (RFC 3608).
-        path: The way of requests to us, as the registrar noted it (RFC 3327).
-        associated_uris: Further addresses of the user; nobody says that they are registered (RFC 7315).
-        feature_caps: What servers on the way can do for this binding (RFC 6809).
+        further: What the registrar said besides, as long as the binding lives.
         refresh_at: When the binding is renewed.
         retry_at: When a failed attempt is repeated; ``None`` when it is not.
         residual_until: Until then the registrar may still hold a binding whose removal was not confirmed.
@@ -76,9 +73,9 @@ class Lease:
     """
 
     __slots__ = (
-        "_attempts", "_listed", "_session", "_window_at", "associated_uris", "binding", "cause", "failures",
-        "feature_caps", "flow", "flow_since", "hurried", "path", "paused", "proven", "refresh_at", "residual_until",
-        "retry_at", "service_route", "started_at", "state", "tried", "upkeep", "woken_at",
+        "_attempts", "_listed", "_session", "_window_at", "binding", "cause", "failures", "flow", "flow_since",
+        "further", "hurried", "paused", "proven", "refresh_at", "residual_until", "retry_at", "started_at", "state",
+        "tried", "upkeep", "woken_at",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -91,10 +88,7 @@ class Lease:
         self.flow_since = _LONG_AGO
         self.proven = True
         self.upkeep: Upkeep | None = None
-        self.service_route: tuple[NameAddr, ...] = ()
-        self.path: tuple[NameAddr, ...] = ()
-        self.associated_uris: tuple[NameAddr, ...] = ()
-        self.feature_caps: tuple[ParamValue, ...] = ()
+        self.further = NOTHING_FURTHER
         self.refresh_at: float | None = None
         self.retry_at: float | None = None
         self.residual_until: float | None = None
@@ -191,10 +185,7 @@ class Lease:
         self.binding = grant.binding
         alone = len(grant.bindings) == 1 and grant.bindings[0] is grant.binding
         self._listed = None if alone else grant.bindings
-        self.service_route = grant.service_route
-        self.path = grant.path
-        self.associated_uris = grant.associated_uris
-        self.feature_caps = grant.feature_caps
+        self.further = grant.further
         self.residual_until = None
         self.flow = session.flow
         self.upkeep = upkeep(session.flow, session.answer, session.setup.keepalive)
@@ -223,8 +214,7 @@ class Lease:
             self.residual_until = self.expires_at or out_until or self.residual_until
         self.binding = None
         self._listed = None
-        self.service_route = self.path = self.associated_uris = ()
-        self.feature_caps = ()
+        self.further = NOTHING_FURTHER
         self.refresh_at = None
         self.lose()
         if not self._session.flows.bound():
@@ -258,7 +248,7 @@ class Lease:
         if name != "F-26":
             self.drop(linger=final)
         elif outcome.response is not None:
-            self.service_route = ()  # RTE-4: a refused refresh discards it.
+            self.further = self.further._replace(service_route=())  # RTE-4: a refused refresh discards it.
         # Retry-After, retry_403 or max_attempts may have decided otherwise than the row does by itself, and where
         # anybody could have sent this answer, another network may tell the truth (SEC-17).
         row = outcome.row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiosipreg.engine.binding import Binding, instance_of, reg_id_of
 from aiosipreg.engine.contacts import Purpose, contact_rows, further_contacts, is_secure
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import OtherUri, Response
 
-__all__ = ["Grant", "Purpose", "RegisterForm", "RegisterSeries", "mapped_address", "read_grant"]
+__all__ = [
+    "NOTHING_FURTHER",
+    "Further",
+    "Grant",
+    "Purpose",
+    "RegisterForm",
+    "RegisterSeries",
+    "mapped_address",
+    "read_grant",
+]
 
 _MOST_BINDINGS = 100
 _PROTOCOLS = {transport: f"SIP/2.0/{transport.value}" for transport in Transport}
@@ -239,6 +248,26 @@ def _as_written(registrar: SipUri) -> str:
     return str(registrar)
 
 
+class Further(NamedTuple):
+    """What a 2xx may say besides, for as long as the binding lives.
+
+    Attributes:
+        service_route: Route for other requests (RFC 3608), in order.
+        path: The way of requests to us, as the registrar noted it (RFC 3327).
+        associated_uris: Further addresses of the user; nobody says that they are registered (RFC 7315).
+        feature_caps: What servers on the way can do for this binding (RFC 6809).
+    """
+
+    service_route: tuple[NameAddr, ...] = ()
+    path: tuple[NameAddr, ...] = ()
+    associated_uris: tuple[NameAddr, ...] = ()
+    feature_caps: tuple[ParamValue, ...] = ()
+
+
+NOTHING_FURTHER: Final = Further()
+"""What most say: one for all accounts."""
+
+
 class Grant(NamedTuple):
     """What a 2xx says (REG-12 to REG-17).
 
@@ -248,10 +277,7 @@ class Grant(NamedTuple):
         doubt: `Reason.CONTACT_MISMATCH` when ours had to be guessed, else `Reason.NONE`.
         listed: Whether our own Contact was found in the list.
         public: Host and port that the far end saw, from ``received`` and ``rport`` of our Via (NAT-2).
-        service_route: Route for other requests (RFC 3608), in order.
-        path: The Path that the registrar stored.
-        associated_uris: P-Associated-URI.
-        feature_caps: What the servers on the way can do for this binding (RFC 6809).
+        further: What else it says.
     """
 
     binding: Binding | None
@@ -259,10 +285,7 @@ class Grant(NamedTuple):
     doubt: Reason = Reason.NONE
     listed: bool = False
     public: tuple[str, int] | None = None
-    service_route: tuple[NameAddr, ...] = ()
-    path: tuple[NameAddr, ...] = ()
-    associated_uris: tuple[NameAddr, ...] = ()
-    feature_caps: tuple[ParamValue, ...] = ()
+    further: Further = NOTHING_FURTHER
 
 
 def read_grant(
@@ -299,12 +322,8 @@ def read_grant(
     grant = Grant(own if own.expires > 0 else None, bindings, doubt, ours is not None, public)
     if _FURTHER.isdisjoint(response.headers.names):
         return grant
-    return grant._replace(
-        service_route=response.service_route,
-        path=response.path,
-        associated_uris=response.associated_uris,
-        feature_caps=response.feature_caps,
-    )
+    further = Further(response.service_route, response.path, response.associated_uris, response.feature_caps)
+    return grant._replace(further=further)
 
 
 def _repeats(response: Response, before: NameAddr, contact: NameAddr) -> bool:

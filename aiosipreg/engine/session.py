@@ -208,7 +208,7 @@ class Session:
         if registers:
             self.bind(contact)
             self.flows.gruus = self.flows.gruus.learnt(grant.binding)
-        if self.params.path_hosts and grant.doubt is Reason.NONE and self._strangers(grant.path):
+        if self.params.path_hosts and grant.doubt is Reason.NONE and self._strangers(grant.further.path):
             grant = grant._replace(doubt=Reason.UNEXPECTED_PROXY)
         return grant
 

@@ -11,7 +11,7 @@ from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.lease import FOR_WANT_OF_CREDENTIALS, Lease, earliest
 from aiosipreg.engine.outcome import Outcome
-from aiosipreg.engine.register import Grant
+from aiosipreg.engine.register import NOTHING_FURTHER, Further, Grant
 from aiosipreg.engine.replies import TROUBLES, Then, decide
 from aiosipreg.engine.session import Session
 from aiosipreg.engine.setup import Setup
@@ -24,7 +24,7 @@ NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
 
 CONTACT = NameAddr.parse("<sip:alice@198.51.100.7>")
 BINDING = Binding(CONTACT, 3600, 4600)
-GRANT = Grant(BINDING, (BINDING,), service_route=(CONTACT,))
+GRANT = Grant(BINDING, (BINDING,), further=Further(service_route=(CONTACT,)))
 NOW = 1000.0
 
 
@@ -91,12 +91,12 @@ def test_a_grant_is_stored_and_dropped() -> None:
     subject = lease(PROGRESS)
     subject.residual_until = 9000
     subject.store(GRANT)
-    assert (subject.binding, subject.bindings, subject.service_route) == (BINDING, (BINDING,), (CONTACT,))
+    assert (subject.binding, subject.bindings, subject.further.service_route) == (BINDING, (BINDING,), (CONTACT,))
     assert subject.expires_at == 4600
     assert told(subject.residual_until) is None
     subject.refresh_at = 4000
     subject.drop()
-    assert (subject.binding, subject.bindings, subject.service_route) == (None, (), ())
+    assert (subject.binding, subject.bindings, subject.further.service_route) == (None, (), ())
     assert told(subject.refresh_at) is None
     assert told(subject.residual_until) is None
 
@@ -335,29 +335,26 @@ def test_OUTB_16_failures_are_forgotten_once_the_flow_is_proven() -> None:
     assert not subject.proven
 
 
-ROUTES = Grant(BINDING, (BINDING,), service_route=(CONTACT,), path=(CONTACT,), associated_uris=(CONTACT,))
+ROUTES = Grant(BINDING, (BINDING,), further=Further((CONTACT,), (CONTACT,), (CONTACT,)))
 
 
 def test_RTE_4_a_refused_refresh_discards_the_service_route_and_an_unanswered_one_does_not() -> None:
     subject = lease(REFRESHING)
     subject.store(ROUTES)
     subject.fail(Outcome(TROUBLES["RSP-F0"], target=target()), NOW, 50.0, final=False)
-    assert subject.service_route == (CONTACT,)
+    assert subject.further.service_route == (CONTACT,)
     subject.fail(outcome(480), NOW, 50.0, final=False)
-    assert told(subject.service_route) == ()
-    assert subject.path == (CONTACT,)
+    assert told(subject.further.service_route) == ()
+    assert subject.further.path == (CONTACT,)
 
 
 def test_RTE_4_7_8_a_2xx_replaces_all_and_the_end_of_the_binding_takes_all() -> None:
-    caps = (ParamValue.parse("*;+g.3gpp.srvcc"),)
+    told = Further((CONTACT,), (CONTACT,), (CONTACT,), (ParamValue.parse("*;+g.3gpp.srvcc"),))
     subject = lease(PROGRESS)
-    subject.store(
-        Grant(BINDING, (), service_route=(CONTACT,), path=(CONTACT,), associated_uris=(CONTACT,), feature_caps=caps)
-    )
-    assert (subject.path, subject.associated_uris, subject.feature_caps) == ((CONTACT,), (CONTACT,), caps)
+    subject.store(Grant(BINDING, further=told))
+    assert subject.further == told
     subject.store(Grant(BINDING))
-    shown = subject.service_route, subject.path, subject.associated_uris, subject.feature_caps
-    assert shown == ((), (), (), ())
+    assert subject.further == Further((), (), (), ())
     subject.store(ROUTES)
     subject.drop()
-    assert (subject.service_route, subject.path, subject.associated_uris) == ((), (), ())
+    assert subject.further == NOTHING_FURTHER

@@ -824,10 +824,14 @@ def test_RTE_3_routes_path_and_associated_uris() -> None:
             ("Feature-Caps", '*;+g.3gpp.srvcc, *;+sip.666="<tel:+666>"'),
         ],
     )
-    assert [dict(entry.params) for entry in grant.feature_caps] == [{"+g.3gpp.srvcc": None}, {"+sip.666": "<tel:+666>"}]
-    assert [str(route.uri) for route in grant.service_route] == ["sip:a;lr", "sip:b;lr", "sip:c;lr"]
-    assert [str(route.uri) for route in grant.path] == ["sip:p;lr;ob"]
-    assert [str(entry.uri) for entry in grant.associated_uris] == ["sip:toto@example.org", "tel:+123"]
+    further = grant.further
+    assert [dict(entry.params) for entry in further.feature_caps] == [
+        {"+g.3gpp.srvcc": None},
+        {"+sip.666": "<tel:+666>"},
+    ]
+    assert [str(route.uri) for route in further.service_route] == ["sip:a;lr", "sip:b;lr", "sip:c;lr"]
+    assert [str(route.uri) for route in further.path] == ["sip:p;lr;ob"]
+    assert [str(entry.uri) for entry in further.associated_uris] == ["sip:toto@example.org", "tel:+123"]
 
 
 # Our address as others see it

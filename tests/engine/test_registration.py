@@ -836,7 +836,7 @@ def test_SEC_37_a_date_sets_nothing(date: str) -> None:
 def test_REG_29_a_record_route_is_no_route() -> None:
     driver = started()
     driver.ok("Record-Route: <sip:evil.example;lr>", "Record-Route: <sip:other.example;lr>")
-    assert (driver.state, driver.lease.service_route) == (OK, ())
+    assert (driver.state, driver.lease.further.service_route) == (OK, ())
     driver.step()
     assert "Route" not in driver.last.request.headers
     assert (driver.last.flow.target, driver.last.request.uri) == (target(), "sip:example.org")
@@ -848,17 +848,17 @@ def test_REG_29_a_record_route_is_no_route() -> None:
 def test_RTE_4_a_service_route_lasts_as_long_as_the_binding_it_came_with() -> None:
     driver = started()
     driver.ok("Service-Route: <sip:a.example;lr>, <sip:b.example;lr>", "Service-Route: <sip:c.example;lr>")
-    assert [str(route.uri) for route in driver.lease.service_route] == [
+    assert [str(route.uri) for route in driver.lease.further.service_route] == [
         f"sip:{name}.example;lr" for name in ("a", "b", "c")
     ]
     # RTE-5: it is for other requests.
     driver.step()
     assert "Route" not in driver.last.request.headers
     driver.ok("Service-Route: <sip:d.example;lr>")
-    assert [str(route.uri) for route in driver.lease.service_route] == ["sip:d.example;lr"]
+    assert [str(route.uri) for route in driver.lease.further.service_route] == ["sip:d.example;lr"]
     driver.step()
     driver.ok()
-    assert driver.lease.service_route == ()
+    assert driver.lease.further.service_route == ()
 
 
 def test_CAP_2_features_are_named_in_every_refresh() -> None:
@@ -889,7 +889,7 @@ def test_RTE_4_a_service_route_goes_with_the_binding(end: Callable[[Driver], Non
     end(driver)
     driver.tick()
     assert driver.lease.binding is None
-    assert driver.lease.service_route == ()
+    assert driver.lease.further.service_route == ()
 
 
 def test_SEC_27_a_registrar_that_grants_one_second_gets_one_request_a_second() -> None:

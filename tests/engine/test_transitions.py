@@ -322,7 +322,7 @@ def expired_without_an_attempt() -> Driver:
     driver.lease.retry_at = START + 5000
     driver.run(START + 3600)
     assert (driver.event.old, driver.event.reason) == (REFRESHING, Reason.EXPIRED)
-    assert (driver.lease.binding, driver.lease.service_route) == (None, ())
+    assert (driver.lease.binding, driver.lease.further.service_route) == (None, ())
     assert driver.machine.deadline == START + 5000
     return driver
 
