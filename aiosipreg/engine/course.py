@@ -138,7 +138,7 @@ class Course:
             window=session.params.refresh_window, crowded=crowded,
         )  # fmt: skip
         refresh_at = max(cycle.sent_at + delay, now + SHORTEST_CYCLE)
-        return [lease.grant(grant, outcome, refresh_at), *self._take_pending(now)]
+        return [lease.grant(grant, outcome, now, refresh_at), *self._take_pending(now)]
 
     def _take_pending(self, now: float) -> list[Effect]:
         """What waited for the cycle to end goes out now, once (REG-6)."""
@@ -301,7 +301,7 @@ class Course:
     def _overtaken(self, outcome: Outcome, grant: Grant | None, now: float) -> list[Effect]:
         """What ended was not what is wanted by now (F-10, F-11, F-32)."""
         if grant is not None and grant.binding is not None:
-            self.lease.store(grant)
+            self.lease.store(grant, now)
         elif outcome.response is not None and not self._everything and not self._may_be_held(now):
             return self._settled("F-11", now)
         return self._remove(now)
@@ -311,7 +311,7 @@ class Course:
         remains = grant.listed and grant.binding is not None
         self.lease.residual_until = None
         if remains:
-            self.lease.store(grant)
+            self.lease.store(grant, now)
         return self._settled("F-33", now, outcome, reason=Reason.UNCONFIRMED if remains else Reason.NONE)
 
     def _settled(

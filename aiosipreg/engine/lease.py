@@ -56,7 +56,7 @@ class Lease:
         state: The public state; written by `move` alone.
         binding: The binding in place, ``None`` without one.
         flow: The flow that carries the binding; ``None`` when it is lost.
-        flow_since: When the request that came by it first was sent (F-16).
+        flow_since: When the 2xx came that first bound to it (F-16).
         proven: Keep-alives on it were answered, or nobody expects answers (OUTB-16).
         upkeep: How it is to be kept alive, ``None`` when nothing is to be done.
         further: What the registrar said besides, as long as the binding lives.
@@ -179,7 +179,7 @@ class Lease:
         self.binding = replace(binding, expires=expires_at - self.bound_at, expires_at=expires_at)
         self.refresh_at = earliest(self.refresh_at, now + (expires_at - now) / 2)
 
-    def store(self, grant: Grant) -> None:
+    def store(self, grant: Grant, now: float) -> None:
         """Take what a 2xx granted."""
         session, before = self._session, self.flow
         self.binding = grant.binding
@@ -191,7 +191,7 @@ class Lease:
         self.upkeep = upkeep(session.flow, session.answer, session.setup.keepalive)
         if self.flow != before:
             # What proved good stays so; another flow has to prove it anew.
-            self.flow_since, self.proven = self.bound_at, False
+            self.flow_since, self.proven = now, False
         self.proven = self.proven or self.upkeep is None or not self.upkeep.answered
 
     def prove(self) -> None:
@@ -220,11 +220,11 @@ class Lease:
         if not self._session.flows.bound():
             self._session.flows.gruus = NO_GRUUS
 
-    def grant(self, grant: Grant, outcome: Outcome, refresh_at: float) -> Changed:
+    def grant(self, grant: Grant, outcome: Outcome, now: float, refresh_at: float) -> Changed:
         """An attempt brought a binding (F-05, F-25)."""
         self.hurried = False
         self.refresh_at = refresh_at
-        self.store(grant)
+        self.store(grant, now)
         if self.proven:
             self.failures = 0
         assert grant.binding is not None  # noqa: S101

@@ -90,7 +90,7 @@ def test_engaged_while_the_registrar_may_hold_something(state: RegistrationState
 def test_a_grant_is_stored_and_dropped() -> None:
     subject = lease(PROGRESS)
     subject.residual_until = 9000
-    subject.store(GRANT)
+    subject.store(GRANT, NOW)
     assert (subject.binding, subject.bindings, subject.further.service_route) == (BINDING, (BINDING,), (CONTACT,))
     assert subject.expires_at == 4600
     assert told(subject.residual_until) is None
@@ -104,9 +104,9 @@ def test_a_grant_is_stored_and_dropped() -> None:
 def test_the_bindings_of_others_are_kept_as_the_registrar_listed_them() -> None:
     other = Binding(CONTACT, 60, 1060)
     subject = lease(PROGRESS)
-    subject.store(Grant(BINDING, (other, BINDING)))
+    subject.store(Grant(BINDING, (other, BINDING)), NOW)
     assert subject.bindings == (other, BINDING)
-    subject.store(Grant(BINDING, ()))
+    subject.store(Grant(BINDING, ()), NOW)
     assert told(subject.bindings) == ()
 
 
@@ -123,7 +123,7 @@ def test_F_05_F_25_a_success(state: RegistrationState, row: RegistrationState) -
     subject = lease(state)
     subject.failures = 4
     subject.cause = decide(403)
-    changed = subject.grant(GRANT, Outcome(decide(200), target=target()), 3500)
+    changed = subject.grant(GRANT, Outcome(decide(200), target=target()), NOW, 3500)
     assert (subject.state, subject.failures, subject.refresh_at) == (row, 0, 3500)
     assert told(subject.cause) is None
     assert (changed.old, changed.state, changed.binding, changed.expires_at) == (state, OK, BINDING, 4600)
@@ -290,7 +290,7 @@ def granted(*rows: str, keepalive: KeepAlive | None = None, transport: Transport
     session.flow = flow(target(transport=transport))
     session.answer = parse_response("\r\n".join(["SIP/2.0 200 OK", *rows, "", ""]))
     subject.failures = 3
-    subject.grant(GRANT, Outcome(decide(200), target=target()), 3500)
+    subject.grant(GRANT, Outcome(decide(200), target=target()), NOW, 3500)
     return subject
 
 
@@ -326,12 +326,12 @@ def test_OUTB_16_failures_are_forgotten_once_the_flow_is_proven() -> None:
     subject.prove()
     assert (told(subject.failures), told(subject.proven)) == (0, True)
     subject.state = REFRESHING
-    subject.grant(GRANT, Outcome(decide(200), target=target()), 3500)
+    subject.grant(GRANT, Outcome(decide(200), target=target()), NOW, 3500)
     assert subject.proven
     subject.lose()
     assert (subject.flow, subject.upkeep) == (None, None)
     subject.state = REFRESHING
-    subject.grant(GRANT, Outcome(decide(200), target=target()), 3500)
+    subject.grant(GRANT, Outcome(decide(200), target=target()), NOW, 3500)
     assert not subject.proven
 
 
@@ -340,7 +340,7 @@ ROUTES = Grant(BINDING, (BINDING,), further=Further((CONTACT,), (CONTACT,), (CON
 
 def test_RTE_4_a_refused_refresh_discards_the_service_route_and_an_unanswered_one_does_not() -> None:
     subject = lease(REFRESHING)
-    subject.store(ROUTES)
+    subject.store(ROUTES, NOW)
     subject.fail(Outcome(TROUBLES["RSP-F0"], target=target()), NOW, 50.0, final=False)
     assert subject.further.service_route == (CONTACT,)
     subject.fail(outcome(480), NOW, 50.0, final=False)
@@ -351,10 +351,10 @@ def test_RTE_4_a_refused_refresh_discards_the_service_route_and_an_unanswered_on
 def test_RTE_4_7_8_a_2xx_replaces_all_and_the_end_of_the_binding_takes_all() -> None:
     told = Further((CONTACT,), (CONTACT,), (CONTACT,), (ParamValue.parse("*;+g.3gpp.srvcc"),))
     subject = lease(PROGRESS)
-    subject.store(Grant(BINDING, further=told))
+    subject.store(Grant(BINDING, further=told), NOW)
     assert subject.further == told
-    subject.store(Grant(BINDING))
+    subject.store(Grant(BINDING), NOW)
     assert subject.further == Further((), (), (), ())
-    subject.store(ROUTES)
+    subject.store(ROUTES, NOW)
     subject.drop()
     assert subject.further == NOTHING_FURTHER
