@@ -188,7 +188,7 @@ class DigestSession:
         quoted_nonce: The nonce as it is sent back, if that is not the usual form.
     """
 
-    __slots__ = ("_base", "_cnonce", "_ha1", "_odd_nonce", "_user", "nonce", "terms")
+    __slots__ = ("_base", "_cnonce", "_odd_nonce", "_user", "nonce", "terms")
 
     def __init__(self, terms: Terms, user: str, base: str, nonce: str, quoted_nonce: str | None = None) -> None:
         self.terms = terms
@@ -197,7 +197,6 @@ class DigestSession:
         self._base = base
         self._odd_nonce = quoted_nonce
         self._cnonce = ""
-        self._ha1 = "" if terms.algorithm.session else base
 
     @property
     def quoted_nonce(self) -> str:
@@ -224,7 +223,7 @@ class DigestSession:
             cnonce = self._cnonce = self._cnonce or cnonce
         user = _username(self._user, utf8=terms.utf8)
         head = f"Digest {user}, realm={terms.realm}, nonce={self.quoted_nonce}, uri={_quoted(uri)}{terms.tail}"
-        ha1, count = self._ha1 or self._key(cnonce), f"{nc:08x}"
+        ha1, count = self._key(cnonce), f"{nc:08x}"
         ha2 = _ha2(algorithm.hash, method, uri, body if qop is Qop.AUTH_INT else None)
         if not qop:
             return f'{head}, response="{digest_response(algorithm, ha1, ha2, nonce=self.nonce)}"'
@@ -283,9 +282,9 @@ class DigestSession:
         return DigestSession(self.terms, self._user, self._base, nonce)
 
     def _key(self, cnonce: str) -> str:
-        if not self._ha1:
-            self._ha1 = self.terms.algorithm.hash(_octets(f"{self._base}:{self.nonce}:{cnonce}"))
-        return self._ha1
+        """H(A1)."""
+        algorithm = self.terms.algorithm
+        return algorithm.hash(_octets(f"{self._base}:{self.nonce}:{cnonce}")) if algorithm.session else self._base
 
 
 _quoted = lru_cache(quote)
