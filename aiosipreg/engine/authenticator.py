@@ -164,7 +164,7 @@ class Authenticator:
             realm = self._realm(key, groups)
             asking.append(realm)
             verdict = self._judge(realm, rows)
-            realm.unrelated = bool(names) and not is_related(key[1], names)
+            realm.doubtful = bool(names) and not is_related(key[1], names)
             if verdict is None and not self._strong_enough(realm):
                 verdict = Verdict.DOWNGRADED
             if verdict is not None:
@@ -289,7 +289,7 @@ class Authenticator:
             if info is None or offer is None:
                 algorithms = tuple([row.terms.form.algorithm or "MD5" for row in realm.rows])
                 return Question(realm.key[1], algorithms, realm.refusals + 1, realm.rows[0].terms.form.stale)
-            realm.doubtful = realm.unrelated and info.realm is None
+            realm.doubtful = realm.doubtful and info.realm is None
             if realm.doubtful and self._setup.digest.refuse_realm_mismatch:
                 realm.session = None
                 return Verdict.UNRELATED

@@ -65,7 +65,7 @@ class Realm:
 
     __slots__ = (
         "cnonce", "count", "doubtful", "info", "key", "nonce", "proven", "recalled", "refusals",
-        "rows", "sent", "server", "session", "stales", "unrelated", "uri",
+        "rows", "sent", "server", "session", "stales", "uri",
     )  # fmt: skip
 
     def __init__(self, key: tuple[str, str], server: str, proven: tuple[int, int] = (0, 0)) -> None:
@@ -84,7 +84,7 @@ class Realm:
         self.sent = Sent.NOT_YET
         self.recalled = False
         # SEC-6: it asked over TLS, and is none of the names that the server proved; nor do our credentials name it.
-        self.unrelated = self.doubtful = False
+        self.doubtful = False
 
     @property
     def header(self) -> str:
