@@ -43,6 +43,8 @@ class Message:
     `ParseError` whenever its property is read, and hides nothing else.
     """
 
+    # Without room for weak references: every account keeps an answer.
+    __slots__ = ("__dict__",)
     headers: Headers
     body: bytes = b""
     dropped: int = 0
