@@ -282,11 +282,14 @@ class Lease:
         if self.state not in transition.sources:
             raise AssertionError(f"{name} does not start in {self.state}")
         old, self.state = self.state, transition.target
+        row = response = sent_to = None
+        cause = ""
         if outcome is not None:
-            self.cause = None if outcome.row.then is Then.SUCCEED else outcome.row
+            row, response, cause, sent_to = outcome.row, outcome.response, outcome.cause, outcome.target
+            self.cause = None if row.then is Then.SUCCEED else row
             self.tried = outcome.tried
         if reason is None:
-            reason = outcome.row.reason if outcome is not None else Reason.NONE
+            reason = row.reason if row is not None else Reason.NONE
         retry_at = None if self.paused else self.retry_at
         return Changed(
             self._session.params,
@@ -294,11 +297,14 @@ class Lease:
             old,
             self.state,
             reason,
-            outcome,
             self.binding,
             retry_at,
             wait,
             self.paused,
+            row,
+            response,
+            cause,
+            sent_to,
         )
 
 

@@ -22,8 +22,9 @@ def changed(
     state: RegistrationState = PROGRESS, outcome: Outcome | None = None, binding: Binding | None = None
 ) -> Changed:
     row = {PROGRESS: "F-01", OK: "F-05", FAILED: "F-07"}[state]
+    told = outcome[:4] if outcome is not None else ()
     return Changed(
-        PARAMS, TRANSITIONS[row], RegistrationState.NONE, state, Reason.NONE, outcome, binding, None, None, False
+        PARAMS, TRANSITIONS[row], RegistrationState.NONE, state, Reason.NONE, binding, None, None, False, *told
     )
 
 
