@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from aiosipreg.auth import AuthInfo
     from aiosipreg.engine.effects import Effect
-    from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.hub import RequestHandler
     from aiosipreg.params import AuthSource
     from aiosipreg.runner import Runner
@@ -320,9 +319,9 @@ class Core:
 
     # For the accounts: private to the package.
 
-    def _start_registration(self, params: ProxyParams, flows: FlowSet | None = None, reg_id: int = 1) -> Registration:
+    def _start_registration(self, params: ProxyParams, reg_id: int = 1) -> Registration:
         """A new machine with this core's timers and policies."""
-        return Registration(params, self._setup, flows, reg_id)
+        return Registration(params, self._setup, reg_id)
 
     def _publish(self, proxy: ProxyConfig) -> None:
         """Tell the readers, the store, those that depend on the account and who waits for it to be gone."""

@@ -15,7 +15,7 @@ from aiosipreg.engine.change import Changed
 from aiosipreg.engine.credentials import shared_credentials
 from aiosipreg.engine.edits import Edit, plan
 from aiosipreg.engine.lease import earliest
-from aiosipreg.engine.outbound import FlowSet
+from aiosipreg.engine.outbound import join, review
 from aiosipreg.engine.transitions import combined
 from aiosipreg.errors import ConfigError
 from aiosipreg.runner import Runner
@@ -53,20 +53,17 @@ class Flows:
         ConfigError: Outbound without an instance-id.
     """
 
-    __slots__ = ("_account", "_company", "_set", "first")
+    __slots__ = ("_account", "_company", "first")
 
     def __init__(self, params: ProxyParams, account: Applicant) -> None:
         check_outbound(params)
         self._account = account
-        self._set = FlowSet()
         # What there is besides the first flow; for nearly every account nothing.
         self._company: _Company | None = None
         own, *others = params.flows()
         self.first = self._runner(own, 1)
         if others:
             self._have([self._runner(other, number) for number, other in enumerate(others, 2)], ())
-        else:
-            self._set.flows = (self.first.machine,)
 
     @property
     def runners(self) -> tuple[Runner[Registration], ...]:
@@ -184,7 +181,7 @@ class Flows:
 
     def _runner(self, params: ProxyParams, reg_id: int) -> Runner[Registration]:
         core = self._account._core
-        machine = core._start_registration(params, self._set, reg_id)
+        machine = core._start_registration(params, reg_id)
         core._keeper.add(machine)
         return Runner(machine, self, self._account._host)
 
@@ -200,7 +197,7 @@ class Flows:
             company.runners, company.leaving = runners, gone
         else:
             self._company = None
-        self._set.flows = (self.first.machine, *(runner.machine for runner in runners))
+        join((self.first.machine, *(runner.machine for runner in runners)), [runner.machine for runner in gone])
 
     def _settle(self, company: _Company) -> None:
         """After all that an input caused: let other flows begin or end, then tell what happened to each."""
@@ -215,7 +212,7 @@ class Flows:
     def _review(self) -> None:
         # Each round begins or ends a flow, and one that ended begins no more while another one stays plain.
         for _ in range(2 * len(self.runners)):
-            begin, end = self._set.review()
+            begin, end = review(tuple(runner.machine for runner in self.runners))
             if not begin and not end:
                 return
             for runner in self.runners:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         TargetFailed,
     )  # fmt: skip
     from aiosipreg.engine.marks import Refusal
-    from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.engine.registration import Registration
     from aiosipreg.engine.session import Session
     from aiosipreg.engine.targets import Target
@@ -319,7 +318,7 @@ class Owner(Protocol):
         """What outlives the process."""
         ...
 
-    def _start_registration(self, params: ProxyParams, flows: FlowSet | None = None, reg_id: int = 1) -> Registration:
+    def _start_registration(self, params: ProxyParams, reg_id: int = 1) -> Registration:
         """A new machine with the core's timers and policies."""
         ...
 

@@ -233,7 +233,7 @@ class Standing:
     @property
     def _gruus(self) -> Gruus:
         """The GRUUs of all flows."""
-        return self._flows.best.session.flows.gruus
+        return self._flows.best.session.gruus
 
     @property
     def _runners(self) -> tuple[Runner[Registration], ...]:

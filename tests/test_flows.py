@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aiosipreg import AuthInfo, ConfigError, Core, FileStore, OutboundFlow, ProxyParams, Reason, RegistrationError
-from aiosipreg.engine.outbound import FlowSet
 from aiosipreg.testing import Faults, Registrar
 from tests.accounts import AOR, CLEARED, FAILED, NONE, OK, PROGRESS, REFRESHING, TOTO, told
 
@@ -145,12 +144,12 @@ class TestBeginning:
             proxy = core.add_proxy_config(there.params())
             reviews = 0
 
-            def review(flows: FlowSet) -> tuple[tuple[Course, ...], tuple[Course, ...]]:
+            def review(flows: tuple[Course, ...]) -> tuple[tuple[Course, ...], tuple[Course, ...]]:
                 nonlocal reviews
                 reviews += 1
-                return flows.flows, ()
+                return flows, ()
 
-            monkeypatch.setattr(FlowSet, "review", review)
+            monkeypatch.setattr("aiosipreg.flows.review", review)
             await both(proxy)
             assert reviews > 0
 

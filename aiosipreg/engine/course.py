@@ -12,6 +12,7 @@ from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.cycle import Cycle, Step
 from aiosipreg.engine.effects import CloseFlow
 from aiosipreg.engine.lease import Intent, Lease, earliest
+from aiosipreg.engine.outbound import alive, waits
 from aiosipreg.engine.outcome import Outcome
 from aiosipreg.engine.replies import TROUBLES, Then, wait_after
 from aiosipreg.engine.session import Session
@@ -27,7 +28,6 @@ from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
     from aiosipreg.engine.effects import Effect
-    from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.engine.register import Grant
     from aiosipreg.engine.setup import Setup
     from aiosipreg.params import ProxyParams
@@ -53,10 +53,8 @@ class Course:
         "intent", "lease", "session",
     )  # fmt: skip
 
-    def __init__(self, params: ProxyParams, setup: Setup, flows: FlowSet | None = None, reg_id: int = 1) -> None:
-        self.session = Session(params, setup, flows, reg_id)
-        if flows is None:
-            self.session.flows.flows = (self,)
+    def __init__(self, params: ProxyParams, setup: Setup, reg_id: int = 1) -> None:
+        self.session = Session(params, setup, reg_id)
         self.lease = Lease(self.session)
         self.intent = Intent.IDLE
         self._cycle: Cycle | None = None
@@ -84,7 +82,7 @@ class Course:
     def _begin(self, name: str, now: float) -> list[Effect]:
         """A first registration starts, or is held until there is a network (F-01, F-36 to F-38)."""
         lease = self.lease
-        if name == "F-01" and self.session.flows.waits(self):
+        if name == "F-01" and waits(self):
             return []
         if name == "F-37" and lease.put_off(now):
             return []
@@ -173,10 +171,8 @@ class Course:
             lease.failures += 1
             if row.id == "RSP-403" and session.params.retry_403:
                 row = row._replace(then=Then.SLOW)
-            alive = session.flows.alive()
-            wait = wait_after(
-                row, outcome.retry_after, lease.failures, self.session.setup.retry, session.setup.random, alive=alive
-            )
+            setup = session.setup
+            wait = wait_after(row, outcome.retry_after, lease.failures, setup.retry, setup.random, alive=alive(self))
             if wait is not None and outcome.until is not None:
                 wait = max(outcome.until - now, SHORTEST_CYCLE)
                 lease.hurried = False
@@ -198,7 +194,7 @@ class Course:
         if not lease.proven or now < lease.flow_since + _PROVEN:
             # A server that agrees and hangs up, or never answers a keep-alive, must not become a loop (OUTB-16).
             lease.failures += 1
-            wait = self.session.setup.retry.delay(lease.failures, session.setup.random, alive=session.flows.alive())
+            wait = self.session.setup.retry.delay(lease.failures, session.setup.random, alive=alive(self))
         # Never after the refresh that was due: a brief binding must not run out meanwhile.
         lease.retry_at = max(now, min(now + wait, lease.refresh_at or now + wait))
         lease.refresh_at = None

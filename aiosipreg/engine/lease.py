@@ -217,8 +217,9 @@ class Lease:
         self.further = NOTHING_FURTHER
         self.refresh_at = None
         self.lose()
-        if not self._session.flows.bound():
-            self._session.flows.gruus = NO_GRUUS
+        session = self._session
+        if all(flow.lease.binding is None for flow in session.flows):
+            session.share(NO_GRUUS)
 
     def grant(self, grant: Grant, outcome: Outcome, now: float, refresh_at: float) -> Changed:
         """An attempt brought a binding (F-05, F-25)."""

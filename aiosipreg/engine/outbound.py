@@ -9,82 +9,71 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiosipreg.engine.gruu import NO_GRUUS
 from aiosipreg.engine.lease import Intent
 from aiosipreg.states import Reason, RegistrationState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aiosipreg.engine.course import Course
     from aiosipreg.engine.session import Session
     from aiosipreg.engine.targets import Target
 
-__all__ = ["FlowSet"]
+__all__ = ["alive", "crowded", "join", "review", "waits"]
 
 
-class FlowSet:
-    """The machines of one account.
+def join(flows: tuple[Course, ...], leaving: Iterable[Course] = ()) -> None:
+    """Let the flows of an account know of each other, and have the GRUUs of the first.
 
-    Attributes:
-        gruus: The GRUUs of the instance.
+    Args:
+        flows: All of them, in the order of their reg-ids.
+        leaving: Those that are none any more but for a binding: they know the others, and are not known.
     """
+    others = flows if len(flows) > 1 else ()
+    for flow in (*flows, *leaving):
+        flow.session.flows = others
+        flow.session.gruus = flows[0].session.gruus
 
-    __slots__ = ("_first", "_others", "gruus")
 
-    def __init__(self) -> None:
-        # Nearly every account has one flow, and no tuple for it.
-        self._first: Course | None = None
-        self._others: tuple[Course, ...] = ()
-        self.gruus = NO_GRUUS
+def alive(flow: Course) -> bool:
+    """Whether any flow of the account is known to work, so that an attempt to have another may wait longer (F-55)."""
+    return any(map(_works, flow.session.flows or (flow,)))
 
-    @property
-    def flows(self) -> tuple[Course, ...]:
-        """In the order of their reg-ids."""
-        return () if self._first is None else (self._first, *self._others)
 
-    @flows.setter
-    def flows(self, flows: tuple[Course, ...]) -> None:
-        self._first, *others = flows
-        self._others = tuple(others)
+def crowded(target: Target, session: Session) -> bool:
+    """Whether another flow than that of the ``session`` leads to this address already (OUTB-19)."""
+    others = [flow.session.flow for flow in session.flows if flow.session is not session]
+    return any(flow is not None and flow.target.host == target.host for flow in others)
 
-    def alive(self) -> bool:
-        """Whether any flow is known to work, so that an attempt to have another may wait longer (F-55)."""
-        return any(flow.session.outbound and _works(flow) for flow in self.flows)
 
-    def bound(self) -> bool:
-        """Whether any flow has a binding."""
-        return any(flow.lease.binding is not None for flow in self.flows)
+def waits(flow: Course) -> bool:
+    """Whether a flow that is idle may not begin yet, whoever wishes it to (F-56)."""
+    flows = flow.session.flows
+    if not flows:
+        return False
+    if any(other.intent is Intent.REGISTER for other in flows):
+        return flow not in review(flows)[0]
+    return flow is not flows[0]
 
-    def crowded(self, target: Target, session: Session) -> bool:
-        """Whether another flow than that of the ``session`` leads to this address already (OUTB-19)."""
-        others = [flow.session.flow for flow in self.flows if flow.session is not session]
-        return bool(others) and any(flow is not None and flow.target.host == target.host for flow in others)
 
-    def waits(self, flow: Course) -> bool:
-        """Whether a flow that is idle may not begin yet, whoever wishes it to (F-56)."""
-        if not self._others:
-            return False
-        if any(other.intent is Intent.REGISTER for other in self.flows):
-            return flow not in self.review()[0]
-        return flow is not self._first
-
-    def review(self) -> tuple[tuple[Course, ...], tuple[Course, ...]]:
-        """Those that are to begin now and those that are to end, after something happened to one of them."""
-        wanted = [flow for flow in self.flows if flow.intent is Intent.REGISTER]
-        idle = tuple(flow for flow in self.flows if flow.intent is Intent.IDLE)
-        bound = [flow for flow in wanted if flow.lease.binding is not None]
-        if any(flow.session.outbound for flow in bound):
-            return idle, ()
-        if bound:
-            newest = max(bound, key=lambda flow: flow.lease.bound_at)
-            return (), tuple(flow for flow in wanted if flow is not newest)
-        # While nobody knows, one proxy after the other is asked.
-        return (idle[:1] if wanted and all(map(_deserted, wanted)) else ()), ()
+def review(flows: tuple[Course, ...]) -> tuple[tuple[Course, ...], tuple[Course, ...]]:
+    """Those that are to begin now and those that are to end, after something happened to one of them."""
+    wanted = [flow for flow in flows if flow.intent is Intent.REGISTER]
+    idle = tuple(flow for flow in flows if flow.intent is Intent.IDLE)
+    bound = [flow for flow in wanted if flow.lease.binding is not None]
+    if any(flow.session.outbound for flow in bound):
+        return idle, ()
+    if bound:
+        newest = max(bound, key=lambda flow: flow.lease.bound_at)
+        return (), tuple(flow for flow in wanted if flow is not newest)
+    # While nobody knows, one proxy after the other is asked.
+    return (idle[:1] if wanted and all(map(_deserted, wanted)) else ()), ()
 
 
 def _works(flow: Course) -> bool:
-    """Whether the flow carries a binding, and nothing has shown that it does not any more."""
-    bound = flow.state in (RegistrationState.OK, RegistrationState.REFRESHING)
-    return bound and flow.lease.flow is not None and flow.lease.flow == flow.session.flow
+    """Whether a binding hangs on the flow, and nothing has shown that it does not any more."""
+    bound = flow.session.outbound and flow.state in (RegistrationState.OK, RegistrationState.REFRESHING)
+    return bool(bound) and flow.lease.flow is not None and flow.lease.flow == flow.session.flow
 
 
 def _deserted(flow: Course) -> bool:

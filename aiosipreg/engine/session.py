@@ -10,7 +10,8 @@ from aiosipreg.engine.authenticator import Authenticator, Question
 from aiosipreg.engine.contacts import Purpose, contact_address
 from aiosipreg.engine.credentials import own_credentials
 from aiosipreg.engine.edits import Edit, compare
-from aiosipreg.engine.outbound import FlowSet
+from aiosipreg.engine.gruu import NO_GRUUS
+from aiosipreg.engine.outbound import crowded
 from aiosipreg.engine.register import RegisterSeries, read_grant
 from aiosipreg.engine.transaction import ClientTransaction, new_branch
 from aiosipreg.params import ExpiresIn, NatMode
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from aiosipreg.engine.authenticator import Verdict
+    from aiosipreg.engine.course import Course
     from aiosipreg.engine.effects import Flow
+    from aiosipreg.engine.gruu import Gruus
     from aiosipreg.engine.memory import Memory
     from aiosipreg.engine.redirects import Hop
     from aiosipreg.engine.register import Grant
@@ -60,7 +63,8 @@ class Session:
         avoid: The target that failed last; the next attempt prefers another (DNS-18).
         mapped: Our address as the registrar sees it, ``None`` if it sees what we see (NAT-2).
         public: The same, as far as the Contact follows it (NAT-3).
-        flows: The flows of the account, this one among them.
+        flows: The flows of the account in the order of their reg-ids, this one among them; empty when it has no other.
+        gruus: The GRUUs of the instance, which all flows have in common.
         reg_id: The number of this flow (RFC 5626 4.2.1).
         outbound: Whether the registrar bound our Contact to the flow that it came by (OUTB-7); ``None`` before its
             first word about that.
@@ -72,14 +76,15 @@ class Session:
 
     __slots__ = (
         "_made_from", "_own", "answer", "asymmetric", "authenticator", "avoid", "bound", "bound_extras", "contact",
-        "doubtful", "flow", "flows", "home", "hop", "kept", "listed", "mapped", "offered", "outbound", "params",
-        "public", "questions", "reg_id", "series", "setup", "shared",
+        "doubtful", "flow", "flows", "gruus", "home", "hop", "kept", "listed", "mapped", "offered", "outbound",
+        "params", "public", "questions", "reg_id", "series", "setup", "shared",
     )  # fmt: skip
 
-    def __init__(self, params: ProxyParams, setup: Setup, flows: FlowSet | None = None, reg_id: int = 1) -> None:
+    def __init__(self, params: ProxyParams, setup: Setup, reg_id: int = 1) -> None:
         self.params = params
         self.setup = setup
-        self.flows = flows or FlowSet()
+        self.flows: tuple[Course, ...] = ()
+        self.gruus = NO_GRUUS
         self.reg_id = reg_id
         self.outbound: bool | None = None
         self.flow: Flow | None = None
@@ -107,7 +112,7 @@ class Session:
     def renew(self) -> None:
         """Start a new Call-ID with the same registrar."""
         concessions = self.series.concessions
-        self.flows.gruus = self.flows.gruus.renounced()
+        self.share(self.gruus.renounced())
         self._start_series()
         self.series.concede(concessions)
 
@@ -207,7 +212,7 @@ class Session:
         self.listed = grant.binding.contact if grant.listed and grant.binding is not None else None
         if registers:
             self.bind(contact)
-            self.flows.gruus = self.flows.gruus.learnt(grant.binding)
+            self.share(self.gruus.learnt(grant.binding))
         if self.params.path_hosts and grant.doubt is Reason.NONE and self._strangers(grant.further.path):
             grant = grant._replace(doubt=Reason.UNEXPECTED_PROXY)
         return grant
@@ -215,6 +220,12 @@ class Session:
     def tied_to(self, flow: Flow | None) -> Flow | None:
         """The flow if our Contact is bound to it, so that it is refreshed there and nowhere else (OUTB-10)."""
         return flow if self.outbound and flow == self.flow else None
+
+    def share(self, gruus: Gruus) -> None:
+        """Have these GRUUs; so has every flow of the account, because they all are one instance."""
+        self.gruus = gruus
+        for flow in self.flows:
+            flow.session.gruus = gruus
 
     def bind(self, contact: NameAddr) -> None:
         """The registrar took what was sent, and holds nothing else of ours."""
@@ -279,7 +290,7 @@ class Session:
         self.mapped = seen
         if self.params.nat is NatMode.OFF or self.shared is not None or seen == self.public or self.asymmetric:
             return False
-        if self._hopes_for_outbound or self.flows.gruus.public is not None:
+        if self._hopes_for_outbound or self.gruus.public is not None:
             return False
         self.asymmetric = again
         if not again:
@@ -292,7 +303,7 @@ class Session:
 
     def reluctance(self, target: Target) -> tuple[bool, bool]:
         """What speaks against a target: it failed last (DNS-18), or another flow leads there already (OUTB-19)."""
-        return target == self.avoid, self.flows.crowded(target, self)
+        return target == self.avoid, crowded(target, self)
 
     def leave(self, target: Target | None) -> None:
         """The target failed: the next attempt begins at the registrar again and prefers another one (DNS-18)."""
@@ -307,7 +318,7 @@ class Session:
         if moved:
             self.flow = self.hop = self.contact = self.home = self.public = self.mapped = self.avoid = None
             self.outbound = None
-            self.flows.gruus = self.flows.gruus.renounced()
+            self.share(self.gruus.renounced())
             self.release(confirmed=True)
             self.asymmetric = False
             self.authenticator = Authenticator(self.setup)

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
     from aiosipreg.engine.effects import Answer, Effect
     from aiosipreg.engine.lease import Lease
-    from aiosipreg.engine.outbound import FlowSet
     from aiosipreg.engine.session import Session
 
 NONE, PROGRESS, OK, REFRESHING, CLEARED, FAILED = RegistrationState
@@ -183,7 +182,6 @@ class Driver:
         targets: Sequence[Target] = (),
         policy: DigestPolicy | None = None,
         keepalive: KeepAlive | None = None,
-        flows: FlowSet | None = None,
         reg_id: int = 1,
         at_once: Callable[[Flow], bool] = lambda _: False,
         way: Callable[[SipUri], Flow | None] = lambda _: None,
@@ -214,7 +212,7 @@ class Driver:
             at_once=at_once,
             way=way,
         )
-        self.machine = Registration(self.settings, setup, flows, reg_id)
+        self.machine = Registration(self.settings, setup, reg_id)
         self.moves: list[str] = []
         self._state = NONE
         self._cseq: dict[str, int] = {}

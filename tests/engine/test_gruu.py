@@ -9,7 +9,7 @@ import pytest
 
 from aiosipreg.engine.binding import Binding
 from aiosipreg.engine.gruu import NO_GRUUS, Gruus
-from aiosipreg.engine.outbound import FlowSet
+from aiosipreg.engine.outbound import join
 from aiosipreg.wire import NameAddr, Params
 from tests.engine.driver import Driver, challenge, params
 
@@ -99,7 +99,7 @@ def started(**settings: Any) -> Driver:
 
 
 def gruus(driver: Driver) -> tuple[str | None, tuple[str, ...]]:
-    known = driver.session.flows.gruus
+    known = driver.session.gruus
     return known.public, known.temporary
 
 
@@ -167,9 +167,8 @@ def test_GRUU_5_expiry_of_the_binding_ends_them() -> None:
 
 
 def test_GRUU_5_with_several_flows_one_that_lives_keeps_them() -> None:
-    flows = FlowSet()
-    one, other = (Driver(params(instance_id=INSTANCE, outbound=True), flows=flows, reg_id=reg_id) for reg_id in (1, 2))
-    flows.flows = (one.machine, other.machine)
+    one, other = (Driver(params(instance_id=INSTANCE, outbound=True), reg_id=reg_id) for reg_id in (1, 2))
+    join((one.machine, other.machine))
     for number, driver in enumerate((one, other), 1):
         driver.register()
         with_gruus(driver, number, "Require: outbound")

@@ -11,7 +11,7 @@ from aiosipreg.engine.agreement import Agreement, Upkeep
 from aiosipreg.engine.effects import Connect, Locate
 from aiosipreg.engine.keepalive import KeepAlive
 from aiosipreg.engine.lease import Intent
-from aiosipreg.engine.outbound import FlowSet
+from aiosipreg.engine.outbound import join, review
 from aiosipreg.engine.targets import Transport
 from aiosipreg.engine.transitions import combined
 from aiosipreg.states import Reason, RegistrationState
@@ -38,12 +38,12 @@ class Account:
     def __init__(self, count: int = 2, **settings: Any) -> None:
         proxies = tuple(f"sip:edge{number}.example.org;transport=tcp" for number in range(1, count + 1))
         self.params = params(instance_id=INSTANCE, outbound_proxies=proxies, **settings)
-        self.set = FlowSet()
         self.drivers = [
-            Driver(own, seed=number, flows=self.set, reg_id=number, targets=[tcp(number)])
+            Driver(own, seed=number, reg_id=number, targets=[tcp(number)])
             for number, own in enumerate(self.params.flows(), 1)
         ]
-        self.set.flows = tuple(driver.machine for driver in self.drivers)
+        self.machines = tuple(driver.machine for driver in self.drivers)
+        join(self.machines)
 
     def __iter__(self) -> Iterator[Driver]:
         return iter(self.drivers)
@@ -52,7 +52,7 @@ class Account:
         self.drivers[0].register()
 
     def review(self) -> None:
-        begin, end = self.set.review()
+        begin, end = review(self.machines)
         for driver in self.drivers:
             if driver.machine in begin:
                 driver.register()
@@ -268,7 +268,7 @@ def test_an_account_that_wants_nothing_begins_nothing() -> None:
     assert account.states == [CLEARED, PROGRESS]
     account.final(2, 200)
     assert account.states == [CLEARED, CLEARED]
-    assert account.set.review() == ((), ())
+    assert review(account.machines) == ((), ())
 
 
 def test_OUTB_7_a_registrar_that_learns_outbound_gets_the_other_flows() -> None:

@@ -12,7 +12,7 @@ from aiosipreg.auth import AuthInfo
 from aiosipreg.engine.authenticator import Question, Verdict
 from aiosipreg.engine.contacts import Purpose
 from aiosipreg.engine.effects import Flow
-from aiosipreg.engine.outbound import FlowSet
+from aiosipreg.engine.outbound import join
 from aiosipreg.engine.repairs import Concessions
 from aiosipreg.engine.session import Session
 from aiosipreg.engine.setup import Setup
@@ -331,9 +331,8 @@ def test_OUTB_7_stale_contacts_are_named_where_no_reg_id_replaces_them() -> None
 
 
 def test_OUTB_19_what_speaks_against_a_target() -> None:
-    flows = FlowSet()
-    one, other = (Driver(OUTBOUND, flows=flows, reg_id=reg_id, targets=[TARGET]) for reg_id in (1, 2))
-    flows.flows = (one.machine, other.machine)
+    one, other = (Driver(OUTBOUND, reg_id=reg_id, targets=[TARGET]) for reg_id in (1, 2))
+    join((one.machine, other.machine))
     assert other.session.reluctance(TARGET) == (False, False)
     one.register()
     one.ok("Require: outbound")
