@@ -223,7 +223,7 @@ class DigestSession:
             cnonce = self._cnonce = self._cnonce or cnonce
         user = _username(self._user, utf8=terms.utf8)
         head = f"Digest {user}, realm={terms.realm}, nonce={self.quoted_nonce}, uri={_quoted(uri)}{terms.tail}"
-        ha1, count = self._key(cnonce), f"{nc:08x}"
+        ha1, count = self._key(cnonce) if algorithm.session else self._base, f"{nc:08x}"
         ha2 = _ha2(algorithm.hash, method, uri, body if qop is Qop.AUTH_INT else None)
         if not qop:
             return f'{head}, response="{digest_response(algorithm, ha1, ha2, nonce=self.nonce)}"'
@@ -261,7 +261,7 @@ class DigestSession:
             return False
         a2 = f":{uri}:{algorithm.hash(body)}" if qop == "auth-int" else f":{uri}"
         expected = digest_response(
-            algorithm, self._key(cnonce), algorithm.hash(_octets(a2)),
+            algorithm, self._key(cnonce) if algorithm.session else self._base, algorithm.hash(_octets(a2)),
             nonce=self.nonce, qop=qop, nc=count, cnonce=cnonce,
         )  # fmt: skip
         return hmac.compare_digest(_octets(expected), _octets(claimed.lower()))
@@ -282,9 +282,8 @@ class DigestSession:
         return DigestSession(self.terms, self._user, self._base, nonce)
 
     def _key(self, cnonce: str) -> str:
-        """H(A1)."""
-        algorithm = self.terms.algorithm
-        return algorithm.hash(_octets(f"{self._base}:{self.nonce}:{cnonce}")) if algorithm.session else self._base
+        """H(A1) of a -sess algorithm."""
+        return self.terms.algorithm.hash(_octets(f"{self._base}:{self.nonce}:{cnonce}"))
 
 
 _quoted = lru_cache(quote)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -43,7 +44,8 @@ _FORMS = 64
 _LIFETIMES = 64
 
 
-class RegisterForm(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RegisterForm:
     """What requests of the same settings have in common: the same for all accounts of a registrar, and one for all.
 
     Attributes:

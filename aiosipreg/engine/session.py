@@ -172,14 +172,14 @@ class Session:
 
     def request(self, purpose: Purpose, flow: Flow, contact: NameAddr, now: float) -> ClientTransaction:
         """The next request."""
-        branch, target = new_branch(self.setup.random), flow.target
+        branch, target, form = new_branch(self.setup.random), flow.target, self.series.form
         data = self.series.render(
             purpose,
             flow,
             branch,
             contact=contact,
-            lifetime=self.lifetime,
-            authorizations=self.authenticator.authorizations("REGISTER", self.series.form.request_uri, target.name),
+            lifetime=form.lifetime,
+            authorizations=self.authenticator.authorizations("REGISTER", form.request_uri, target.name),
             stale=self.stale(purpose, contact),
         )
         return ClientTransaction(branch, data, reliable=target.transport.reliable, timers=self.setup.timers, now=now)
@@ -212,7 +212,9 @@ class Session:
         self.listed = grant.binding.contact if grant.listed and grant.binding is not None else None
         if registers:
             self.bind(contact)
-            self.share(self.gruus.learnt(grant.binding))
+            gruus = self.gruus.learnt(grant.binding)
+            if gruus is not self.gruus:
+                self.share(gruus)
         if self.params.path_hosts and grant.doubt is Reason.NONE and self._strangers(grant.further.path):
             grant = grant._replace(doubt=Reason.UNEXPECTED_PROXY)
         return grant
