@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.wire import NameAddr, Response
 
-    _MadeFrom: TypeAlias = tuple[Flow, tuple[str, int] | None, bool, int | None, str | None]
+    # Of any length, so that the compiled form does not take it apart and make another one of it.
+    _MadeFrom: TypeAlias = tuple[object, ...]
 
 __all__ = ["Session"]
 
@@ -124,9 +125,11 @@ class Session:
         if public is not None and self._hopes_for_outbound:
             public = None
         shared = None if self.shared is None else str(self.shared)  # URIs that are equal need not be written the same.
-        made_from = (flow, public, not series.concessions.without_push, reg_id, shared)
+        push = not series.concessions.without_push
+        made_from: _MadeFrom = (flow, public, push, reg_id, shared)
         if self._own is None or self._made_from != made_from:
-            self._own, self._made_from = _contact(self.params, *made_from[:4], self.shared), _kept_once(made_from)
+            self._own = _contact(self.params, flow, public, push, reg_id, self.shared)
+            self._made_from = _kept_once(made_from)
         return self._own
 
     def first_target(self) -> Target | None:
