@@ -191,10 +191,10 @@ def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int
     Several challenges in one row are told apart by the scheme, a word that no ``=`` follows (MSG-6, GRM-21). What
     follows the twentieth is not looked at and counts as one.
     """
-    if not text.isprintable() and _CONTROL.search(text):
-        return (), 1
     if (usual := _usual(header, text)) is not None:
         return (usual,), 0
+    if not text.isprintable() and _CONTROL.search(text):
+        return (), 1
     found: list[Challenge] = []
     dropped = 0
     for number, (scheme, directives) in enumerate(_challenges(text)):
@@ -215,8 +215,7 @@ def _usual(header: str, text: str) -> Challenge | None:
     nonce, closed, after = rest.partition('"')
     if not closed or len(text) > _USUAL_LENGTH or "\\" in nonce or not nonce.isprintable():
         return None
-    # A directive of another name, such as cnonce, may end like this one.
-    form = _usual_form(header, before, after) if before.endswith((" ", ",")) else None
+    form = _usual_form(header, before, after)
     return _trusted(form, nonce, f'"{nonce}"') if form is not None else None
 
 
@@ -224,7 +223,8 @@ def _usual(header: str, text: str) -> Challenge | None:
 def _usual_form(header: str, before: str, after: str) -> ChallengeForm | None:
     """What stands around the nonce, if it is written as by nearly every server."""
     text = f'{before}nonce=""{after}'
-    usual = _USUAL.fullmatch(text) if text.isprintable() else None
+    # A directive of another name, such as cnonce, may end like this one.
+    usual = _USUAL.fullmatch(text) if text.isprintable() and before.endswith((" ", ",")) else None
     if usual is None:
         return None
     pairs = _PAIRS.findall(usual[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.wire.grammar import BLANKS, is_token, split_rows
@@ -36,6 +37,8 @@ _SPELLINGS: Final = """
 """
 _USUAL: Final = frozenset(_SPELLINGS.split())
 _CANONICAL: Final = {name.lower(): name for name in _USUAL} | _COMPACT
+# Every server has some of its own.
+_NAMES: Final = 256
 _SHORT: Final = {name: short for short, name in _COMPACT.items()}
 
 _FOLD: Final = (" ", "\t")
@@ -151,13 +154,19 @@ class Headers:
 
 def _respelt(names: dict[str, str]) -> dict[str, str] | None:
     """Rows by their names in one spelling; ``None`` where one is no name, or two mean the same."""
-    # A folded line is no token, nor is a name that has a blank in it.
-    for name in names.keys() - _USUAL:
-        key = canonical_name(name)
-        if not is_token(name) or (key != name and key in names):
+    respelt = {}
+    for name, value in names.items():
+        key = name if name in _USUAL else _key(name)
+        # A folded line is no token, nor is a name that has a blank in it.
+        if key is None:
             return None
-        names[key] = names.pop(name)
-    return names
+        respelt[key] = value
+    return respelt if len(respelt) == len(names) else None
+
+
+@lru_cache(_NAMES)
+def _key(name: str) -> str | None:
+    return canonical_name(name) if is_token(name) else None
 
 
 def _collected(rows: Iterable[tuple[str, str]]) -> Mapping[str, str | list[str]]:

@@ -143,8 +143,11 @@ class Message:
 
     def _each(self, parse: Callable[[str], _T], entries: list[str], limit: int) -> tuple[_T, ...]:
         values = []
-        dropped = max(len(entries) - limit, 0)
-        for entry in entries[:limit]:
+        dropped = 0
+        if len(entries) > limit:
+            dropped = len(entries) - limit
+            del entries[limit:]
+        for entry in entries:
             try:
                 values.append(parse(entry))
             except ParseError:
@@ -178,7 +181,7 @@ _PACKED: Final = ("status", "reason", "headers")
 # them, and the same to all accounts.
 _OWN: Final = frozenset({
     "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Authentication-Info", "Proxy-Authentication-Info",
-    "WWW-Authenticate", "Proxy-Authenticate", "P-Associated-URI", "Service-Route", "Path", "v", "f", "t", "i", "m",
+    "WWW-Authenticate", "Proxy-Authenticate", "P-Associated-URI", "Service-Route", "Path",
 })  # fmt: skip
 _RESTS: Final = 64
 _LONGEST_REST: Final = 1024
@@ -263,9 +266,12 @@ class Response(Message):
         """Be nothing but octets until somebody reads more; where something was left out nothing is read twice."""
         if self.dropped or "headers" not in self.__dict__ or not (lines := self.headers.lines()):
             return
+        # Rows of one name that do not stand together make another cut of it, which is as good but hardly shared.
         end = len(lines)
-        while end and lines[end - 1].partition(":")[0] not in _OWN:
-            end -= 1
+        for name, row in reversed(self.headers.names.items()):  # type: ignore[call-overload]
+            if name in _OWN:
+                break
+            end -= 1 if isinstance(row, str) else len(row)
         own, rest = "\n".join(lines[:end]), "\n".join(lines[end:])
         if len(rest) > _LONGEST_REST:
             own, rest = "\n".join(lines), ""
@@ -299,21 +305,25 @@ class Response(Message):
         """The challenges of WWW-Authenticate and Proxy-Authenticate rows in their order, at most 20."""
         found: list[Challenge] = []
         asked = self._questions()
+        dropped = 0
         for name, value in asked[:MAX_CHALLENGES]:
-            challenges, dropped = parse_challenges(name, value)
+            challenges, malformed = parse_challenges(name, value)
             found += challenges
-            if dropped:
-                self._count(dropped)
+            dropped += malformed
         # SEC-23: neither rows nor challenges within one row without end.
         if len(asked) > MAX_CHALLENGES or len(found) > MAX_CHALLENGES:
-            self._count(max(len(asked) - MAX_CHALLENGES, 0) + max(len(found) - MAX_CHALLENGES, 0))
+            dropped += max(len(asked) - MAX_CHALLENGES, 0) + max(len(found) - MAX_CHALLENGES, 0)
+        if dropped:
+            self._count(dropped)
         return tuple(found[:MAX_CHALLENGES])
 
     def _questions(self) -> list[tuple[str, str]]:
-        asks = "WWW-Authenticate" in self.headers.names
-        if asks is not ("Proxy-Authenticate" in self.headers.names):
+        names = self.headers.names
+        asks = "WWW-Authenticate" in names
+        if asks is not ("Proxy-Authenticate" in names):
             name = "WWW-Authenticate" if asks else "Proxy-Authenticate"
-            return [(name, value) for value in self.headers.rows(name)]
+            values = self.headers.rows(name)
+            return [(name, values[0])] if len(values) == 1 else [(name, value) for value in values]
         rows = [(canonical_name(name), value) for name, value in self.headers.items()] if asks else []
         return [(name, value) for name, value in rows if name in _CHALLENGES]
 
