@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ParseError
 from aiosipreg.wire.grammar import BLANKS, TOKEN, is_token, leading_quoted, split_list, trusted, unquote
+from aiosipreg.wire.headers import canonical_name
 from aiosipreg.wire.params import Params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Challenge", "ChallengeForm", "parse_auth_info", "parse_challenges"]
+    from aiosipreg.wire.headers import Headers
+
+__all__ = ["Challenge", "ChallengeForm", "parse_auth_info", "parse_challenges", "read_challenges"]
+
+_SERVER: Final = "WWW-Authenticate"
+_PROXY: Final = "Proxy-Authenticate"
 
 # SEC-23: what a challenge may cost us.
 MAX_CHALLENGES: Final = 20
@@ -183,6 +189,29 @@ _trusted = trusted(Challenge)
 @lru_cache(_FORMS)
 def _form(header: str, scheme: str, directives: tuple[tuple[str, str | None], ...]) -> ChallengeForm:
     return ChallengeForm(header, scheme, dict(directives))
+
+
+def read_challenges(headers: Headers) -> tuple[tuple[Challenge, ...], int]:
+    """The challenges of WWW-Authenticate and Proxy-Authenticate rows in their order, and how many were left out.
+
+    They are at most 20; more rows are not looked at (SEC-23).
+    """
+    server, proxy = headers.names.get(_SERVER), headers.names.get(_PROXY)
+    if proxy is None and isinstance(server, str):
+        return parse_challenges(_SERVER, server.strip(BLANKS))
+    if server is None and isinstance(proxy, str):
+        return parse_challenges(_PROXY, proxy.strip(BLANKS))
+    if server is None and proxy is None:
+        return (), 0
+    found: list[Challenge] = []
+    rows = [(canonical_name(name), text) for name, text in headers.items()]
+    asked = [(name, text) for name, text in rows if name in (_SERVER, _PROXY)]
+    dropped = max(len(asked) - MAX_CHALLENGES, 0)
+    for name, text in asked[:MAX_CHALLENGES]:
+        challenges, malformed = parse_challenges(name, text)
+        found += challenges
+        dropped += malformed
+    return tuple(found[:MAX_CHALLENGES]), dropped + max(len(found) - MAX_CHALLENGES, 0)
 
 
 def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int]:

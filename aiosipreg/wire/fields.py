@@ -78,8 +78,8 @@ class Via:
         form = _form(before, mark + after) if branch.isalnum() and len(text) <= _USUAL_LENGTH else None
         if form is None:
             return _read_via(text)
-        via, params = form
-        return _trusted_via(via.transport, via.host, via.port, Params.of({**params, "branch": branch}), branch)
+        transport, host, port, params = form
+        return _trusted_via(transport, host, port, Params.of({**params, "branch": branch}), branch)
 
     @property
     def received(self) -> str | None:
@@ -102,17 +102,14 @@ _trusted_via = trusted(Via)
 
 
 @lru_cache(_FORMS)
-def _form(before: str, after: str) -> tuple[Via, dict[str, str | None]] | None:
-    """What stands around the branch, which is the same in all answers on a flow, and its parameters.
-
-    ``None`` where that is not plain.
-    """
+def _form(before: str, after: str) -> tuple[str, str, int | None, dict[str, str | None]] | None:
+    """What stands around the branch, which is the same in all answers on a flow; ``None`` where that is not plain."""
     text = f"{before};branch={after}"
     # Of two branches the first counts, however it is written.
     if '"' in text or "<" in text or "branch" in before.lower():
         return None
     via = _read_via(text)
-    return (via, dict(via.params.items())) if via.branch == "" else None
+    return (via.transport, via.host, via.port, dict(via.params.items())) if via.branch == "" else None
 
 
 def _read_via(text: str) -> Via:

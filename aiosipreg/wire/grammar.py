@@ -160,10 +160,11 @@ def split_list(text: str) -> list[str]:
 
 def split_rows(lines: list[str]) -> dict[str, str] | None:
     """What stands before and behind the first ``: `` of each line; ``None`` if one has none, or two begin alike."""
-    try:
-        rows = dict([line.split(": ", 1) for line in lines])
-    except ValueError:
-        return None
+    rows: dict[str, str] = {}
+    for line in lines:
+        name, mark, rows[name] = line.partition(": ")
+        if not mark:
+            return None
     return rows if len(rows) == len(lines) else None
 
 

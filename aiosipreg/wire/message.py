@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.address import NameAddr, parse_address
-from aiosipreg.wire.challenge import MAX_CHALLENGES, Challenge, parse_auth_info, parse_challenges
+from aiosipreg.wire.challenge import Challenge, parse_auth_info, read_challenges
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
 from aiosipreg.wire.grammar import check_text, is_token, parse_seconds
 from aiosipreg.wire.head import content_length
-from aiosipreg.wire.headers import Headers, canonical_name
+from aiosipreg.wire.headers import Headers
 from aiosipreg.wire.lazy import header, lazy
 from aiosipreg.wire.params import NO_PARAMS, Params
 from aiosipreg.wire.rows import entries, option_tag, single, top_via
@@ -303,29 +303,10 @@ class Response(Message):
     @lazy
     def challenges(self) -> tuple[Challenge, ...]:
         """The challenges of WWW-Authenticate and Proxy-Authenticate rows in their order, at most 20."""
-        found: list[Challenge] = []
-        asked = self._questions()
-        dropped = 0
-        for name, value in asked[:MAX_CHALLENGES]:
-            challenges, malformed = parse_challenges(name, value)
-            found += challenges
-            dropped += malformed
-        # SEC-23: neither rows nor challenges within one row without end.
-        if len(asked) > MAX_CHALLENGES or len(found) > MAX_CHALLENGES:
-            dropped += max(len(asked) - MAX_CHALLENGES, 0) + max(len(found) - MAX_CHALLENGES, 0)
+        found, dropped = read_challenges(self.headers)
         if dropped:
             self._count(dropped)
-        return tuple(found[:MAX_CHALLENGES])
-
-    def _questions(self) -> list[tuple[str, str]]:
-        names = self.headers.names
-        asks = "WWW-Authenticate" in names
-        if asks is not ("Proxy-Authenticate" in names):
-            name = "WWW-Authenticate" if asks else "Proxy-Authenticate"
-            values = self.headers.rows(name)
-            return [(name, values[0])] if len(values) == 1 else [(name, value) for value in values]
-        rows = [(canonical_name(name), value) for name, value in self.headers.items()] if asks else []
-        return [(name, value) for name, value in rows if name in _CHALLENGES]
+        return found
 
     @header("Authentication-Info", NO_PARAMS)
     def authentication_info(self, rows: Sequence[str]) -> Params:
@@ -382,9 +363,6 @@ class Response(Message):
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.reason}>"
-
-
-_CHALLENGES: Final = ("WWW-Authenticate", "Proxy-Authenticate")
 
 
 def _checked(headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, object]:
