@@ -29,8 +29,8 @@ from aiosipreg.settings import WebSocketParams
 from aiosipreg.wire import Ping
 from aiosipreg.wire.challenge import parse_challenges
 from aiosipreg.wire.framer import MAX_MESSAGE
-from aiosipreg.wire.head import content_length, find_end, parse_head
-from aiosipreg.wire.parse import build_message
+from aiosipreg.wire.head import content_length
+from aiosipreg.wire.parse import give_body, split_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -311,11 +311,11 @@ def _whole_message(data: bytes) -> Request | Response:
         ParseError: It is none, a part of one, or more than one.
     """
     data = data.lstrip(b"\r\n")
-    shown, ends = data[:120].decode("utf-8", "replace"), find_end(data)
-    if ends is None:
-        raise ParseError(shown, len(data), "an empty line behind the headers")
-    head, body = parse_head(data[: ends[0]]), data[ends[1] :]
-    length = content_length(head.headers)
+    message, body = split_message(data)
+    length = content_length(message.headers)
     if length is not None and length != len(body):
+        shown = data[:120].decode("utf-8", "replace")
         raise ParseError(shown, len(data), f"a body of {length} octets and nothing behind it")
-    return build_message(head, body)
+    if body:
+        give_body(message, body)
+    return message

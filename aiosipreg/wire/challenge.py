@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 from aiosipreg.errors import ParseError
 from aiosipreg.wire.grammar import BLANKS, TOKEN, is_token, leading_quoted, split_list, trusted, unquote
+from aiosipreg.wire.headers import canonical_name
 from aiosipreg.wire.params import Params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Challenge", "ChallengeForm", "parse_auth_info", "parse_challenges"]
+    from aiosipreg.wire.headers import Headers
+
+__all__ = ["Challenge", "ChallengeForm", "parse_auth_info", "parse_challenges", "read_challenges"]
+
+_SERVER: Final = "WWW-Authenticate"
+_PROXY: Final = "Proxy-Authenticate"
 
 # SEC-23: what a challenge may cost us.
 MAX_CHALLENGES: Final = 20
@@ -185,16 +191,39 @@ def _form(header: str, scheme: str, directives: tuple[tuple[str, str | None], ..
     return ChallengeForm(header, scheme, dict(directives))
 
 
+def read_challenges(headers: Headers) -> tuple[tuple[Challenge, ...], int]:
+    """The challenges of WWW-Authenticate and Proxy-Authenticate rows in their order, and how many were left out.
+
+    They are at most 20; more rows are not looked at (SEC-23).
+    """
+    server, proxy = headers.names.get(_SERVER), headers.names.get(_PROXY)
+    if proxy is None and isinstance(server, str):
+        return parse_challenges(_SERVER, server.strip(BLANKS))
+    if server is None and isinstance(proxy, str):
+        return parse_challenges(_PROXY, proxy.strip(BLANKS))
+    if server is None and proxy is None:
+        return (), 0
+    found: list[Challenge] = []
+    rows = [(canonical_name(name), text) for name, text in headers.items()]
+    asked = [(name, text) for name, text in rows if name in (_SERVER, _PROXY)]
+    dropped = max(len(asked) - MAX_CHALLENGES, 0)
+    for name, text in asked[:MAX_CHALLENGES]:
+        challenges, malformed = parse_challenges(name, text)
+        found += challenges
+        dropped += malformed
+    return tuple(found[:MAX_CHALLENGES]), dropped + max(len(found) - MAX_CHALLENGES, 0)
+
+
 def parse_challenges(header: str, text: str) -> tuple[tuple[Challenge, ...], int]:
     """The challenges of one header row, and how many were left out because they are malformed.
 
     Several challenges in one row are told apart by the scheme, a word that no ``=`` follows (MSG-6, GRM-21). What
     follows the twentieth is not looked at and counts as one.
     """
-    if not text.isprintable() and _CONTROL.search(text):
-        return (), 1
     if (usual := _usual(header, text)) is not None:
         return (usual,), 0
+    if not text.isprintable() and _CONTROL.search(text):
+        return (), 1
     found: list[Challenge] = []
     dropped = 0
     for number, (scheme, directives) in enumerate(_challenges(text)):
@@ -215,8 +244,7 @@ def _usual(header: str, text: str) -> Challenge | None:
     nonce, closed, after = rest.partition('"')
     if not closed or len(text) > _USUAL_LENGTH or "\\" in nonce or not nonce.isprintable():
         return None
-    # A directive of another name, such as cnonce, may end like this one.
-    form = _usual_form(header, before, after) if before.endswith((" ", ",")) else None
+    form = _usual_form(header, before, after)
     return _trusted(form, nonce, f'"{nonce}"') if form is not None else None
 
 
@@ -224,7 +252,8 @@ def _usual(header: str, text: str) -> Challenge | None:
 def _usual_form(header: str, before: str, after: str) -> ChallengeForm | None:
     """What stands around the nonce, if it is written as by nearly every server."""
     text = f'{before}nonce=""{after}'
-    usual = _USUAL.fullmatch(text) if text.isprintable() else None
+    # A directive of another name, such as cnonce, may end like this one.
+    usual = _USUAL.fullmatch(text) if text.isprintable() and before.endswith((" ", ",")) else None
     if usual is None:
         return None
     pairs = _PAIRS.findall(usual[2])

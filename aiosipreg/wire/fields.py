@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -46,6 +46,7 @@ class Via:
         port: Port of sent-by, or ``None``.
         params: All parameters; ``branch``, ``received`` and ``rport`` are read from here. To ask for ``rport``, put
             ``{"rport": None}``.
+        branch: The ``branch`` parameter as sent; branches compare without case (GRM-17).
 
     Raises:
         ConfigError: A part that no Via can have.
@@ -55,6 +56,7 @@ class Via:
     host: str
     port: int | None = None
     params: Mapping[str, str | None] = NO_PARAMS
+    branch: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not is_token(self.transport):
@@ -62,6 +64,7 @@ class Via:
         check_port("port", self.port)
         object.__setattr__(self, "host", check_host("host", self.host))
         object.__setattr__(self, "params", header_params(self.params))
+        object.__setattr__(self, "branch", self.params.get("branch"))
 
     @classmethod
     def parse(cls, text: str) -> Via:
@@ -75,13 +78,8 @@ class Via:
         form = _form(before, mark + after) if branch.isalnum() and len(text) <= _USUAL_LENGTH else None
         if form is None:
             return _read_via(text)
-        via, params = form
-        return _trusted_via(via.transport, via.host, via.port, Params.of({**params, "branch": branch}))
-
-    @property
-    def branch(self) -> str | None:
-        """The ``branch`` parameter as sent; branches compare without case (GRM-17)."""
-        return self.params.get("branch")
+        transport, host, port, params = form
+        return _trusted_via(transport, host, port, Params.of({**params, "branch": branch}), branch)
 
     @property
     def received(self) -> str | None:
@@ -104,17 +102,14 @@ _trusted_via = trusted(Via)
 
 
 @lru_cache(_FORMS)
-def _form(before: str, after: str) -> tuple[Via, dict[str, str | None]] | None:
-    """What stands around the branch, which is the same in all answers on a flow, and its parameters.
-
-    ``None`` where that is not plain.
-    """
+def _form(before: str, after: str) -> tuple[str, str, int | None, dict[str, str | None]] | None:
+    """What stands around the branch, which is the same in all answers on a flow; ``None`` where that is not plain."""
     text = f"{before};branch={after}"
     # Of two branches the first counts, however it is written.
     if '"' in text or "<" in text or "branch" in before.lower():
         return None
     via = _read_via(text)
-    return (via, dict(via.params.items())) if via.branch == "" else None
+    return (via.transport, via.host, via.port, dict(via.params.items())) if via.branch == "" else None
 
 
 def _read_via(text: str) -> Via:
@@ -123,7 +118,8 @@ def _read_via(text: str) -> Via:
     if match is None:
         raise ParseError(text, 0, "SIP/2.0/transport and a host")
     host, port = parse_hostport(match[2].rstrip(BLANKS))
-    return _trusted_via(match[1].upper(), host, port, Params.read(text[match.end() :]))
+    params = Params.read(text[match.end() :])
+    return _trusted_via(match[1].upper(), host, port, params, params.get("branch"))
 
 
 @dataclass(frozen=True, slots=True)

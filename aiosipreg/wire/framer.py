@@ -6,9 +6,9 @@ import enum
 from typing import Final, TypeAlias
 
 from aiosipreg.errors import ParseError
-from aiosipreg.wire.head import MAX_HEAD, Head, content_length, find_end, parse_head
+from aiosipreg.wire.head import MAX_HEAD, content_length, find_end
 from aiosipreg.wire.message import Request, Response
-from aiosipreg.wire.parse import build_message
+from aiosipreg.wire.parse import give_body, parse_head
 
 __all__ = ["Framer", "Ping"]
 
@@ -42,7 +42,7 @@ class Framer:
         self.error: ParseError | None = None
         self._buffer = bytearray()
         self._searched = 0
-        self._head: Head | None = None
+        self._head: Request | Response | None = None
         self._length = 0
 
     @property
@@ -80,10 +80,12 @@ class Framer:
             if ping := self._ping():
                 return ping
             self._head = self._read_head()
-        if self._head is None or len(self._buffer) < self._length:
+        message = self._head
+        if message is None or len(self._buffer) < self._length:
             return None
-        message = build_message(self._head, bytes(self._buffer[: self._length]))
-        del self._buffer[: self._length]
+        if self._length:
+            give_body(message, bytes(self._buffer[: self._length]))
+            del self._buffer[: self._length]
         self._head = None
         return message
 
@@ -96,7 +98,7 @@ class Framer:
                 return ping
         return None
 
-    def _read_head(self) -> Head | None:
+    def _read_head(self) -> Request | Response | None:
         ends = find_end(self._buffer, self._searched)
         if ends is None:
             if len(self._buffer) > MAX_HEAD:

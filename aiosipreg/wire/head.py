@@ -1,16 +1,29 @@
-"""The head of a message: where it ends, its start line, its rows, and its limits (RFC 3261 section 7)."""
+"""The head of a message: where it ends, its lines, its start line, its limits (RFC 3261 section 7)."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from aiosipreg.errors import ParseError
 from aiosipreg.wire.grammar import BLANKS, is_token
 from aiosipreg.wire.headers import Headers
 
-__all__ = ["Head", "content_length", "find_end", "parse_head"]
+__all__ = [
+    "MAX_HEAD",
+    "MAX_ROW",
+    "MAX_ROWS",
+    "MAX_START_LINE",
+    "check_rows",
+    "check_size",
+    "content_length",
+    "find_end",
+    "request_line",
+    "split_lines",
+    "status_line",
+    "without_tabs",
+]
 
 MAX_HEAD: Final = 64 * 1024
 MAX_START_LINE: Final = 8 * 1024
@@ -25,24 +38,6 @@ _USUAL_STATUS_LINE = re.compile(r"SIP/2\.0 ([0-9]{3}) (.*)", re.DOTALL)
 _STATUS_LINE = re.compile(r"SIP/2\.0[ \t]++([0-9]++)(?:[ \t](.*))?", re.IGNORECASE | re.DOTALL)
 
 
-class Head(NamedTuple):
-    """A parsed head.
-
-    Attributes:
-        status: Status code of a response, ``None`` for a request.
-        words: Method and Request-URI, or the reason phrase alone.
-        headers: The rows.
-        dropped: How many rows were left out.
-        oddities: What was tolerated.
-    """
-
-    status: int | None
-    words: tuple[str, ...]
-    headers: Headers
-    dropped: int
-    oddities: tuple[str, ...]
-
-
 def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None:
     """Where the head ends and the body begins; ``None`` if there is no empty line yet. Bare LF counts (ROB-7)."""
     match = _EMPTY_LINE.search(data, start)
@@ -52,46 +47,19 @@ def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None:
     return (end - 1 if end and data[end - 1] == _CR else end), match.end()
 
 
-def parse_head(data: bytes | bytearray) -> Head:
-    """Read start line and header rows.
-
-    Args:
-        data: Everything before the empty line.
-
-    Raises:
-        ParseError: The start line is not that of SIP/2.0, or a limit is exceeded.
-    """
-    if len(data) > MAX_HEAD:
-        raise ParseError(_shown(data), MAX_HEAD, f"a head of at most {MAX_HEAD} octets")
-    text = data.decode("utf-8", "surrogateescape")
-    oddities: set[str] = set()
-    lines = text.split("\r\n")
-    if text.count("\n") != len(lines) - 1:
-        oddities.add("bare LF")
-        lines = [line.removesuffix("\r") for line in text.split("\n")]
-    start = lines.pop(0)
-    if "\t" in text:
-        lines = [_without_tabs(line) for line in lines]
-    if len(start) > MAX_START_LINE:
-        raise ParseError(_shown(data), MAX_START_LINE, f"a start line of at most {MAX_START_LINE} octets")
-    if start[:4].upper() == "SIP/":
-        status, reason, usual = _status_line(start)
-        words: tuple[str, ...] = (reason,)
-        if not usual:
-            oddities.add("status line")
-    else:
-        status, words = None, _request_line(start, oddities)
-    headers, dropped = Headers.of_lines(lines, oddities)
-    # There are never more rows than lines, nor is a row longer than the head.
-    too_many = len(lines) > MAX_ROWS and len(headers) + dropped > MAX_ROWS
-    if too_many or (len(text) > MAX_ROW and _too_long(headers)):
-        raise ParseError(_shown(data), 0, f"at most {MAX_ROWS} rows of at most {MAX_ROW} octets")
-    return Head(status, words, headers, dropped, tuple(sorted(oddities)) if oddities else ())
+def split_lines(data: bytes | bytearray) -> list[str] | None:
+    """The lines of a head, ``None`` where one ends without CR."""
+    lines = data.decode("utf-8", "surrogateescape").split("\r\n")
+    return None if "\n" in "".join(lines) else lines
 
 
 @lru_cache(_START_LINES)
-def _status_line(line: str) -> tuple[int, str, bool]:
-    """Status, reason phrase, and whether it is written as it should be: few servers have many of them."""
+def status_line(line: str) -> tuple[int, str, bool]:
+    """Status, reason phrase, and whether it is written as it should be: few servers have many of them.
+
+    Raises:
+        ParseError: It is no status line of SIP/2.0.
+    """
     match = _USUAL_STATUS_LINE.fullmatch(line)
     usual = match is not None
     if match is None:
@@ -104,7 +72,12 @@ def _status_line(line: str) -> tuple[int, str, bool]:
     return status, (match[2] or "").strip(BLANKS), usual
 
 
-def _request_line(line: str, oddities: set[str]) -> tuple[str, ...]:
+def request_line(line: str, oddities: set[str]) -> tuple[str, ...]:
+    """Method and Request-URI; ``oddities`` collects what was tolerated.
+
+    Raises:
+        ParseError: It is no request line of SIP/2.0.
+    """
     words = line.split(" ")
     if len(words) != 3 or "" in words:
         words = [word for word in line.replace("\t", " ").split(" ") if word]
@@ -116,11 +89,30 @@ def _request_line(line: str, oddities: set[str]) -> tuple[str, ...]:
     return words[0], words[1]
 
 
-def _too_long(headers: Headers) -> bool:
-    return any(len(name) + len(value) > MAX_ROW for name, value in headers.items())
+def check_size(data: bytes | bytearray, start: str) -> None:
+    """Refuse a head that is too long, or whose start line is.
+
+    Raises:
+        ParseError: A limit is exceeded.
+    """
+    if len(data) > MAX_HEAD:
+        raise ParseError(_shown(data), MAX_HEAD, f"a head of at most {MAX_HEAD} octets")
+    if len(start) > MAX_START_LINE:
+        raise ParseError(_shown(data), MAX_START_LINE, f"a start line of at most {MAX_START_LINE} octets")
 
 
-def _without_tabs(line: str) -> str:
+def check_rows(data: bytes | bytearray, headers: Headers, dropped: int) -> None:
+    """Refuse too many rows, of which some were ``dropped``, or one that is too long.
+
+    Raises:
+        ParseError: A limit is exceeded.
+    """
+    rows = headers.items()
+    if len(rows) + dropped > MAX_ROWS or any(len(name) + len(value) > MAX_ROW for name, value in rows):
+        raise ParseError(_shown(data), 0, f"at most {MAX_ROWS} rows of at most {MAX_ROW} octets")
+
+
+def without_tabs(line: str) -> str:
     """A tab is as good as a blank outside quoted strings, and a header that we repeat may not have one (SEC-12)."""
     return line if '"' in line else line.replace("\t", " ")
 

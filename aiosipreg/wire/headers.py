@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aiosipreg.wire.grammar import BLANKS, is_token, split_rows
@@ -36,6 +37,8 @@ _SPELLINGS: Final = """
 """
 _USUAL: Final = frozenset(_SPELLINGS.split())
 _CANONICAL: Final = {name.lower(): name for name in _USUAL} | _COMPACT
+# Every server has some of its own.
+_NAMES: Final = 256
 _SHORT: Final = {name: short for short, name in _COMPACT.items()}
 
 _FOLD: Final = (" ", "\t")
@@ -85,14 +88,19 @@ class Headers:
         Returns:
             The headers and how many lines were left out because they are no header rows.
         """
-        names = _indexed(lines)
-        if names is None:
+        usual = split_rows(lines)
+        if usual is not None and not _USUAL.issuperset(usual):
+            usual = _respelt(usual)
+        names: Mapping[str, str | list[str]]
+        if usual is None:
             parts = [line.partition(":") for line in lines]
             rows = [(name, value.strip(BLANKS)) for name, _, value in parts]
             if not all(value and (name in _USUAL or is_token(name)) for name, value in rows):
                 return _read_with_care(lines, oddities)
             names = _collected(rows)
-        self = cls()
+        else:
+            names = usual
+        self = cls.__new__(cls)
         self._lines = lines
         # Few ask for all rows in their order.
         self._rows = None
@@ -144,17 +152,21 @@ class Headers:
         return f"<Headers {names}>"
 
 
-def _indexed(lines: list[str]) -> Mapping[str, str | list[str]] | None:
-    """The lines by name, where each is a row and no two have the same name; ``None`` where that is not so."""
-    names = split_rows(lines)
-    if names is not None and not _USUAL.issuperset(names):
+def _respelt(names: dict[str, str]) -> dict[str, str] | None:
+    """Rows by their names in one spelling; ``None`` where one is no name, or two mean the same."""
+    respelt = {}
+    for name, value in names.items():
+        key = name if name in _USUAL else _key(name)
         # A folded line is no token, nor is a name that has a blank in it.
-        for name in names.keys() - _USUAL:
-            key = canonical_name(name)
-            if not is_token(name) or (key != name and key in names):
-                return None
-            names[key] = names.pop(name)
-    return names
+        if key is None:
+            return None
+        respelt[key] = value
+    return respelt if len(respelt) == len(names) else None
+
+
+@lru_cache(_NAMES)
+def _key(name: str) -> str | None:
+    return canonical_name(name) if is_token(name) else None
 
 
 def _collected(rows: Iterable[tuple[str, str]]) -> Mapping[str, str | list[str]]:

@@ -40,6 +40,7 @@ def parse_port(text: str) -> int | None:
     return port if 0 < len(digits) <= 5 and (port := int(digits)) <= 65535 else None
 
 
+@lru_cache(_PLACES)
 def parse_ip(text: str) -> str | None:
     """An IP literal, with or without brackets, in canonical form without them (RFC 5952); ``None`` if it is none.
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.address import NameAddr, parse_address
-from aiosipreg.wire.challenge import MAX_CHALLENGES, Challenge, parse_auth_info, parse_challenges
+from aiosipreg.wire.challenge import Challenge, parse_auth_info, read_challenges
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
 from aiosipreg.wire.grammar import check_text, is_token, parse_seconds
 from aiosipreg.wire.head import content_length
-from aiosipreg.wire.headers import Headers, canonical_name
+from aiosipreg.wire.headers import Headers
 from aiosipreg.wire.lazy import header, lazy
 from aiosipreg.wire.params import NO_PARAMS, Params
 from aiosipreg.wire.rows import entries, option_tag, single, top_via
@@ -145,8 +145,11 @@ class Message:
 
     def _each(self, parse: Callable[[str], _T], entries: list[str], limit: int) -> tuple[_T, ...]:
         values = []
-        dropped = max(len(entries) - limit, 0)
-        for entry in entries[:limit]:
+        dropped = 0
+        if len(entries) > limit:
+            dropped = len(entries) - limit
+            del entries[limit:]
+        for entry in entries:
             try:
                 values.append(parse(entry))
             except ParseError:
@@ -180,7 +183,7 @@ _PACKED: Final = ("status", "reason", "headers")
 # them, and the same to all accounts.
 _OWN: Final = frozenset({
     "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Authentication-Info", "Proxy-Authentication-Info",
-    "WWW-Authenticate", "Proxy-Authenticate", "P-Associated-URI", "Service-Route", "Path", "v", "f", "t", "i", "m",
+    "WWW-Authenticate", "Proxy-Authenticate", "P-Associated-URI", "Service-Route", "Path",
 })  # fmt: skip
 _RESTS: Final = 64
 _LONGEST_REST: Final = 1024
@@ -265,9 +268,12 @@ class Response(Message):
         """Be nothing but octets until somebody reads more; where something was left out nothing is read twice."""
         if self.dropped or "headers" not in self.__dict__ or not (lines := self.headers.lines()):
             return
+        # Rows of one name that do not stand together make another cut of it, which is as good but hardly shared.
         end = len(lines)
-        while end and lines[end - 1].partition(":")[0] not in _OWN:
-            end -= 1
+        for name, row in reversed(self.headers.names.items()):  # type: ignore[call-overload]
+            if name in _OWN:
+                break
+            end -= 1 if isinstance(row, str) else len(row)
         own, rest = "\n".join(lines[:end]), "\n".join(lines[end:])
         if len(rest) > _LONGEST_REST:
             own, rest = "\n".join(lines), ""
@@ -299,25 +305,10 @@ class Response(Message):
     @lazy
     def challenges(self) -> tuple[Challenge, ...]:
         """The challenges of WWW-Authenticate and Proxy-Authenticate rows in their order, at most 20."""
-        found: list[Challenge] = []
-        asked = self._questions()
-        for name, value in asked[:MAX_CHALLENGES]:
-            challenges, dropped = parse_challenges(name, value)
-            found += challenges
-            if dropped:
-                self._count(dropped)
-        # SEC-23: neither rows nor challenges within one row without end.
-        if len(asked) > MAX_CHALLENGES or len(found) > MAX_CHALLENGES:
-            self._count(max(len(asked) - MAX_CHALLENGES, 0) + max(len(found) - MAX_CHALLENGES, 0))
-        return tuple(found[:MAX_CHALLENGES])
-
-    def _questions(self) -> list[tuple[str, str]]:
-        asks = "WWW-Authenticate" in self.headers.names
-        if asks is not ("Proxy-Authenticate" in self.headers.names):
-            name = "WWW-Authenticate" if asks else "Proxy-Authenticate"
-            return [(name, value) for value in self.headers.rows(name)]
-        rows = [(canonical_name(name), value) for name, value in self.headers.items()] if asks else []
-        return [(name, value) for name, value in rows if name in _CHALLENGES]
+        found, dropped = read_challenges(self.headers)
+        if dropped:
+            self._count(dropped)
+        return found
 
     @header("Authentication-Info", NO_PARAMS)
     def authentication_info(self, rows: Sequence[str]) -> Params:
@@ -374,9 +365,6 @@ class Response(Message):
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.reason}>"
-
-
-_CHALLENGES: Final = ("WWW-Authenticate", "Proxy-Authenticate")
 
 
 def _checked(headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, object]:

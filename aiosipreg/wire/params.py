@@ -66,7 +66,8 @@ class Params(Mapping[str, str | None]):
     @classmethod
     def of(cls, values: dict[str, str | None]) -> Params:
         """Wrap a dictionary of received values, with names in lower case, that nobody else keeps."""
-        self = cls()
+        self = cls.__new__(cls)
+        self.text = ""
         self._known = values
         return self
 

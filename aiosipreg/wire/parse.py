@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiosipreg.errors import ParseError
-from aiosipreg.wire.head import content_length, find_end, parse_head
+from aiosipreg.wire.head import (
+    MAX_ROW,
+    MAX_ROWS,
+    MAX_START_LINE,
+    check_rows,
+    check_size,
+    content_length,
+    find_end,
+    request_line,
+    split_lines,
+    status_line,
+    without_tabs,
+)
+from aiosipreg.wire.headers import Headers
 from aiosipreg.wire.message import Request, Response
 
-if TYPE_CHECKING:
-    from aiosipreg.wire.head import Head
-
-__all__ = ["build_message", "parse_message"]
+__all__ = ["give_body", "parse_head", "parse_message", "split_message"]
 
 MAX_BODY: Final = 64 * 1024
+_EMPTY_LINE: Final = b"\r\n\r\n"
 
 
 def parse_message(data: bytes, *, strict: bool = False) -> Request | Response:
@@ -25,42 +36,87 @@ def parse_message(data: bytes, *, strict: bool = False) -> Request | Response:
     Raises:
         ParseError: It is no SIP/2.0 message, it is cut short, or it exceeds a limit.
     """
-    if data[:1] in (b"\r", b"\n"):
+    if data[:1] in b"\r\n":
         data = data.lstrip(b"\r\n")
-    ends = find_end(data)
-    if ends is None:
-        raise ParseError(data[:120].decode("utf-8", "replace"), len(data), "an empty line behind the headers")
-    head = parse_head(data[: ends[0]])
-    if strict and head.oddities:
-        raise ParseError(data[:120].decode("utf-8", "replace"), 0, f"a message without {', '.join(head.oddities)}")
-    length = content_length(head.headers)
-    body = data[ends[1] :]
+    message, body = split_message(data)
+    if strict and message.oddities:
+        raise ParseError(data[:120].decode("utf-8", "replace"), 0, f"a message without {', '.join(message.oddities)}")
+    length = content_length(message.headers)
     if length is not None and length != len(body):
         if length > len(body):
             raise ParseError(data[:120].decode("utf-8", "replace"), len(data), f"a body of {length} octets")
         body = body[:length]
-    return build_message(head, body)
+    if body:
+        give_body(message, body)
+    return message
 
 
-def build_message(head: Head, body: bytes) -> Request | Response:
-    """The message of a parsed head; a response does not keep a body of more than 64 KiB."""
-    status, words, headers, dropped, oddities = head
+def split_message(data: bytes) -> tuple[Request | Response, bytes]:
+    """The message that a head is of, still without body, and what follows the head.
+
+    Raises:
+        ParseError: There is no empty line behind the head; otherwise as `parse_head`.
+    """
+    head, empty_line, body = data.partition(_EMPTY_LINE)
+    lines = split_lines(head) if empty_line else None
+    if lines is not None:
+        return _parsed(head, lines, set()), body
+    # If lines end without CR, another empty line may be the first one.
+    ends = find_end(data)
+    if ends is None:
+        raise ParseError(data[:120].decode("utf-8", "replace"), len(data), "an empty line behind the headers")
+    return parse_head(data[: ends[0]]), data[ends[1] :]
+
+
+def parse_head(data: bytes | bytearray) -> Request | Response:
+    """Read start line and header rows; the message has no body yet.
+
+    Args:
+        data: Everything before the empty line.
+
+    Raises:
+        ParseError: The start line is not that of SIP/2.0, or a limit is exceeded.
+    """
+    lines = split_lines(data)
+    if lines is not None:
+        return _parsed(data, lines, set())
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    return _parsed(data, [line.removesuffix("\r") for line in lines], {"bare LF"})
+
+
+def _parsed(data: bytes | bytearray, lines: list[str], oddities: set[str]) -> Request | Response:
+    start = lines.pop(0)
+    # No line is longer than the head, nor are there more rows than lines.
+    if len(data) > MAX_START_LINE:
+        check_size(data, start)
+    if b"\t" in data:
+        lines = [without_tabs(line) for line in lines]
     message: Request | Response
-    if status is None:
-        message = Request.__new__(Request)
-        values = message.__dict__
-        values["method"], values["uri"] = words
-    else:
+    if start[:4].upper() == "SIP/":
         message = Response.__new__(Response)
         values = message.__dict__
-        values["status"], values["reason"] = status, words[0]
-        if len(body) > MAX_BODY:
-            body, oddities = b"", (*oddities, "long body")
+        values["status"], values["reason"], usual = status_line(start)
+        if not usual:
+            oddities.add("status line")
+    else:
+        message = Request.__new__(Request)
+        values = message.__dict__
+        values["method"], values["uri"] = request_line(start, oddities)
+    headers, dropped = Headers.of_lines(lines, oddities)
+    if len(lines) > MAX_ROWS or len(data) > MAX_ROW:
+        check_rows(data, headers, dropped)
     values["headers"] = headers
-    if body:
-        values["body"] = body
     if dropped:
         values["dropped"] = dropped
     if oddities:
-        values["oddities"] = oddities
+        values["oddities"] = tuple(sorted(oddities))
     return message
+
+
+def give_body(message: Request | Response, body: bytes) -> None:
+    """Complete a message that has none yet; a response does not keep a body of more than 64 KiB."""
+    values = message.__dict__
+    if len(body) > MAX_BODY and isinstance(message, Response):
+        values["oddities"] = (*message.oddities, "long body")
+    else:
+        values["body"] = body

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -200,6 +202,9 @@ def test_trusted_makes_what_the_constructor_would_refuse() -> None:
     made = make(-1, "\r")
     assert (made.number, made.method) == (-1, "\r")
     assert made != make(0, "\r")
+    assert type(made) is CSeq
+    with pytest.raises(FrozenInstanceError):
+        setattr(made, "number", 1)  # noqa: B010 - a plain assignment is what type checkers refuse
     with pytest.raises(ConfigError):
         CSeq(made.number, made.method)
 
