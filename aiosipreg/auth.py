@@ -99,7 +99,7 @@ class AuthInfo:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != "" and not _UNFIT.search(value)
+    return isinstance(value, str) and value != "" and (value.isprintable() or not _UNFIT.search(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from inspect import iscoroutinefunction
-from itertools import combinations
-from operator import attrgetter
+from itertools import combinations, compress
+from operator import attrgetter, is_not
 from typing import Any, Self, TypeAlias
 
 from aiosipreg.auth import AuthInfo, AuthProvider
@@ -228,15 +228,21 @@ _values = attrgetter(*_DEFAULTS)
 def _checked(params: ProxyParams) -> dict[str, object]:
     """Every field of ``params`` that is not left at its default, in its final form, and what follows from them."""
     # An application makes a hundred thousand of them, which leave nearly everything as it is.
-    values = zip(_DEFAULTS, _values(params), _DEFAULTS.values(), strict=True)
-    given = {name: value for name, value, default in values if value is not default}
+    given = list(compress(_DEFAULTS, map(is_not, _values(params), _DEFAULTS.values())))
     identity = read_identity("identity", params.identity)
     aor = bare(identity)
     registrar = _registrar("server", _server(params.server, identity), aor, "identity")
-    final: dict[str, object] = {name: _READERS[name](name, value) for name, value in given.items() if name in _READERS}
+    final: dict[str, object] = {name: _READERS[name](name, getattr(params, name)) for name in given if name in _READERS}
     final |= {"identity": str(params.identity), "aor": aor, "registrar": registrar, "sender": aor}
-    final["further_contacts"] = further = _further(params, aor) if "extra_contacts" in given else ()
+    final["further_contacts"] = ()
+    return final if _FITTED.isdisjoint(given) else final | _fitted(params, given, aor, registrar)
+
+
+def _fitted(params: ProxyParams, given: list[str], aor: SipUri, registrar: SipUri) -> dict[str, object]:
+    """The fields that have to fit to others."""
+    final: dict[str, object] = {}
     if "extra_contacts" in given:
+        final["further_contacts"] = further = _further(params, aor)
         final["extra_contacts"] = tuple(str(entry) for entry in further)
     if "registered_by" in given:
         final["sender"] = _sender(params)
@@ -282,15 +288,23 @@ def _registrar(name: str, uri: SipUri, model: SipUri, model_name: str) -> SipUri
 def _server(value: object, identity: SipUri) -> SipUri:
     if value is None:
         # Then the identity says where to register: its host, and a port or transport that were written there.
-        return identity.replace(params={name: text for name, text in identity.params.items() if name == "transport"})
-    if isinstance(value, str | SipUri):
+        transport = tuple(item for item in identity.params.items() if item[0] == "transport")
+        return _common_domain(identity.scheme, identity.host, identity.port, transport)
+    if isinstance(value, (str, SipUri)):
         return _common_server(str(value))
     raise ConfigError("server", value, "a sip or sips URI")
 
 
+# What thousands of accounts have in common is read once, and kept once.
+
+
+@lru_cache(1024)
+def _common_domain(scheme: str, host: str, port: int | None, params: tuple[tuple[str, str | None], ...]) -> SipUri:
+    return SipUri(scheme, None, host, port, dict(params))
+
+
 @lru_cache(1024)
 def _common_server(text: str) -> SipUri:
-    """The server, which thousands of accounts have in common: read once, and kept once."""
     return read_uri("server", text)
 
 
@@ -382,4 +396,6 @@ _READERS: dict[str, Callable[[str, Any], object]] = {
     "supported": lambda _, value: read_tags(value),
     "tls": _tls,
 }
-"""How a field is read that stands for itself; those that have to fit to others are seen to by `_checked`."""
+"""How a field is read that stands for itself."""
+
+_FITTED = frozenset({"extra_contacts", "registered_by", "backup_servers", "routes", "outbound_proxies", "outbound"})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire import NameAddr, Params, SipUri, is_token
 from aiosipreg.wire.grammar import check_text, parse_quality
 from aiosipreg.wire.host import parse_ip
+from aiosipreg.wire.params import NO_PARAMS
 from aiosipreg.wire.uri import hide_password
 
 __all__ = [
@@ -25,6 +27,10 @@ _RESERVED_HEADERS = frozenset({
 
 # `action` is a parameter of RFC 2543 that is never sent any more (REG-7).
 _RESERVED_CONTACT_PARAMS = frozenset({"expires", "+sip.instance", "reg-id", "pub-gruu", "temp-gruu", "action"})
+
+_SCHEMES = ("sip:", "sips:")
+# Thousands of accounts have their domain in common.
+_HOSTS = 256
 
 # RFC 3261 19.1.1 table 1: components that make no sense in a Contact, or that the flow decides (URI-12).
 _RESERVED_CONTACT_URI_PARAMS = frozenset({"lr", "method", "transport", "maddr", "ttl"})
@@ -46,11 +52,12 @@ def read_items(name: str, value: Iterable[Any]) -> tuple[Any, ...]:
 
 def read_uri(name: str, value: object) -> SipUri:
     """A sip or sips URI, or a host that stands for one; never with a password."""
-    if not isinstance(value, str | SipUri):
+    if not isinstance(value, (str, SipUri)):
         raise ConfigError(name, value, "a sip or sips URI")
     text = str(value)
     # Whatever is wrong with it, a password in it is not shown.
-    whole = text if text.lstrip().lower().startswith(("sip:", "sips:")) else f"sip:{text}"
+    named = text.startswith(_SCHEMES) or text.lstrip().lower().startswith(_SCHEMES)
+    whole = text if named else f"sip:{text}"
     try:
         uri = SipUri.parse(check_text(name, whole))
     except (ParseError, ConfigError) as error:
@@ -59,7 +66,7 @@ def read_uri(name: str, value: object) -> SipUri:
         expected = "a URI without password, which belongs into an AuthInfo"
     elif uri.secure and (uri.params.get("transport") or "").lower() == "udp":
         expected = "a sips URI without transport=udp: sips needs TLS"
-    elif _is_multicast(uri.host) or _is_multicast(uri.params.get("maddr") or ""):
+    elif _is_multicast(uri.host) or (uri.params and _is_multicast(uri.params.get("maddr") or "")):
         expected = "a server of its own: registration by multicast is not built"
     else:
         return uri
@@ -70,6 +77,7 @@ def _shown(text: str, whole: str) -> str:
     return hide_password(whole).removeprefix(whole.removesuffix(text))
 
 
+@lru_cache(_HOSTS)
 def _is_multicast(host: str) -> bool:
     address = parse_ip(host) if host else None
     return address is not None and ipaddress.ip_address(address).is_multicast
@@ -92,9 +100,9 @@ def _address(name: str, text: str) -> NameAddr:
 
 def bare(uri: SipUri) -> SipUri:
     """The URI without what does not belong into an address-of-record (URI-12)."""
-    if uri.port is None and not uri.params and not uri.headers:
+    if uri.port is None and uri.params is NO_PARAMS is uri.headers:
         return uri
-    return uri.replace(port=None, params={}, headers={})
+    return uri.replace(port=None, params=NO_PARAMS, headers=NO_PARAMS)
 
 
 def read_contact(value: object, aor: SipUri) -> NameAddr:
