@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, replace
-from functools import lru_cache
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from functools import lru_cache, wraps
 from inspect import iscoroutinefunction
-from itertools import combinations, compress
-from operator import attrgetter, is_not
+from itertools import combinations
 from typing import Any, Self, TypeAlias
 
 from aiosipreg.auth import AuthInfo, AuthProvider
-from aiosipreg.checks import shares
 from aiosipreg.errors import ConfigError
+from aiosipreg.frozen import twin
 from aiosipreg.settings import TlsParams
 from aiosipreg.vetting import (
     bare,
     read_contact,
     read_contact_params,
     read_contact_uri_params,
-    read_header,
+    read_expires,
+    read_headers,
+    read_hosts,
     read_identity,
+    read_instance_id,
     read_items,
     read_route,
     read_tags,
     read_text,
     read_uri,
+    read_window,
 )
 from aiosipreg.wire import NameAddr, SipUri
 from aiosipreg.wire.params import NO_PARAMS
@@ -36,7 +38,6 @@ __all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "are
 
 AuthSource: TypeAlias = AuthInfo | Iterable[AuthInfo] | AuthProvider | None
 
-LONGEST_EXPIRES = 2**32 - 1
 _MOST_BACKUPS = 8
 _MOST_PROXIES = 8
 
@@ -192,8 +193,10 @@ class ProxyParams:
     further_contacts: tuple[NameAddr, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, value in _checked(self).items():
-            object.__setattr__(self, name, value)
+        # A class that was derived from this one has slots of its own, which no twin has.
+        checked = ProxyParams(**{name: getattr(self, name) for name in SETTABLE})
+        for entry in fields(ProxyParams):
+            object.__setattr__(self, entry.name, getattr(checked, entry.name))
 
     def flows(self) -> tuple[Self, ...]:
         """The settings of each flow, in the order of their reg-ids: those of an account with one flow (OUTB-3, OUTB-6).
@@ -221,42 +224,59 @@ SETTABLE = tuple(entry.name for entry in fields(ProxyParams) if entry.init)
 """The fields that a draft can change."""
 
 
-_DEFAULTS = {entry.name: entry.default for entry in fields(ProxyParams) if entry.init and entry.default is not MISSING}
-_values = attrgetter(*_DEFAULTS)
+_DEFAULTS = {entry.name: entry.default for entry in fields(ProxyParams)}
+_Twin = twin(ProxyParams)
+_make = ProxyParams.__init__
+_fill = _Twin.__init__
 
 
-def _checked(params: ProxyParams) -> dict[str, object]:
-    """Every field of ``params`` that is not left at its default, in its final form, and what follows from them."""
+@wraps(_make)
+def _init(self: Any, *values: Any, **named: Any) -> None:
     # An application makes a hundred thousand of them, which leave nearly everything as it is.
-    given = list(compress(_DEFAULTS, map(is_not, _values(params), _DEFAULTS.values())))
+    if type(self) is not ProxyParams:
+        _make(self, *values, **named)
+        return
+    object.__setattr__(self, "__class__", _Twin)
+    _fill(self, *values, **named)
+    _complete(self, [name for name, value in named.items() if value is not _DEFAULTS[name]])
+    self.__class__ = ProxyParams
+
+
+ProxyParams.__init__ = _init  # type: ignore[method-assign]
+
+
+def _complete(params: Any, given: list[str]) -> None:
+    """Check what is not left at its default, bring it to its final form, and add what follows from it."""
     identity = read_identity("identity", params.identity)
-    aor = bare(identity)
-    registrar = _registrar("server", _server(params.server, identity), aor, "identity")
-    final: dict[str, object] = {name: _READERS[name](name, getattr(params, name)) for name in given if name in _READERS}
-    final |= {"identity": str(params.identity), "aor": aor, "registrar": registrar, "sender": aor}
-    final["further_contacts"] = ()
-    return final if _FITTED.isdisjoint(given) else final | _fitted(params, given, aor, registrar)
+    params.aor = params.sender = aor = bare(identity)
+    params.registrar = _registrar("server", _server(params.server, identity), aor, "identity")
+    params.identity = str(params.identity)
+    params.further_contacts = ()
+    for name in given:
+        if name in _READERS:
+            setattr(params, name, _READERS[name](name, getattr(params, name)))
+    if not _FITTED.isdisjoint(given):
+        _fit(params, given)
 
 
-def _fitted(params: ProxyParams, given: list[str], aor: SipUri, registrar: SipUri) -> dict[str, object]:
-    """The fields that have to fit to others."""
-    final: dict[str, object] = {}
+def _fit(params: Any, given: list[str]) -> None:
+    """See to the fields that have to fit to others."""
+    registrar = params.registrar
     if "extra_contacts" in given:
-        final["further_contacts"] = further = _further(params, aor)
-        final["extra_contacts"] = tuple(str(entry) for entry in further)
+        params.further_contacts = _further(params.extra_contacts, params.aor)
+        params.extra_contacts = tuple(str(entry) for entry in params.further_contacts)
     if "registered_by" in given:
-        final["sender"] = _sender(params)
+        params.sender = _sender(params)
     if "backup_servers" in given:
-        final["backup_servers"] = _backups(params.backup_servers, registrar)
+        params.backup_servers = _backups(params.backup_servers, registrar)
     if "routes" in given:
-        final["routes"] = _routes("routes", params.routes, registrar, loose=params.loose_routing)
+        params.routes = _routes("routes", params.routes, registrar, loose=params.loose_routing)
     if "outbound_proxies" in given or "outbound" in given:
-        final["outbound_proxies"] = _outbound_proxies(params, registrar)
-    return final
+        params.outbound_proxies = _outbound_proxies(params, registrar)
 
 
-def _further(params: ProxyParams, aor: SipUri) -> tuple[NameAddr, ...]:
-    entries = tuple(read_contact(entry, aor) for entry in read_items("extra_contacts", params.extra_contacts))
+def _further(contacts: Iterable[str | NameAddr], aor: SipUri) -> tuple[NameAddr, ...]:
+    entries = tuple(read_contact(entry, aor) for entry in read_items("extra_contacts", contacts))
     for one, other in combinations(entries, 2):
         if are_twins(one, other):
             raise ConfigError("extra_contacts", str(other), f"one scheme for one contact, because {one} is there")
@@ -269,10 +289,6 @@ def are_twins(one: NameAddr, other: NameAddr) -> bool:
     if not isinstance(a, SipUri) or not isinstance(b, SipUri) or a.secure is b.secure:
         return False
     return (a.user, a.host.lower(), a.port) == (b.user, b.host.lower(), b.port)
-
-
-def _hosts(name: str, value: Iterable[str]) -> tuple[str, ...]:
-    return tuple(read_text(name, host) for host in read_items(name, value))
 
 
 def _routes(name: str, value: Iterable[str], registrar: SipUri, *, loose: bool) -> tuple[str, ...]:
@@ -336,32 +352,10 @@ def _sender(params: ProxyParams) -> SipUri:
     return bare(read_identity("registered_by", params.registered_by))
 
 
-def _expires(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LONGEST_EXPIRES:
-        raise ConfigError(name, value, "a whole number of seconds, 1 to 4294967295")
-    return value
-
-
-def _instance_id(name: str, value: object) -> str:
-    if not re.fullmatch(r"urn:[^\s<>\"]+", text := read_text(name, value)):
-        raise ConfigError(name, value, 'a URN such as "urn:uuid:..."')
-    return text
-
-
 def _tls(name: str, value: object) -> TlsParams:
     if not isinstance(value, TlsParams):
         raise ConfigError(name, value, "a TlsParams")
     return value
-
-
-def _window(name: str, value: tuple[float, float]) -> tuple[float, float]:
-    if shares(name, value)[1] == 1:
-        raise ConfigError(name, value, "two shares with 0 < low <= high < 1")
-    return value
-
-
-def _headers(name: str, value: Iterable[object]) -> tuple[tuple[str, str], ...]:
-    return tuple(read_header(entry) for entry in read_items(name, value))
 
 
 _KINDS = {"nat": NatMode, "lifetime_in": ExpiresIn, "redirect": Redirect} | dict.fromkeys(
@@ -382,15 +376,15 @@ def _kind(name: str, value: object) -> object:
 
 _READERS: dict[str, Callable[[str, Any], object]] = {
     **dict.fromkeys(("realm", "depends_on", "ref_key", "id"), read_text),
-    **dict.fromkeys(("redirect_hosts", "path_hosts"), _hosts),
+    **dict.fromkeys(("redirect_hosts", "path_hosts"), read_hosts),
     **dict.fromkeys(_KINDS, _kind),
     "auth": lambda name, value: auth_source(name, value) or None,
     "contact_params": lambda _, value: read_contact_params(value),
     "contact_uri_params": lambda _, value: read_contact_uri_params(value),
-    "expires": _expires,
-    "headers": _headers,
-    "instance_id": _instance_id,
-    "refresh_window": _window,
+    "expires": read_expires,
+    "headers": read_headers,
+    "instance_id": read_instance_id,
+    "refresh_window": read_window,
     "registered_by": lambda _, value: str(value),
     "server": lambda _, value: str(value),
     "supported": lambda _, value: read_tags(value),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from aiosipreg.checks import shares
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire import NameAddr, Params, SipUri, is_token
 from aiosipreg.wire.grammar import check_text, parse_quality
@@ -15,8 +17,9 @@ from aiosipreg.wire.params import NO_PARAMS
 from aiosipreg.wire.uri import hide_password
 
 __all__ = [
-    "bare", "read_contact", "read_contact_params", "read_contact_uri_params", "read_header", "read_identity",
-    "read_items", "read_route", "read_tags", "read_text", "read_uri",
+    "bare", "read_contact", "read_contact_params", "read_contact_uri_params", "read_expires", "read_headers",
+    "read_hosts", "read_identity", "read_instance_id", "read_items", "read_route", "read_tags", "read_text", "read_uri",
+    "read_window",
 ]  # fmt: skip
 
 # SEC-13: these are the machine's own; a second one would change what the request means.
@@ -27,6 +30,8 @@ _RESERVED_HEADERS = frozenset({
 
 # `action` is a parameter of RFC 2543 that is never sent any more (REG-7).
 _RESERVED_CONTACT_PARAMS = frozenset({"expires", "+sip.instance", "reg-id", "pub-gruu", "temp-gruu", "action"})
+
+LONGEST_EXPIRES = 2**32 - 1
 
 _SCHEMES = ("sip:", "sips:")
 # Thousands of accounts have their domain in common.
@@ -157,7 +162,7 @@ def _param_map(name: str, value: Mapping[str, str | None], reserved: frozenset[s
     return value if isinstance(value, Params) else Params(value)
 
 
-def read_header(entry: object) -> tuple[str, str]:
+def _read_header(entry: object) -> tuple[str, str]:
     """A header of the application (SEC-13)."""
     if not isinstance(entry, tuple | list) or len(entry) != 2:
         raise ConfigError("headers", entry, "pairs of name and value")
@@ -176,3 +181,34 @@ def read_tags(value: Iterable[str] | None) -> tuple[str, ...] | None:
         if not isinstance(tag, str) or not is_token(tag):
             raise ConfigError("supported", tag, "option tags, such as path")
     return tags
+
+
+def read_expires(name: str, value: object) -> int:
+    """The wished lifetime."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LONGEST_EXPIRES:
+        raise ConfigError(name, value, "a whole number of seconds, 1 to 4294967295")
+    return value
+
+
+def read_instance_id(name: str, value: object) -> str:
+    """A URN for ``+sip.instance`` (OUTB-1)."""
+    if not re.fullmatch(r"urn:[^\s<>\"]+", text := read_text(name, value)):
+        raise ConfigError(name, value, 'a URN such as "urn:uuid:..."')
+    return text
+
+
+def read_window(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    """Shares of the lifetime, before its end."""
+    if shares(name, value)[1] == 1:
+        raise ConfigError(name, value, "two shares with 0 < low <= high < 1")
+    return value
+
+
+def read_hosts(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    """Hosts, which are not looked up."""
+    return tuple(read_text(name, host) for host in read_items(name, value))
+
+
+def read_headers(name: str, value: Iterable[object]) -> tuple[tuple[str, str], ...]:
+    """Headers of the application."""
+    return tuple(_read_header(entry) for entry in read_items(name, value))
