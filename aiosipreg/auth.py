@@ -16,6 +16,7 @@ __all__ = ["AuthChallenge", "AuthInfo", "AuthProvider"]
 
 # Besides control characters what UTF-8 cannot carry; octets of unknown encoding, as surrogates, it can.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
+_TEXT = "text that is not empty, without control characters or line breaks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +59,23 @@ class AuthInfo:
     key_password: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("username", "userid", "algorithm", "realm", "domain"):
-            value = getattr(self, name)
-            if (name == "username" or value is not None) and not _is_text(value):
-                raise ConfigError(name, value, "text that is not empty, without control characters or line breaks")
+        if not _is_text(self.username):
+            raise ConfigError("username", self.username, _TEXT)
+        if not self.userid is self.algorithm is self.realm is self.domain is None:
+            self._check_names()
         if self.password and not _is_text(self.password):
             raise ConfigError("password", "(hidden)", "text without control characters or line breaks")
         if ":" in self.digest_username:
             raise ConfigError("userid", self.digest_username, "a name without a colon, which digest cannot carry")
         self._check_secrets()
-        self._check_certificate()
+        if not self.client_cert is self.client_key is self.key_password is None:
+            self._check_certificate()
+
+    def _check_names(self) -> None:
+        for name in ("userid", "algorithm", "realm", "domain"):
+            value = getattr(self, name)
+            if value is not None and not _is_text(value):
+                raise ConfigError(name, value, _TEXT)
 
     def _check_secrets(self) -> None:
         if self.password is not None and self.ha1 is not None:
@@ -99,7 +107,7 @@ class AuthInfo:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != "" and not _UNFIT.search(value)
+    return isinstance(value, str) and value != "" and (value.isprintable() or not _UNFIT.search(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

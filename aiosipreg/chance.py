@@ -7,6 +7,7 @@ what is done with them.
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from random import SystemRandom
 from typing import Final
 from weakref import WeakSet
@@ -22,8 +23,7 @@ class Chance(SystemRandom):
 
     def __init__(self) -> None:
         super().__init__()
-        self._page = b""
-        self._used = 0
+        self._page = BytesIO()
         _living.add(self)
 
     def random(self) -> float:
@@ -49,17 +49,17 @@ class Chance(SystemRandom):
         """
         if n < 0:
             raise ValueError("number of octets must be non-negative")
-        start, self._used = self._used, self._used + n
-        if self._used > len(self._page):
-            self._page = os.urandom(max(_PAGE, n))
-            start, self._used = 0, n
-        return self._page[start : self._used]
+        octets = self._page.read(n)
+        if len(octets) < n:
+            self._page = BytesIO(os.urandom(max(_PAGE, n)))
+            octets = self._page.read(n)
+        return octets
 
 
 def _forked() -> None:
     # To ask for the process id each time is a call of the system.
     for chance in _living:
-        chance._page = b""
+        chance._page = BytesIO()
 
 
 if hasattr(os, "register_at_fork"):  # Where there is none, nothing forks.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aiosipreg.params import ProxyParams
     from aiosipreg.ports import Applicant
     from aiosipreg.settings import TlsParams
+    from aiosipreg.states import RegistrationEvent
 
 __all__ = ["Flows", "check_outbound"]
 
@@ -48,16 +49,23 @@ class Flows:
 
     Attributes:
         first: The runner of the first flow, or of the only one.
+        changed: What happened to the account last, ``None`` before anything did. It is kept here because the account is
+            guarded against being set.
+        changed_at: When that was.
+        event: The same as an event, ``None`` until somebody wants to see it.
 
     Raises:
         ConfigError: Outbound without an instance-id.
     """
 
-    __slots__ = ("_account", "_company", "first")
+    __slots__ = ("_account", "_company", "changed", "changed_at", "event", "first")
 
     def __init__(self, params: ProxyParams, account: Applicant) -> None:
         check_outbound(params)
         self._account = account
+        self.changed: Changed | None = None
+        self.changed_at = 0.0
+        self.event: RegistrationEvent | None = None
         # What there is besides the first flow; for nearly every account nothing.
         self._company: _Company | None = None
         own, *others = params.flows()
@@ -147,7 +155,7 @@ class Flows:
         assert isinstance(changed, Changed)  # noqa: S101 - only queries conclude
         company = self._company
         if company is None:
-            self._account._tell(changed, now)
+            self._tell(changed, now)
             return
         company.reports.append((machine, changed, now))
         if not company.gathering:
@@ -207,7 +215,11 @@ class Flows:
         self._dismiss(company)
         for machine, changed, now in reports:
             old, company.state = company.state, self.state
-            self._account._tell(self._public(changed, old, machine.session.reg_id), now)
+            self._tell(self._public(changed, old, machine.session.reg_id), now)
+
+    def _tell(self, changed: Changed, now: float) -> None:
+        self.changed, self.changed_at, self.event = changed, now, None
+        self._account._tell(changed)
 
     def _review(self) -> None:
         # Each round begins or ends a flow, and one that ended begins no more while another one stays plain.

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from inspect import iscoroutinefunction
-from itertools import combinations
-from operator import attrgetter
+from itertools import combinations, compress
+from operator import attrgetter, is_not
 from typing import Any, Self, TypeAlias
 
 from aiosipreg.auth import AuthInfo, AuthProvider
-from aiosipreg.checks import shares
 from aiosipreg.errors import ConfigError
 from aiosipreg.settings import TlsParams
 from aiosipreg.vetting import (
@@ -21,13 +19,17 @@ from aiosipreg.vetting import (
     read_contact,
     read_contact_params,
     read_contact_uri_params,
-    read_header,
+    read_expires,
+    read_headers,
+    read_hosts,
     read_identity,
+    read_instance_id,
     read_items,
     read_route,
     read_tags,
     read_text,
     read_uri,
+    read_window,
 )
 from aiosipreg.wire import NameAddr, SipUri
 from aiosipreg.wire.params import NO_PARAMS
@@ -36,7 +38,6 @@ __all__ = ["AuthSource", "ExpiresIn", "NatMode", "ProxyParams", "Redirect", "are
 
 AuthSource: TypeAlias = AuthInfo | Iterable[AuthInfo] | AuthProvider | None
 
-LONGEST_EXPIRES = 2**32 - 1
 _MOST_BACKUPS = 8
 _MOST_PROXIES = 8
 
@@ -228,15 +229,21 @@ _values = attrgetter(*_DEFAULTS)
 def _checked(params: ProxyParams) -> dict[str, object]:
     """Every field of ``params`` that is not left at its default, in its final form, and what follows from them."""
     # An application makes a hundred thousand of them, which leave nearly everything as it is.
-    values = zip(_DEFAULTS, _values(params), _DEFAULTS.values(), strict=True)
-    given = {name: value for name, value, default in values if value is not default}
+    given = list(compress(_DEFAULTS, map(is_not, _values(params), _DEFAULTS.values())))
     identity = read_identity("identity", params.identity)
     aor = bare(identity)
     registrar = _registrar("server", _server(params.server, identity), aor, "identity")
-    final: dict[str, object] = {name: _READERS[name](name, value) for name, value in given.items() if name in _READERS}
+    final: dict[str, object] = {name: _READERS[name](name, getattr(params, name)) for name in given if name in _READERS}
     final |= {"identity": str(params.identity), "aor": aor, "registrar": registrar, "sender": aor}
-    final["further_contacts"] = further = _further(params, aor) if "extra_contacts" in given else ()
+    final["further_contacts"] = ()
+    return final if _FITTED.isdisjoint(given) else final | _fitted(params, given, aor, registrar)
+
+
+def _fitted(params: ProxyParams, given: list[str], aor: SipUri, registrar: SipUri) -> dict[str, object]:
+    """The fields that have to fit to others."""
+    final: dict[str, object] = {}
     if "extra_contacts" in given:
+        final["further_contacts"] = further = _further(params, aor)
         final["extra_contacts"] = tuple(str(entry) for entry in further)
     if "registered_by" in given:
         final["sender"] = _sender(params)
@@ -265,10 +272,6 @@ def are_twins(one: NameAddr, other: NameAddr) -> bool:
     return (a.user, a.host.lower(), a.port) == (b.user, b.host.lower(), b.port)
 
 
-def _hosts(name: str, value: Iterable[str]) -> tuple[str, ...]:
-    return tuple(read_text(name, host) for host in read_items(name, value))
-
-
 def _routes(name: str, value: Iterable[str], registrar: SipUri, *, loose: bool) -> tuple[str, ...]:
     return tuple(read_route(name, entry, loose=loose, secure=registrar.secure) for entry in read_items(name, value))
 
@@ -282,15 +285,23 @@ def _registrar(name: str, uri: SipUri, model: SipUri, model_name: str) -> SipUri
 def _server(value: object, identity: SipUri) -> SipUri:
     if value is None:
         # Then the identity says where to register: its host, and a port or transport that were written there.
-        return identity.replace(params={name: text for name, text in identity.params.items() if name == "transport"})
-    if isinstance(value, str | SipUri):
+        transport = tuple(item for item in identity.params.items() if item[0] == "transport")
+        return _common_domain(identity.scheme, identity.host, identity.port, transport)
+    if isinstance(value, (str, SipUri)):
         return _common_server(str(value))
     raise ConfigError("server", value, "a sip or sips URI")
 
 
+# What thousands of accounts have in common is read once, and kept once.
+
+
+@lru_cache(1024)
+def _common_domain(scheme: str, host: str, port: int | None, params: tuple[tuple[str, str | None], ...]) -> SipUri:
+    return SipUri(scheme, None, host, port, dict(params))
+
+
 @lru_cache(1024)
 def _common_server(text: str) -> SipUri:
-    """The server, which thousands of accounts have in common: read once, and kept once."""
     return read_uri("server", text)
 
 
@@ -322,32 +333,10 @@ def _sender(params: ProxyParams) -> SipUri:
     return bare(read_identity("registered_by", params.registered_by))
 
 
-def _expires(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LONGEST_EXPIRES:
-        raise ConfigError(name, value, "a whole number of seconds, 1 to 4294967295")
-    return value
-
-
-def _instance_id(name: str, value: object) -> str:
-    if not re.fullmatch(r"urn:[^\s<>\"]+", text := read_text(name, value)):
-        raise ConfigError(name, value, 'a URN such as "urn:uuid:..."')
-    return text
-
-
 def _tls(name: str, value: object) -> TlsParams:
     if not isinstance(value, TlsParams):
         raise ConfigError(name, value, "a TlsParams")
     return value
-
-
-def _window(name: str, value: tuple[float, float]) -> tuple[float, float]:
-    if shares(name, value)[1] == 1:
-        raise ConfigError(name, value, "two shares with 0 < low <= high < 1")
-    return value
-
-
-def _headers(name: str, value: Iterable[object]) -> tuple[tuple[str, str], ...]:
-    return tuple(read_header(entry) for entry in read_items(name, value))
 
 
 _KINDS = {"nat": NatMode, "lifetime_in": ExpiresIn, "redirect": Redirect} | dict.fromkeys(
@@ -368,18 +357,20 @@ def _kind(name: str, value: object) -> object:
 
 _READERS: dict[str, Callable[[str, Any], object]] = {
     **dict.fromkeys(("realm", "depends_on", "ref_key", "id"), read_text),
-    **dict.fromkeys(("redirect_hosts", "path_hosts"), _hosts),
+    **dict.fromkeys(("redirect_hosts", "path_hosts"), read_hosts),
     **dict.fromkeys(_KINDS, _kind),
     "auth": lambda name, value: auth_source(name, value) or None,
     "contact_params": lambda _, value: read_contact_params(value),
     "contact_uri_params": lambda _, value: read_contact_uri_params(value),
-    "expires": _expires,
-    "headers": _headers,
-    "instance_id": _instance_id,
-    "refresh_window": _window,
+    "expires": read_expires,
+    "headers": read_headers,
+    "instance_id": read_instance_id,
+    "refresh_window": read_window,
     "registered_by": lambda _, value: str(value),
     "server": lambda _, value: str(value),
     "supported": lambda _, value: read_tags(value),
     "tls": _tls,
 }
-"""How a field is read that stands for itself; those that have to fit to others are seen to by `_checked`."""
+"""How a field is read that stands for itself."""
+
+_FITTED = frozenset({"extra_contacts", "registered_by", "backup_servers", "routes", "outbound_proxies", "outbound"})

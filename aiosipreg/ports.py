@@ -297,7 +297,7 @@ class Applicant(Protocol):
     _core: Owner
     _host: Host
 
-    def _tell(self, changed: Changed, now: float) -> None:
+    def _tell(self, changed: Changed) -> None:
         """Report a change to whoever listens."""
 
     def _challenge(self, params: ProxyParams, ask: Ask) -> AuthChallenge:

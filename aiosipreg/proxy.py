@@ -66,8 +66,6 @@ class ProxyConfig(Standing):
         put("_host", host)
         put("_phase", _Phase.OPEN)
         put("_cautioned", False)
-        put("_changed", None)
-        put("_event", None)
         put("_broadcast", None)
         put("_waiters", None)
         put("_fetches", ())
@@ -221,16 +219,12 @@ class ProxyConfig(Standing):
 
     # How it is done.
 
-    def _tell(self, changed: Changed, now: float) -> None:
+    def _tell(self, changed: Changed) -> None:
         """Report a change to whoever listens."""
         if changed.state is OK and not self._cautioned:
             best = self._flows.best
             if caution(changed.params, best.session.authenticator, best.lease.flow):
                 self._cautioned = True
-        # Often, and what guards the settings costs more than all this.
-        object.__setattr__(self, "_changed", changed)
-        object.__setattr__(self, "_changed_at", now)
-        object.__setattr__(self, "_event", None)
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s -> %s: %s", changed.identity, changed.old, changed.state, changed.message)
         waiters = self._waiters

@@ -12,7 +12,6 @@ from aiosipreg.wire import SipUri
 if TYPE_CHECKING:
     from aiosipreg.core import Core
     from aiosipreg.engine.binding import Binding
-    from aiosipreg.engine.change import Changed
     from aiosipreg.engine.gruu import Gruus
     from aiosipreg.engine.lease import Lease
     from aiosipreg.engine.registration import Registration
@@ -29,12 +28,9 @@ __all__ = ["Standing"]
 class Standing:
     """Read-only views of a running account."""
 
-    __slots__ = ("_changed", "_changed_at", "_core", "_event", "_flows", "_host", "_id", "_params")
+    __slots__ = ("_core", "_flows", "_host", "_id", "_params")
 
-    _changed: Changed | None
-    _changed_at: float
     _core: Owner
-    _event: RegistrationEvent | None
     _flows: Flows
     _host: Host
     _id: str
@@ -212,9 +208,10 @@ class Standing:
     @property
     def last_event(self) -> RegistrationEvent | None:
         """The newest event, ``None`` before the first."""
-        if self._event is None and self._changed is not None:
-            self._event = worded(cast("Any", self), self._changed, self._changed_at)
-        return self._event
+        flows = self._flows
+        if flows.event is None and flows.changed is not None:
+            flows.event = worded(cast("Any", self), flows.changed, flows.changed_at)
+        return flows.event
 
     @property
     def _standing(self) -> RegistrationEvent:

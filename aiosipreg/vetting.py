@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
+from aiosipreg.checks import shares
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire import NameAddr, Params, SipUri, is_token
 from aiosipreg.wire.grammar import check_text, parse_quality
 from aiosipreg.wire.host import parse_ip
+from aiosipreg.wire.params import NO_PARAMS
 from aiosipreg.wire.uri import hide_password
 
 __all__ = [
-    "bare", "read_contact", "read_contact_params", "read_contact_uri_params", "read_header", "read_identity",
-    "read_items", "read_route", "read_tags", "read_text", "read_uri",
+    "bare", "read_contact", "read_contact_params", "read_contact_uri_params", "read_expires", "read_headers",
+    "read_hosts", "read_identity", "read_instance_id", "read_items", "read_route", "read_tags", "read_text", "read_uri",
+    "read_window",
 ]  # fmt: skip
 
 # SEC-13: these are the machine's own; a second one would change what the request means.
@@ -25,6 +30,12 @@ _RESERVED_HEADERS = frozenset({
 
 # `action` is a parameter of RFC 2543 that is never sent any more (REG-7).
 _RESERVED_CONTACT_PARAMS = frozenset({"expires", "+sip.instance", "reg-id", "pub-gruu", "temp-gruu", "action"})
+
+LONGEST_EXPIRES = 2**32 - 1
+
+_SCHEMES = ("sip:", "sips:")
+# Thousands of accounts have their domain in common.
+_HOSTS = 256
 
 # RFC 3261 19.1.1 table 1: components that make no sense in a Contact, or that the flow decides (URI-12).
 _RESERVED_CONTACT_URI_PARAMS = frozenset({"lr", "method", "transport", "maddr", "ttl"})
@@ -46,11 +57,12 @@ def read_items(name: str, value: Iterable[Any]) -> tuple[Any, ...]:
 
 def read_uri(name: str, value: object) -> SipUri:
     """A sip or sips URI, or a host that stands for one; never with a password."""
-    if not isinstance(value, str | SipUri):
+    if not isinstance(value, (str, SipUri)):
         raise ConfigError(name, value, "a sip or sips URI")
     text = str(value)
     # Whatever is wrong with it, a password in it is not shown.
-    whole = text if text.lstrip().lower().startswith(("sip:", "sips:")) else f"sip:{text}"
+    named = text.startswith(_SCHEMES) or text.lstrip().lower().startswith(_SCHEMES)
+    whole = text if named else f"sip:{text}"
     try:
         uri = SipUri.parse(check_text(name, whole))
     except (ParseError, ConfigError) as error:
@@ -59,7 +71,7 @@ def read_uri(name: str, value: object) -> SipUri:
         expected = "a URI without password, which belongs into an AuthInfo"
     elif uri.secure and (uri.params.get("transport") or "").lower() == "udp":
         expected = "a sips URI without transport=udp: sips needs TLS"
-    elif _is_multicast(uri.host) or _is_multicast(uri.params.get("maddr") or ""):
+    elif _is_multicast(uri.host) or (uri.params and _is_multicast(uri.params.get("maddr") or "")):
         expected = "a server of its own: registration by multicast is not built"
     else:
         return uri
@@ -70,6 +82,7 @@ def _shown(text: str, whole: str) -> str:
     return hide_password(whole).removeprefix(whole.removesuffix(text))
 
 
+@lru_cache(_HOSTS)
 def _is_multicast(host: str) -> bool:
     address = parse_ip(host) if host else None
     return address is not None and ipaddress.ip_address(address).is_multicast
@@ -92,9 +105,9 @@ def _address(name: str, text: str) -> NameAddr:
 
 def bare(uri: SipUri) -> SipUri:
     """The URI without what does not belong into an address-of-record (URI-12)."""
-    if uri.port is None and not uri.params and not uri.headers:
+    if uri.port is None and uri.params is NO_PARAMS is uri.headers:
         return uri
-    return uri.replace(port=None, params={}, headers={})
+    return uri.replace(port=None, params=NO_PARAMS, headers=NO_PARAMS)
 
 
 def read_contact(value: object, aor: SipUri) -> NameAddr:
@@ -149,7 +162,7 @@ def _param_map(name: str, value: Mapping[str, str | None], reserved: frozenset[s
     return value if isinstance(value, Params) else Params(value)
 
 
-def read_header(entry: object) -> tuple[str, str]:
+def _read_header(entry: object) -> tuple[str, str]:
     """A header of the application (SEC-13)."""
     if not isinstance(entry, tuple | list) or len(entry) != 2:
         raise ConfigError("headers", entry, "pairs of name and value")
@@ -168,3 +181,34 @@ def read_tags(value: Iterable[str] | None) -> tuple[str, ...] | None:
         if not isinstance(tag, str) or not is_token(tag):
             raise ConfigError("supported", tag, "option tags, such as path")
     return tags
+
+
+def read_expires(name: str, value: object) -> int:
+    """The wished lifetime."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LONGEST_EXPIRES:
+        raise ConfigError(name, value, "a whole number of seconds, 1 to 4294967295")
+    return value
+
+
+def read_instance_id(name: str, value: object) -> str:
+    """A URN for ``+sip.instance`` (OUTB-1)."""
+    if not re.fullmatch(r"urn:[^\s<>\"]+", text := read_text(name, value)):
+        raise ConfigError(name, value, 'a URN such as "urn:uuid:..."')
+    return text
+
+
+def read_window(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    """Shares of the lifetime, before its end."""
+    if shares(name, value)[1] == 1:
+        raise ConfigError(name, value, "two shares with 0 < low <= high < 1")
+    return value
+
+
+def read_hosts(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    """Hosts, which are not looked up."""
+    return tuple(read_text(name, host) for host in read_items(name, value))
+
+
+def read_headers(name: str, value: Iterable[object]) -> tuple[tuple[str, str], ...]:
+    """Headers of the application."""
+    return tuple(_read_header(entry) for entry in read_items(name, value))

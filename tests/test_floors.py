@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {
     "checks": 0,
     "states": 0,
     "auth": 0,
+    "frozen": 0,
     "wire": 1,
     "params": 2,
     "settings": 2,

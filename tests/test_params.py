@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import math
 import pickle
 from typing import TYPE_CHECKING, Any
@@ -531,6 +532,33 @@ def test_settable_fields_are_all_but_the_derived_ones() -> None:
 def test_keywords_are_keywords() -> None:
     with pytest.raises(TypeError):
         ProxyParams(TOTO, "sip:reg.example.org")  # type: ignore[call-arg]
+
+
+def test_all_fields_have_names_and_defaults_that_can_be_looked_up() -> None:
+    assert ProxyParams(identity=TOTO) == account()
+    given = inspect.signature(ProxyParams).parameters
+    assert tuple(given) == SETTABLE
+    assert (given["expires"].default, given["expires"].kind) == (3600, inspect.Parameter.KEYWORD_ONLY)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Priced(ProxyParams):
+    price: int = dataclasses.field(kw_only=True)
+
+
+class Named(ProxyParams):
+    name = "a name"
+
+
+def test_a_class_that_is_derived_is_checked_likewise() -> None:
+    priced = Priced(TOTO, server="reg.example.org", price=7)
+    assert (priced.price, str(priced.aor), str(priced.registrar)) == (7, TOTO, "sip:reg.example.org")
+    named = Named("toto@example.org", auth=INFO)
+    assert (type(named), named.name, str(named.aor), named.auth) == (Named, "a name", TOTO, (INFO,))
+    with pytest.raises(ConfigError):
+        Priced(TOTO, price=7, expires=0)
+    with pytest.raises(ConfigError):
+        Named("example.org")
 
 
 # Third parties, strict routers, further Contacts

@@ -173,6 +173,8 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._socket: socket.socket | None = None
         self._errors: ErrorQueue | None = None
         self._refusal: Exception | None = None
+        # What is to leave when all that has come in is taken; ``None`` while it leaves at once.
+        self._held: list[tuple[bytes, Address]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.DatagramTransport", transport)
@@ -188,6 +190,9 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._errors = ErrorQueue.of(sock, self._version)
 
     def send(self, data: bytes, address: Address) -> None:
+        if self._held is not None:
+            self._held.append((data, address))
+            return
         if len(data) > self._unbroken:
             logger.info("%d octets to %s go in fragments, which get lost easily", len(data), address)
         if self._socket is None:
@@ -222,12 +227,16 @@ class _Endpoint(asyncio.DatagramProtocol):
         reports = self._errors.read() if self._errors is not None else []
         for report in reports:
             self._stats.dropped["icmp"] += 1
-            # Anybody can forge an ICMP message, but not the branch of a request that he did not see.
-            branch = _BRANCH.search(report.quoted)
-            if report.cause is not None and branch is not None:
-                # Later, because this may be called within a send.
-                self._loop.call_soon(self._handler.request_lost, branch[1].decode(), report.cause)
+            if report.cause is not None:
+                self._report_lost(report.quoted, report.cause)
         return bool(reports)
+
+    def _report_lost(self, data: bytes, cause: str) -> None:
+        # Anybody can forge an ICMP message, but not the branch of a request that he did not see.
+        branch = _BRANCH.search(data)
+        if branch is not None:
+            # Later, because this may be called within a send.
+            self._loop.call_soon(self._handler.request_lost, branch[1].decode(), cause)
 
     def close(self) -> None:
         if self._socket is not None:
@@ -241,7 +250,25 @@ class _Endpoint(asyncio.DatagramProtocol):
             self._errors.close()
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        """Take a datagram, and those that came with it; after some the other sockets have their turn."""
+        """Take a datagram, and those that came with it; after some the other sockets have their turn.
+
+        What they make us send leaves together behind them: a system that has to wake the far end, or a part of itself,
+        for each datagram takes several times as long.
+        """
+        held: list[tuple[bytes, Address]] = []
+        self._held = held
+        try:
+            self._take_all(data, addr)
+        finally:
+            self._held = None
+        for datagram, address in held:
+            try:
+                self.send(datagram, address)
+            except OSError as error:
+                logger.debug("a datagram to %s was not sent: %s", address, error)
+                self._report_lost(datagram, str(error))
+
+    def _take_all(self, data: bytes, addr: Address) -> None:
         self._take(data, addr)
         for _ in range(_MOST_AT_ONCE):
             if self._socket is None:

@@ -92,7 +92,9 @@ class SipUri:
         if len(text) > MAX_LENGTH:
             raise ParseError(hide_password(text), MAX_LENGTH, f"a URI of at most {MAX_LENGTH} characters")
         if usual := _USUAL.fullmatch(text):
-            return _trusted(_SCHEMES[usual[1]], usual[2], *parse_hostport(usual[3]), NO_PARAMS, NO_PARAMS, None, text)
+            scheme, user, place = usual.groups()
+            host, port = parse_hostport(place)
+            return _trusted(_SCHEMES[scheme], user, host, port, NO_PARAMS, NO_PARAMS, None, text)
         if found := _FORBIDDEN.search(text):
             raise ParseError(hide_password(text), found.start(), "no blank, control character or angle bracket")
         scheme, colon, _ = text.partition(":")

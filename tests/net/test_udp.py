@@ -463,6 +463,55 @@ async def test_what_waits_is_taken_in_one_turn(udp: UdpTransport, handler: Recor
     assert handler.seen.qsize() == 4
 
 
+class Scripted:
+    """A socket at which datagrams wait, and which notes what is done with it."""
+
+    def __init__(self, *waiting: bytes, **errors: OSError) -> None:
+        self.calls: list[str] = []
+        self._waiting = list(waiting)
+        self._errors = errors
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        if not self._waiting:
+            raise BlockingIOError
+        self.calls.append("recvfrom")
+        return self._waiting.pop(0), ("127.0.0.1", 9)
+
+    def sendto(self, data: bytes, address: tuple[str, int]) -> int:
+        self.calls.append("sendto")
+        if error := self._errors.pop("sendto", None):
+            raise error
+        return len(data)
+
+
+async def test_what_goes_out_because_of_what_came_in_leaves_together(udp: UdpTransport) -> None:
+    flow = await udp.open(target("127.0.0.1", 9))
+    (endpoint,) = udp._endpoints.values()
+    script = Scripted(REQUEST, REQUEST)
+    sock, endpoint._socket = endpoint._socket, script  # type: ignore[assignment]
+    endpoint.datagram_received(REQUEST, ("127.0.0.1", 9))
+    udp.send(flow, REQUEST)
+    assert script.calls == ["recvfrom"] * 2 + ["sendto"] * 4
+    endpoint._socket = sock
+
+
+async def test_TXN_8_a_request_that_the_system_refuses_then_is_reported_lost(
+    udp: UdpTransport, handler: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = await udp.open(target("127.0.0.1", 9))
+    (endpoint,) = udp._endpoints.values()
+
+    def follow(*_: object) -> None:
+        udp.send(flow, REQUEST)
+
+    monkeypatch.setattr(handler, "response_received", follow)
+    script = Scripted(sendto=OSError(errno.ENETUNREACH, "Network is unreachable"))
+    sock, endpoint._socket = endpoint._socket, script  # type: ignore[assignment]
+    endpoint.datagram_received(RESPONSE, ("127.0.0.1", 9))
+    assert await handler.next() == ("z9hG4bK1", f"[Errno {errno.ENETUNREACH}] Network is unreachable")
+    endpoint._socket = sock
+
+
 class Endless:
     """A socket at which there is always one more."""
 
