@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         effort = replace(effort, accounts=tuple(given.accounts))
     if given.seconds is not None:
         effort = replace(effort, seconds=given.seconds)
-    figures = [figure for subject in given.subjects or SUBJECTS for figure in SUBJECTS[subject](effort)]
+    figures: list[Figure] = []
+    for subject in given.subjects or SUBJECTS:
+        print(f"bench: {subject}", file=sys.stderr)
+        figures += SUBJECTS[subject](effort)
     figures += reached(figures)
     if given.markdown:
         given.markdown.write_text(as_markdown(figures, effort.runs))

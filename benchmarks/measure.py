@@ -24,8 +24,9 @@ class Effort:
         runs: Runs of which the median is taken; five at least for a figure that is quoted.
         loops: How often a small piece of work is done within a run.
         accounts: How many accounts register, one row each, the fewest first.
-        seconds: How long accounts are held that have nothing to do.
-        full: Whether other clients and what is held are measured with all these accounts, not with the fewest only.
+        seconds: How long the most of them are held that have nothing to do.
+        full: Whether streams, other clients and what is held are measured with all these accounts, not with the fewest
+            only.
     """
 
     runs: int = 5
@@ -33,6 +34,10 @@ class Effort:
     accounts: tuple[int, ...] = (1_000, 10_000)
     seconds: float = 1.0
     full: bool = False
+
+    def crowds(self, most: int) -> tuple[int, ...]:
+        """The numbers of accounts for what is slow: with more than ``most`` it takes hours."""
+        return tuple(each for each in self.accounts if each <= most) if self.full else self.accounts[:1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ _OVER_UDP = {
     "refresh, no collections": "straight-line refresh",
 }
 _OVER_STREAMS = {"registration": "two round trips", "refresh": "one round trip"}
+_MOST_ON_STREAMS = 10_000
 
 
 def udp(effort: Effort) -> list[Figure]:
@@ -60,7 +61,7 @@ def streams(effort: Effort) -> list[Figure]:
     """Over TCP and TLS."""
     client_cpu, registrar_cpu = cpus()
     rows: list[Figure] = []
-    accounts = effort.accounts if effort.full else effort.accounts[:1]
+    accounts = effort.crowds(_MOST_ON_STREAMS)
     for transport in STREAMS:
         for loop in LOOPS:
             if missing(loop, SOURCES):

@@ -26,13 +26,14 @@ __all__ = ["PEERS", "Peer", "measured"]
 
 _OURS = {build.of(f"aiosipreg on {loop}"): (loop, build) for loop, build in product(LOOPS, BUILDS)}
 _LIMIT = "aiosipreg on asyncio"
+_MOST = max(peer.most for peer in PEERS.values())
 
 
 def measured(effort: Effort) -> list[Figure]:
     client_cpu, registrar_cpu = cpus()
     rows: list[Figure] = []
     with null_registrar(registrar_cpu) as registrar:
-        for accounts in effort.accounts if effort.full else effort.accounts[:1]:
+        for accounts in effort.crowds(_MOST):
             rows += _measured(registrar, accounts, client_cpu, effort.runs)
     return rows
 

@@ -148,7 +148,7 @@ def kamailio(registrar: NullRegistrar, accounts: int, cpu: int) -> Sample:
 
 
 PEERS = {
-    "SIPp": Peer(sipp, 100_000),
+    "SIPp": Peer(sipp, 10_000),
     "libre": Peer(libre, 10_000),
     "baresip": Peer(baresip, 1_000),
     "pjsip": Peer(pjsip, 0),
