@@ -68,14 +68,12 @@ class Lease:
         paused: Nothing begins by itself.
         failures: Consecutive failures (OUTB-14).
         hurried: The next attempt was brought forward once, because the server answered others (OVL-7).
-        cause: The row that decided the last failure, ``None`` after a success.
-        tried: What failed in the last attempt, by target.
     """
 
     __slots__ = (
-        "_attempts", "_listed", "_session", "_window_at", "binding", "cause", "failures", "flow", "flow_since",
+        "_attempts", "_failure", "_listed", "_session", "_window_at", "binding", "failures", "flow", "flow_since",
         "further", "hurried", "paused", "proven", "refresh_at", "residual_until", "retry_at", "started_at", "state",
-        "tried", "upkeep", "woken_at",
+        "upkeep", "woken_at",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -96,8 +94,17 @@ class Lease:
         self.paused = self.hurried = False
         self._attempts = 0
         self.failures = 0
-        self.cause: Row | None = None
-        self.tried: Mapping[str, str] = NOTHING_TRIED
+        self._failure: Outcome | None = None
+
+    @property
+    def cause(self) -> Row | None:
+        """The row that decided the last failure, ``None`` after a success."""
+        return self._failure.row if self._failure is not None else None
+
+    @property
+    def tried(self) -> Mapping[str, str]:
+        """What failed in the attempt that came to nothing last, by target; nothing after a success."""
+        return self._failure.tried if self._failure is not None else NOTHING_TRIED
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
@@ -126,12 +133,14 @@ class Lease:
 
     def failed_for(self, reasons: tuple[Reason, ...]) -> bool:
         """Whether the last attempt failed for one of these reasons."""
-        return self.cause is not None and self.cause.reason in reasons
+        cause = self.cause
+        return cause is not None and cause.reason in reasons
 
     @property
     def stopped(self) -> bool:
         """Whether the last failure is final, a changed network included."""
-        final = self.cause is not None and self.cause.then is Then.STOP and not self.cause.on_network_change
+        cause = self.cause
+        final = cause is not None and cause.then is Then.STOP and not cause.on_network_change
         return final and self.state is RegistrationState.FAILED
 
     def alive(self, now: float) -> bool:
@@ -287,8 +296,7 @@ class Lease:
         cause = ""
         if outcome is not None:
             row, response, cause, sent_to = outcome.row, outcome.response, outcome.cause, outcome.target
-            self.cause = None if row.then is Then.SUCCEED else row
-            self.tried = outcome.tried
+            self._failure = None if row.then is Then.SUCCEED else outcome
         if reason is None:
             reason = row.reason if row is not None else Reason.NONE
         retry_at = None if self.paused else self.retry_at

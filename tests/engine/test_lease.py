@@ -121,8 +121,9 @@ def test_what_is_dropped_may_linger() -> None:
 @pytest.mark.parametrize(("state", "row"), [(PROGRESS, OK), (REFRESHING, OK)])
 def test_F_05_F_25_a_success(state: RegistrationState, row: RegistrationState) -> None:
     subject = lease(state)
-    subject.failures = 4
-    subject.cause = decide(403)
+    subject.fail(outcome(403), NOW, None, final=True)
+    subject.state, subject.failures = state, 4
+    assert subject.cause is not None
     changed = subject.grant(GRANT, Outcome(decide(200), target=target()), NOW, 3500)
     assert (subject.state, subject.failures, subject.refresh_at) == (row, 0, 3500)
     assert told(subject.cause) is None
@@ -261,11 +262,12 @@ def test_REG_40_an_event_says_all() -> None:
 
 
 def test_a_move_without_an_attempt_keeps_the_cause() -> None:
-    subject = lease(FAILED)
-    subject.cause = decide(403)
+    subject = lease(PROGRESS)
+    subject.fail(outcome(403), NOW, None, final=True)
+    cause = subject.cause
     changed = subject.move("F-37")
     assert (changed.reason, changed.status, changed.phrase, changed.target) == (Reason.NONE, 0, "", None)
-    assert subject.cause is decide(403)
+    assert subject.cause is cause is not None
 
 
 def test_a_move_may_have_a_reason_of_its_own() -> None:
