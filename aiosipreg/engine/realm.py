@@ -64,8 +64,8 @@ class Realm:
     """
 
     __slots__ = (
-        "cnonce", "count", "doubtful", "info", "key", "nonce", "proven", "recalled", "refusals",
-        "rows", "sent", "server", "session", "stales", "uri",
+        "_answered", "count", "doubtful", "info", "key", "nonce", "proven", "recalled", "refusals",
+        "rows", "sent", "server", "session", "stales",
     )  # fmt: skip
 
     def __init__(self, key: tuple[str, str], server: str, proven: tuple[int, int] = (0, 0)) -> None:
@@ -73,7 +73,8 @@ class Realm:
         self.server = server
         # The strongest algorithm and the best protection that ever succeeded here (SEC-1).
         self.proven = proven
-        self.uri = self.cnonce = ""
+        # With which Request-URI and cnonce, until it is known whether that was good.
+        self._answered = ("", "")
         self.info: AuthInfo | None = None
         self.session: DigestSession | None = None
         self.rows: tuple[Offer, ...] = ()
@@ -103,8 +104,9 @@ class Realm:
         if self.session is None:
             return None
         self.count += 1
-        self.uri, self.cnonce = uri, random.randbytes(8).hex()
-        return self.session.terms.header, self.session.authorization(method, uri, self.count, self.cnonce)
+        cnonce = random.randbytes(8).hex()
+        self._answered = uri, cnonce
+        return self.session.terms.header, self.session.authorization(method, uri, self.count, cnonce)
 
     def succeeded(self) -> bool:
         """Take a 2xx; return whether what it accepted is less than what succeeded before."""
@@ -118,11 +120,11 @@ class Realm:
 
     def accept(self, told: Mapping[str, str], body: bytes) -> bool | None:
         """Take what a 2xx tells; return whether the server proved that it knows the secret, ``None`` without proof."""
-        cnonce, self.cnonce = self.cnonce, ""
+        (uri, cnonce), self._answered = self._answered, ("", "")
         session = self.session
         if session is None or not told:
             return None
-        proof = session.verify(told, uri=self.uri, nc=self.count, cnonce=cnonce, body=body)
+        proof = session.verify(told, uri=uri, nc=self.count, cnonce=cnonce, body=body)
         nonce = told.get("nextnonce")
         if nonce and nonce != self.nonce:
             with suppress(ParseError):  # It is unfit to be sent (SEC-12).
