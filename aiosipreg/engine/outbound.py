@@ -29,10 +29,9 @@ def join(flows: tuple[Course, ...], leaving: Iterable[Course] = ()) -> None:
         flows: All of them, in the order of their reg-ids.
         leaving: Those that are none any more but for a binding: they know the others, and are not known.
     """
-    others = flows if len(flows) > 1 else ()
+    gruus, others = flows[0].session.gruus, flows if len(flows) > 1 else ()
     for flow in (*flows, *leaving):
-        flow.session.flows = others
-        flow.session.gruus = flows[0].session.gruus
+        flow.session.flows, flow.session.gruus = others, gruus
 
 
 def alive(flow: Course) -> bool:

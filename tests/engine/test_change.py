@@ -22,10 +22,10 @@ def changed(
     state: RegistrationState = PROGRESS, outcome: Outcome | None = None, binding: Binding | None = None
 ) -> Changed:
     row = {PROGRESS: "F-01", OK: "F-05", FAILED: "F-07"}[state]
-    told = outcome[:4] if outcome is not None else ()
-    return Changed(
-        PARAMS, TRANSITIONS[row], RegistrationState.NONE, state, Reason.NONE, binding, None, None, False, *told
-    )
+    plain = Changed(PARAMS, TRANSITIONS[row], RegistrationState.NONE, state, Reason.NONE, binding, None, None, False)
+    if outcome is None:
+        return plain
+    return plain._replace(row=outcome.row, response=outcome.response, cause=outcome.cause, sent_to=outcome.target)
 
 
 def refused(transport: Transport = Transport.UDP, *rows: str) -> Outcome:
