@@ -10,11 +10,10 @@ from aiosipreg.wire.address import NameAddr, parse_address, repeated
 from aiosipreg.wire.challenge import Challenge, parse_auth_info, read_challenges
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
 from aiosipreg.wire.grammar import check_text, is_token, parse_seconds
-from aiosipreg.wire.head import content_length
 from aiosipreg.wire.headers import Headers
 from aiosipreg.wire.lazy import header, lazy
 from aiosipreg.wire.params import NO_PARAMS, Params
-from aiosipreg.wire.rows import entries, option_tag, single, top_via
+from aiosipreg.wire.rows import content_length, entries, option_tag, single, top_via
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
