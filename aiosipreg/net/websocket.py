@@ -29,8 +29,8 @@ from aiosipreg.settings import WebSocketParams
 from aiosipreg.wire import Ping
 from aiosipreg.wire.challenge import parse_challenges
 from aiosipreg.wire.framer import MAX_MESSAGE
-from aiosipreg.wire.head import content_length
-from aiosipreg.wire.parse import give_body, split_message
+from aiosipreg.wire.head import give_body, split_message
+from aiosipreg.wire.rows import content_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

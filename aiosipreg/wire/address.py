@@ -22,7 +22,7 @@ from aiosipreg.wire.grammar import (
 from aiosipreg.wire.params import NO_PARAMS, Params, header_params
 from aiosipreg.wire.uri import OtherUri, SipUri, hide_password, parse_uri
 
-__all__ = ["STAR", "NameAddr", "parse_address"]
+__all__ = ["STAR", "NameAddr", "parse_address", "repeated"]
 
 _SHARED: Final = 256
 _USUAL_LENGTH: Final = 64
@@ -67,10 +67,8 @@ class NameAddr:
         Raises:
             ParseError: A quote or bracket is not closed, the URI is malformed, or text is left over.
         """
-        if likely is not None and text.startswith(usual := f"<{likely.text}>"):
-            rest = text[len(usual) :]
-            if (not rest or rest[0] == ";") and len(rest) <= _USUAL_LENGTH and rest.isprintable():
-                return _trusted(likely, None, _shared(rest))
+        if likely is not None and (usual := repeated(text, likely)) is not None:
+            return usual
         text = tame(text).strip(BLANKS)
         if text == "*":
             return cls(STAR)
@@ -123,6 +121,20 @@ _trusted = trusted(NameAddr)
 def _shared(text: str) -> Params:
     """What a registrar says of its bindings is the same for many of them, such as a lifetime."""
     return Params.read(text) if text else NO_PARAMS
+
+
+def repeated(text: str, uri: SipUri | OtherUri) -> NameAddr | None:
+    """One address whose URI is written as this one, ``None`` if it has to be read.
+
+    Raises:
+        ParseError: A quoted string in its parameters is not closed.
+    """
+    usual = f"<{uri.text}>"
+    if not text.startswith(usual):
+        return None
+    rest = text[len(usual) :]
+    plain = (not rest or rest[0] == ";") and len(rest) <= _USUAL_LENGTH and rest.isprintable()
+    return _trusted(uri, None, _shared(rest)) if plain else None
 
 
 def parse_address(text: str) -> NameAddr:

@@ -6,9 +6,9 @@ import enum
 from typing import Final, TypeAlias
 
 from aiosipreg.errors import ParseError
-from aiosipreg.wire.head import MAX_HEAD, content_length, find_end
+from aiosipreg.wire.head import MAX_HEAD, find_end, give_body, parse_head
 from aiosipreg.wire.message import Request, Response
-from aiosipreg.wire.parse import give_body, parse_head
+from aiosipreg.wire.rows import content_length
 
 __all__ = ["Framer", "Ping"]
 

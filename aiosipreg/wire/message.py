@@ -6,15 +6,14 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiosipreg.errors import ConfigError, ParseError
-from aiosipreg.wire.address import NameAddr, parse_address
+from aiosipreg.wire.address import NameAddr, parse_address, repeated
 from aiosipreg.wire.challenge import Challenge, parse_auth_info, read_challenges
 from aiosipreg.wire.fields import CSeq, ParamValue, Via, Warning, parse_retry_after
 from aiosipreg.wire.grammar import check_text, is_token, parse_seconds
-from aiosipreg.wire.head import content_length
 from aiosipreg.wire.headers import Headers
 from aiosipreg.wire.lazy import header, lazy
 from aiosipreg.wire.params import NO_PARAMS, Params
-from aiosipreg.wire.rows import entries, option_tag, single, top_via
+from aiosipreg.wire.rows import content_length, entries, option_tag, single, top_via
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -167,6 +166,11 @@ class Message:
 
 def read_contacts(message: Message, likely: SipUri | OtherUri | None = None) -> tuple[NameAddr, ...]:
     """The Contacts of a message, as its ``contacts``; a URI that is written as the ``likely`` one is not read again."""
+    row = message.headers.names.get("Contact")
+    if likely is not None and isinstance(row, str) and "," not in row and '"' not in row:
+        alone = repeated(row, likely)
+        if alone is not None:
+            return (alone,)
     found = entries(message.headers.rows("Contact"))
     for entry in found:
         if entry[0] == "*" and found != ["*"]:

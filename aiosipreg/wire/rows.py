@@ -11,7 +11,9 @@ from aiosipreg.wire.grammar import is_token, split_list
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["entries", "option_tag", "single", "top_via"]
+    from aiosipreg.wire.headers import Headers
+
+__all__ = ["content_length", "entries", "option_tag", "single", "top_via"]
 
 
 def single(name: str, rows: Sequence[str]) -> str:
@@ -49,3 +51,20 @@ def option_tag(text: str) -> str:
     if not is_token(text):
         raise ParseError(text, 0, "an option tag")
     return text.lower()
+
+
+def content_length(headers: Headers) -> int | None:
+    """The announced length of the body in octets, ``None`` if there is none.
+
+    Raises:
+        ParseError: It is no number, or two rows differ (MSG-13, GRM-56).
+    """
+    if headers.names.get("Content-Length") == "0":
+        return 0
+    rows = headers.rows("Content-Length")
+    if not rows:
+        return None
+    text = rows[0]
+    if (len(rows) > 1 and len(set(rows)) > 1) or not (text.isascii() and text.isdigit()) or len(text) > 10:
+        raise ParseError(", ".join(rows), 0, "one Content-Length, a number")
+    return int(text)

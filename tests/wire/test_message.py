@@ -9,7 +9,7 @@ import pytest
 
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire.fields import CSeq, Via, Warning
-from aiosipreg.wire.message import Message, Request, Response
+from aiosipreg.wire.message import Message, Request, Response, read_contacts
 from aiosipreg.wire.parse import parse_message
 from aiosipreg.wire.uri import OtherUri, SipUri
 
@@ -297,6 +297,23 @@ def test_GRM_07_the_star_with_company(rows: list[str]) -> None:
     assert found.vias == ()
 
 
+@pytest.mark.parametrize(
+    "row",
+    ["<sip:own@h>", "<sip:own@h>;expires=5", " <sip:own@h> ", '<sip:own@h>;a="b', '<sip:own@h>;a="b,c"', "<sip:own@h>x",
+     "<sip:own@h>,<sip:b@h>", "<sip:own@h>;q=1\r\nm: <sip:b@h>", "sip:own@h", "<sip:b@h>", "*", "", ","],
+)  # fmt: skip
+def test_a_likely_contact_changes_nothing_but_the_effort(row: str) -> None:
+    own = SipUri.parse("sip:own@h")
+    one, other = response(f"Contact: {row}"), response(f"Contact: {row}")
+    assert (read_contacts(one, own), one.dropped) == (other.contacts, other.dropped)
+
+
+def test_a_likely_contact_is_taken_as_it_is() -> None:
+    own = SipUri.parse("sip:own@h")
+    (contact,) = read_contacts(response("Contact: <sip:own@h>;expires=5"), own)
+    assert (contact.uri is own, contact.expires) == (True, 5)
+
+
 def test_GRM_07_the_star_means_nothing_elsewhere() -> None:
     found = response("From: *", "To: * ", "Path: *, <sip:p;lr>", "Service-Route: *", "P-Associated-URI: <sip:a@h>,*")
     for name in ("from_", "to"):
@@ -352,6 +369,13 @@ def test_MSG_06_GRM_21_challenges_of_both_kinds_in_order() -> None:
         ("W", "Basic", "d"),
     ]
     assert found.dropped == 1
+
+
+@pytest.mark.parametrize("name", ["WWW-Authenticate", "Proxy-Authenticate"])
+def test_a_single_challenge(name: str) -> None:
+    (found,) = response(f'{name}:  Digest realm="r", nonce="n" ').challenges
+    assert (found.header, found.realm, found.nonce) == (name, "r", "n")
+    assert (response(f'{name}: Digest realm="r"').challenges, response("To: a").challenges) == ((), ())
 
 
 def test_SEC_23_a_flood_of_challenges() -> None:

@@ -1,11 +1,12 @@
-"""Rows of one header, as one value and as a list."""
+"""Rows of one header, as one value and as a list; how long the body is."""
 
 from __future__ import annotations
 
 import pytest
 
 from aiosipreg.errors import ParseError
-from aiosipreg.wire.rows import entries, option_tag, single, top_via
+from aiosipreg.wire.headers import Headers
+from aiosipreg.wire.rows import content_length, entries, option_tag, single, top_via
 
 
 def test_ROB_5_one_value_has_one_row() -> None:
@@ -29,3 +30,16 @@ def test_option_tags_are_tokens_in_lower_case() -> None:
     assert option_tag("Path") == "path"
     with pytest.raises(ParseError, match="an option tag"):
         option_tag("a b")
+
+
+@pytest.mark.parametrize(("rows", "length"), [([], None), (["0"], 0), (["0150"], 150), (["5", "5"], 5)])
+def test_content_lengths(rows: list[str], length: int | None) -> None:
+    assert content_length(Headers([("l", row) for row in rows])) == length
+
+
+@pytest.mark.parametrize(
+    "rows", [["-999"], ["five"], ["13", "5"], ["5", "x"], [""], ["\u0665"], ["+5"], ["5, 5"], ["9" * 11]]
+)
+def test_MSG_13_GRM_56_no_content_lengths(rows: list[str]) -> None:
+    with pytest.raises(ParseError):
+        content_length(Headers([("Content-Length", row) for row in rows]))
