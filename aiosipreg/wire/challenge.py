@@ -197,15 +197,15 @@ def read_challenges(headers: Headers) -> tuple[tuple[Challenge, ...], int]:
     They are at most 20; more rows are not looked at (SEC-23).
     """
     server, proxy = headers.names.get(_SERVER), headers.names.get(_PROXY)
-    if proxy is None and isinstance(server, str):
+    if isinstance(server, str) and proxy is None:
         return parse_challenges(_SERVER, server.strip(BLANKS))
-    if server is None and isinstance(proxy, str):
-        return parse_challenges(_PROXY, proxy.strip(BLANKS))
-    if server is None and proxy is None:
-        return (), 0
+    if server is None or proxy is None:
+        name = _SERVER if proxy is None else _PROXY
+        asked = [(name, text) for text in headers.rows(name)]
+    else:
+        rows = [(canonical_name(name), text) for name, text in headers.items()]
+        asked = [(name, text) for name, text in rows if name in (_SERVER, _PROXY)]
     found: list[Challenge] = []
-    rows = [(canonical_name(name), text) for name, text in headers.items()]
-    asked = [(name, text) for name, text in rows if name in (_SERVER, _PROXY)]
     dropped = max(len(asked) - MAX_CHALLENGES, 0)
     for name, text in asked[:MAX_CHALLENGES]:
         challenges, malformed = parse_challenges(name, text)

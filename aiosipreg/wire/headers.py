@@ -91,15 +91,9 @@ class Headers:
         usual = split_rows(lines)
         if usual is not None and not _USUAL.issuperset(usual):
             usual = _respelt(usual)
-        names: Mapping[str, str | list[str]]
-        if usual is None:
-            parts = [line.partition(":") for line in lines]
-            rows = [(name, value.strip(BLANKS)) for name, _, value in parts]
-            if not all(value and (name in _USUAL or is_token(name)) for name, value in rows):
-                return _read_with_care(lines, oddities)
-            names = _collected(rows)
-        else:
-            names = usual
+        names = _indexed(lines) if usual is None else usual
+        if names is None:
+            return _read_with_care(lines, oddities)
         self = cls.__new__(cls)
         self._lines = lines
         # Few ask for all rows in their order.
@@ -162,6 +156,19 @@ def _respelt(names: dict[str, str]) -> dict[str, str] | None:
             return None
         respelt[key] = value
     return respelt if len(respelt) == len(names) else None
+
+
+def _indexed(lines: list[str]) -> Mapping[str, str | list[str]] | None:
+    """All rows by their names, however often and with whatever blanks; ``None`` where a line is folded, or no row."""
+    index: dict[str, list[str]] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        key = name if name in _USUAL else _key(name)
+        value = value.strip(BLANKS)
+        if key is None or not value:
+            return None
+        index.setdefault(key, []).append(value)
+    return index
 
 
 @lru_cache(_NAMES)
