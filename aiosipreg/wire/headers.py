@@ -68,8 +68,8 @@ class Headers:
     names: Mapping[str, str | list[str]]
     """The names as `canonical_name` gives them, to be looked for, with what stands behind them.
 
-    That is the text of the one row if it is written in the usual way; blanks around the value may be part of it. All
-    else is a list: whoever wants to know what a header says asks `rows`.
+    That is the text of the one row, of which blanks around the value may be part, or else a list; of one row, too, if
+    it was read with care. Whoever wants to know what a header says asks `rows`.
     """
 
     def __init__(self, rows: Iterable[tuple[str, str]] = ()) -> None:
@@ -160,14 +160,20 @@ def _respelt(names: dict[str, str]) -> dict[str, str] | None:
 
 def _indexed(lines: list[str]) -> Mapping[str, str | list[str]] | None:
     """All rows by their names, however often and with whatever blanks; ``None`` where a line is folded, or no row."""
-    index: dict[str, list[str]] = {}
+    index: dict[str, str | list[str]] = {}
     for line in lines:
         name, _, value = line.partition(":")
         key = name if name in _USUAL else _key(name)
         value = value.strip(BLANKS)
         if key is None or not value:
             return None
-        index.setdefault(key, []).append(value)
+        before = index.get(key)
+        if before is None:
+            index[key] = value
+        elif isinstance(before, str):
+            index[key] = [before, value]
+        else:
+            before.append(value)
     return index
 
 

@@ -36,6 +36,13 @@ def test_MSG_03_names_have_no_case_and_order_is_kept() -> None:
     assert not headers.__contains__(5)
 
 
+def test_MSG_03_a_row_is_a_text_among_others_that_are_several() -> None:
+    headers, dropped, oddities = read("To:a", "Contact: b", "m:  c", "X-y: z", "CONTACT: d")
+    assert headers.names == {"To": "a", "Contact": ["b", "c", "d"], "x-y": "z"}
+    assert (headers.get_all("to"), headers.get_all("Contact")) == (("a",), ("b", "c", "d"))
+    assert (dropped, oddities) == (0, set())
+
+
 def test_headers_are_values() -> None:
     assert Headers(ROWS) == Headers(ROWS)
     assert hash(Headers(ROWS)) == hash(Headers(ROWS))
