@@ -304,7 +304,8 @@ class Hub:
             # and only with the address that we wrote (TRA-9).
             stats.dropped["foreign sent-by"] += 1
             return
-        mismatch = runner.session.mismatch(response)
+        session = runner.session
+        mismatch = session.mismatch(response)
         if mismatch is not None:
             stats.dropped[f"mismatch: {mismatch}"] += 1
             return
@@ -313,7 +314,7 @@ class Hub:
         if self._marks.held and decide(response.status).then is not Then.NEXT_TARGET:
             for waiting in self._marks.answered(flow.target, self.now()):
                 waiting.recovered()
-        runner.session.settle(response)
+        session.settle(response)
 
     def request_lost(self, branch: str, cause: str) -> None:
         """Tell who sent the request that it did not arrive (TXN-8, TRA-12)."""
