@@ -172,10 +172,8 @@ def _read_header(entry: object) -> tuple[str, str]:
     return name, read_text(f"headers[{name}]", value)
 
 
-def read_tags(value: Iterable[str] | None) -> tuple[str, ...] | None:
+def read_tags(value: Iterable[str]) -> tuple[str, ...]:
     """Option tags."""
-    if value is None:
-        return None
     tags = read_items("supported", value)
     for tag in tags:
         if not isinstance(tag, str) or not is_token(tag):

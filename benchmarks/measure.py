@@ -24,7 +24,7 @@ class Effort:
         runs: Runs of which the median is taken; five at least for a figure that is quoted.
         loops: How often a small piece of work is done within a run.
         accounts: How many accounts register, one row each, the fewest first.
-        seconds: How long the most of them are held that have nothing to do.
+        seconds: How long the most of them are held, once, that have nothing to do.
         full: Whether streams, other clients and what is held are measured with all these accounts, not with the fewest
             only.
     """

@@ -167,7 +167,7 @@ class RegisterSeries:
     def _formed(self) -> RegisterForm:
         params, conceded = self.params, self.concessions
         return _form(
-            _as_written(self._registrar),
+            _as_written(str(self._registrar)),
             params.routes,
             params.loose_routing,
             conceded.lifetime(params),
@@ -241,8 +241,10 @@ def _form(
     )
 
 
-def _as_written(registrar: SipUri) -> str:
+@lru_cache(_FORMS)
+def _as_written(text: str) -> str:
     """The registrar's URI without what is understood on input and never written: RFC 5630 3.1.4, RFC 7118 5.2."""
+    registrar = SipUri.parse(text)
     transport = registrar.params.get("transport")
     if transport is not None and (transport := transport.lower()) in ("tls", "wss"):
         params = {name: value for name, value in registrar.params.items() if name != "transport"}

@@ -512,6 +512,25 @@ async def test_TXN_8_a_request_that_the_system_refuses_then_is_reported_lost(
     endpoint._socket = sock
 
 
+async def test_an_answer_that_the_system_refuses_then_is_nobodys_loss(udp: UdpTransport, handler: Recorder) -> None:
+    await udp.open(target("127.0.0.1", 9))
+    (endpoint,) = udp._endpoints.values()
+    script = Scripted(sendto=OSError(errno.ENETUNREACH, "Network is unreachable"))
+    sock, endpoint._socket = endpoint._socket, script  # type: ignore[assignment]
+    endpoint.datagram_received(REQUEST, ("127.0.0.1", 9))
+    assert script.calls == ["sendto"]
+    assert await handler.next() == ("OPTIONS", ("127.0.0.1", 9))
+    await asyncio.sleep(0)
+    assert handler.seen.empty()
+    endpoint._socket = sock
+
+
+async def test_who_comes_while_the_socket_is_being_opened_uses_the_same(udp: UdpTransport) -> None:
+    one, other = await asyncio.gather(*[udp.open(target("127.0.0.1", port)) for port in (5060, 5070)])
+    assert (one.host, one.port) == (other.host, other.port)
+    assert len(udp._endpoints) == 1
+
+
 class Endless:
     """A socket at which there is always one more."""
 
