@@ -41,7 +41,7 @@ docs: ## Build the documentation into docs/_build/html, warnings are errors
 	@.ci/venv $(VENV) dev $(PYTHON)
 	@echo "docs: build" && $(BIN)/sphinx-build -q -E -W --keep-going -b html docs docs/_build/html
 
-bench: ## Measure, and print the figures beside their limits; BENCH=--full takes an hour and more
+bench: ## Measure, and print the figures beside their limits; BENCH=--full takes an hour
 	@.ci/venv $(VENV) dev $(PYTHON)
 	@.ci/compiled $(VENV) || echo "bench: without a compiled build" >&2
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("subjects", nargs="*", metavar="subject", help=f"{', '.join(SUBJECTS)}; all by default")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table into a file as well")
-    parser.add_argument("--full", action="store_true", help="measure up to 100,000 accounts, an hour and more")
+    parser.add_argument("--full", action="store_true", help="measure up to 100,000 accounts, which takes an hour")
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs to take the median of (%(default)s)")
     parser.add_argument("--loops", type=int, default=usual.loops, help="repetitions within a run (%(default)s)")
     parser.add_argument("--accounts", type=int, nargs="+", help="how many accounts register, the fewest first")
