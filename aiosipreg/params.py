@@ -235,13 +235,12 @@ def _checked(params: ProxyParams) -> dict[str, object]:
     registrar = _registrar("server", _server(params.server, identity), aor, "identity")
     final: dict[str, object] = {name: _READERS[name](name, getattr(params, name)) for name in given if name in _READERS}
     final |= {"identity": str(params.identity), "aor": aor, "registrar": registrar, "sender": aor}
-    final["further_contacts"] = ()
-    return final if _FITTED.isdisjoint(given) else final | _fitted(params, given, aor, registrar)
+    return final | _fitted(params, given, aor, registrar)
 
 
 def _fitted(params: ProxyParams, given: list[str], aor: SipUri, registrar: SipUri) -> dict[str, object]:
     """The fields that have to fit to others."""
-    final: dict[str, object] = {}
+    final: dict[str, object] = {"further_contacts": ()}
     if "extra_contacts" in given:
         final["further_contacts"] = further = _further(params, aor)
         final["extra_contacts"] = tuple(str(entry) for entry in further)
@@ -372,5 +371,3 @@ _READERS: dict[str, Callable[[str, Any], object]] = {
     "tls": _tls,
 }
 """How a field is read that stands for itself."""
-
-_FITTED = frozenset({"extra_contacts", "registered_by", "backup_servers", "routes", "outbound_proxies", "outbound"})

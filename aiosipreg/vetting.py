@@ -11,7 +11,7 @@ from typing import Any
 from aiosipreg.checks import shares
 from aiosipreg.errors import ConfigError, ParseError
 from aiosipreg.wire import NameAddr, Params, SipUri, is_token
-from aiosipreg.wire.grammar import check_text, parse_quality
+from aiosipreg.wire.grammar import MAX_SECONDS, check_text, parse_quality
 from aiosipreg.wire.host import parse_ip
 from aiosipreg.wire.params import NO_PARAMS
 from aiosipreg.wire.uri import hide_password
@@ -30,8 +30,6 @@ _RESERVED_HEADERS = frozenset({
 
 # `action` is a parameter of RFC 2543 that is never sent any more (REG-7).
 _RESERVED_CONTACT_PARAMS = frozenset({"expires", "+sip.instance", "reg-id", "pub-gruu", "temp-gruu", "action"})
-
-LONGEST_EXPIRES = 2**32 - 1
 
 _SCHEMES = ("sip:", "sips:")
 # Thousands of accounts have their domain in common.
@@ -183,7 +181,7 @@ def read_tags(value: Iterable[str]) -> tuple[str, ...]:
 
 def read_expires(name: str, value: object) -> int:
     """The wished lifetime."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LONGEST_EXPIRES:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SECONDS:
         raise ConfigError(name, value, "a whole number of seconds, 1 to 4294967295")
     return value
 
